@@ -1,0 +1,64 @@
+# Every target builds the environment it needs, so `make demo` and `make test` are all that
+# a fresh clone asks for. An environment is rebuilt when the file that describes it changes.
+
+PYTHON ?= python3
+# PyTorch comes first and at one version. It is not a floor of the package (pyproject.toml has
+# that): it only keeps these environments small where a plain `torch` would bring CUDA along.
+TORCH ?= torch==2.13.0
+# Passed on to pytest, for example: make test PYTEST_ARGS="-x -k training"
+PYTEST_ARGS ?= -n 2
+
+VENV := .venv
+FLOOR := .venv-floor
+PIP_QUIET := --quiet --disable-pip-version-check --no-input --progress-bar off
+
+# Pictures are saved, never shown.
+export MPLBACKEND := Agg
+
+# Two processes of one thread each: on tensors as small as the tests' more threads only wait for
+# one another, and on a busy machine they do so at the cost of everything else.
+test test-floor: export OMP_NUM_THREADS := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-floor lint bench-train clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.installed ## meta-train on seven digit classes, score the three others, save demo.png
+	@$(VENV)/bin/python examples/plot_digits.py --save demo.png
+
+test: lint ## format, lint, types, and every test and doctest
+	@$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+
+test-floor: $(FLOOR)/.installed ## scikit-learn's checks on the oldest supported versions
+	@$(FLOOR)/bin/python -m pytest $(PYTEST_ARGS) tests/test_compliance.py
+
+lint: $(VENV)/.installed ## format, lint and types only
+	@$(VENV)/bin/ruff format --check --quiet --diff .
+	@$(VENV)/bin/ruff check --quiet .
+	@$(VENV)/bin/mypy
+
+bench-train: $(VENV)/.installed ## one training step against a plain looped implementation
+	@$(VENV)/bin/python benchmarks/bench_train.py
+
+clean: ## remove the environments, the caches and demo.png
+	rm -rf $(VENV) $(FLOOR) build dist *.egg-info demo.png htmlcov .coverage \
+		.hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find acr_sklearn benchmarks examples tests -type d -name __pycache__ -prune -exec rm -rf {} +
+
+# The stamp is written last: an installation that was cut short is made again from nothing.
+$(VENV)/.installed: pyproject.toml
+	@echo "Installing into $(VENV): a few minutes, once."
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(VENV)/bin/python -m pip install $(PIP_QUIET) "$(TORCH)"
+	@$(VENV)/bin/python -m pip install $(PIP_QUIET) -e ".[test,plot]"
+	@touch $@
+
+$(FLOOR)/.installed: pyproject.toml constraints-floor.txt
+	@echo "Installing into $(FLOOR): a few minutes, once."
+	@$(PYTHON) -m venv --clear $(FLOOR)
+	@$(FLOOR)/bin/python -m pip install $(PIP_QUIET) -c constraints-floor.txt "$(TORCH)"
+	@$(FLOOR)/bin/python -m pip install $(PIP_QUIET) -c constraints-floor.txt -e ".[test]"
+	@touch $@

@@ -1,0 +1,343 @@
+"""Adaptive centred representations: the zero-shot detector as a choice of parts."""
+
+from __future__ import annotations
+
+import warnings
+from inspect import signature
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import check_memory
+from torch import nn
+
+from acr_sklearn._validation import DomainRows
+from acr_sklearn.detectors.base import BaseBatchDetector
+from acr_sklearn.exceptions import EarlyStoppingWarning, SingleDomainWarning
+from acr_sklearn.meta_training import MetaTrained, MetaTrainingPlan, meta_train
+from acr_sklearn.outliers import OutlierSource, SyntheticOutliers
+from acr_sklearn.sampling import hold_out_domains
+from acr_sklearn.tasks import TaskSettings
+from acr_sklearn.training import TrainedNet, TrainingSettings
+
+__all__ = ["ZeroShotACRDetector"]
+
+#: With fewer domains none is held out.
+_MIN_DOMAINS_TO_HOLD_OUT = 4
+
+
+class ZeroShotACRDetector(BaseBatchDetector):
+    """Zero-shot anomaly detection by adaptive centred representations (ACR).
+
+    The detector is meta-trained once on normal data sets from several related domains (machines, years, classes).
+    Every layer of its network is followed by batch norm whose statistics are always those of the
+    rows processed together; in training the same row is normal in one task and an outlier in
+    another, so only these statistics can tell. A batch from a domain never seen is thereby centred
+    on its own majority and scored in one pass, with no refit and no reference rows [1]_.
+
+    Parameters
+    ----------
+    objective : {"dsvdd"}, default="dsvdd"
+        Training loss and anomaly score: the squared distance to a learnt centre.
+    backbone : {"mlp"} or torch.nn.Module, default="mlp"
+        Network before the objective's head. A module maps (n_rows, n_features) to (n_rows, width)
+        and has batch-norm layers; a copy of it is made to use the batch's statistics. It gets the
+        rows as they are, whereas for "mlp" they are scaled, see `feature_scale_`.
+    hidden_layer_sizes : array-like of int, default=(128, 128, 128)
+        Widths of the layers of "mlp".
+    embedding_dim : int, default=32
+        Width of the objective's head.
+    max_iter : int, default=200
+        Number of optimiser steps.
+    n_tasks : int, default=32
+        Tasks per step.
+    task_size : int, default=128
+        Rows per task; a domain with fewer repeats some.
+    outlier_fraction : float, default=0.2
+        Share of a task's rows that are outliers, in (0, 1).
+    outlier_source : {"auto", "domains", "synthetic"} or object, default="auto"
+        Where outliers come from: the other domains, the task's own domain with rows changed at
+        random, or an object with ``sample(X, domain_index, n, rng)`` (see
+        `acr_sklearn.outliers.OutlierSource`). "auto" means "domains", or "synthetic" when there is
+        one domain only.
+    permute_features : bool, default=False
+        Whether every training task has its features in an order of its own, which turns few
+        domains into many. Scoring never permutes.
+    learning_rate : float, default=0.0004
+        Of Adam.
+    weight_decay : float, default=0.0
+        L2 penalty in Adam.
+    early_stopping : bool, default=True
+        Whether to hold out domains, stop when the AUROC of tasks made of them no longer improves,
+        and restore the best weights. Off, with a warning, below 4 domains.
+    validation_fraction : float, default=0.2
+        Share of the domains held out, at least one.
+    n_iter_no_change : int, default=10
+        Evaluations without improvement before stopping; one every ``max(1, max_iter // 50)`` steps.
+    contamination : float, default=0.1
+        Share of normal rows to be flagged, which sets `offset_`; in (0, 0.5].
+    threshold : {"train"}, default="train"
+        How `offset_` is set: from the scores of training rows. With one domain they are scored as
+        one batch; with several, in batches of min(256, n) rows of the held-out domains, or of all
+        when none is held out.
+    domain_column : int, str or None, default=None
+        Column of `X` with the domain's label, kept from the network.
+    device : str, default="auto"
+        "auto" (CUDA where there is one, else the CPU), or a torch device.
+    net : skorch.NeuralNet or None, default=None
+        Template whose changed settings win, for example
+        ``NeuralNet(None, None, optimizer=torch.optim.AdamW)``. Setting a thing here and on the
+        detector is an error.
+    callbacks : list of skorch callbacks or None, default=None
+        Called during training.
+    memory : str, joblib.Memory or None, default=None
+        Cache of trainings, keyed on the data and all parameters but `contamination` and
+        `threshold`. Bypassed unless `random_state` is an int, and with `warm_start` or `callbacks`.
+    warm_start : bool, default=False
+        Whether fit goes on from the weights of the fit before.
+    verbose : int, default=0
+        1 shows a progress bar.
+    random_state : int, RandomState or None, default=None
+        Decides initial weights and tasks. The global generators of NumPy and torch are neither used
+        nor moved; None draws fresh entropy.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Columns of `X` in fit, the domain column included.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, when all are strings.
+    domains_ : ndarray of shape (n_domains_,)
+        Labels of the training domains, or their positions in the list.
+    n_domains_ : int
+        Number of training domains.
+    net_ : skorch.NeuralNet
+        The fitted net.
+    module_ : torch.nn.Module
+        Its network.
+    feature_scale_ : FeatureScale or None
+        Location and units of the features, measured in fit; None for a user's backbone.
+    history_ : list of dict
+        One row per evaluation: steps so far, training loss and, with domains held out, their loss
+        (`valid_loss`) and mean AUROC (`valid_auc`).
+    n_iter_ : int
+        Steps run.
+    offset_ : float
+        Rows that score below it are predicted as anomalies.
+
+    See Also
+    --------
+    acr_sklearn.NormalTrainSplit : Cross-validation with training folds freed of anomalies.
+    sklearn.ensemble.IsolationForest : Refitted on every batch, the baseline to beat.
+
+    Notes
+    -----
+    The rows of a batch are compared with one another, so a row's score depends on which rows it is
+    scored with. Score one domain's rows together, and never several domains as one batch: use
+    `domains`. A batch needs at least 2 rows, mostly normal.
+
+    References
+    ----------
+    .. [1] A. Li, C. Qiu, M. Kloft, P. Smyth, M. Rudolph, S. Mandt, "Zero-Shot Anomaly Detection via
+       Batch Normalization", NeurIPS 2023, arXiv:2302.07849.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from acr_sklearn import ZeroShotACRDetector
+    >>> rng = np.random.default_rng(0)
+    >>> sites = [rng.normal(rng.normal(0, 3, 4), 1.0, (200, 4)) for _ in range(6)]
+    >>> detector = ZeroShotACRDetector(max_iter=20, random_state=0).fit(sites)
+    >>> detector.predict(rng.normal(50.0, 1.0, (100, 4))).shape
+    (100,)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "objective": [StrOptions({"dsvdd"})],
+        "backbone": [StrOptions({"mlp"}), nn.Module],
+        "hidden_layer_sizes": ["array-like"],
+        "embedding_dim": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "n_tasks": [Interval(Integral, 1, None, closed="left")],
+        "task_size": [Interval(Integral, 4, None, closed="left")],
+        "outlier_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "outlier_source": [StrOptions({"auto", "domains", "synthetic"}), HasMethods("sample")],
+        "permute_features": ["boolean"],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "contamination": [Interval(Real, 0, 0.5, closed="right")],
+        "threshold": [StrOptions({"train"})],
+        "domain_column": [Integral, str, None],
+        "device": [str],
+        "net": [HasMethods(["initialize", "fit_loop"]), None],
+        "callbacks": [list, tuple, None],
+        "memory": [str, HasMethods("cache"), None],
+        "warm_start": ["boolean"],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        *,
+        objective: str = "dsvdd",
+        backbone: str | nn.Module = "mlp",
+        hidden_layer_sizes: tuple[int, ...] = (128, 128, 128),
+        embedding_dim: int = 32,
+        max_iter: int = 200,
+        n_tasks: int = 32,
+        task_size: int = 128,
+        outlier_fraction: float = 0.2,
+        outlier_source: Any = "auto",
+        permute_features: bool = False,
+        learning_rate: float = 4e-4,
+        weight_decay: float = 0.0,
+        early_stopping: bool = True,
+        validation_fraction: float = 0.2,
+        n_iter_no_change: int = 10,
+        contamination: float = 0.1,
+        threshold: str = "train",
+        domain_column: str | int | None = None,
+        device: str = "auto",
+        net: Any = None,
+        callbacks: Any = None,
+        memory: Any = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        random_state: Any = None,
+    ):
+        self.objective = objective
+        self.backbone = backbone
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.embedding_dim = embedding_dim
+        self.max_iter = max_iter
+        self.n_tasks = n_tasks
+        self.task_size = task_size
+        self.outlier_fraction = outlier_fraction
+        self.outlier_source = outlier_source
+        self.permute_features = permute_features
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.contamination = contamination
+        self.threshold = threshold
+        self.domain_column = domain_column
+        self.device = device
+        self.net = net
+        self.callbacks = callbacks
+        self.memory = memory
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def _hold_out(self, data: DomainRows, seed: int) -> NDArray[np.int64]:
+        n_domains = len(data.labels)
+        who = f"{type(self).__name__}.fit"
+        if n_domains == 1:
+            warnings.warn(
+                f"{who} got a single data set, so its outliers are synthetic and nothing was "
+                "learnt about how normals differ between domains. Pass a list of data sets, or "
+                "domains=, if the rows come from several.",
+                SingleDomainWarning,
+                stacklevel=5,
+            )
+        elif self.early_stopping and n_domains < _MIN_DOMAINS_TO_HOLD_OUT:
+            warnings.warn(
+                f"{who} got {n_domains} domains; early stopping holds some out and needs at least "
+                f"{_MIN_DOMAINS_TO_HOLD_OUT}, so it is off and all max_iter={self.max_iter} steps "
+                "are run. Pass more domains, or set early_stopping=False.",
+                EarlyStoppingWarning,
+                stacklevel=5,
+            )
+        if not self.early_stopping or n_domains < _MIN_DOMAINS_TO_HOLD_OUT:
+            return super()._hold_out(data, seed)
+        rng = np.random.default_rng((seed, 0))
+        return hold_out_domains(n_domains, self.validation_fraction, rng)[1]
+
+    def _train(self, data: DomainRows, held_out: NDArray[np.int64], seed: int) -> MetaTrained:
+        widths = np.asarray(self.hidden_layer_sizes)
+        if (
+            widths.ndim != 1
+            or widths.size == 0
+            or widths.dtype.kind not in "iu"
+            or widths.min() < 1
+        ):
+            raise ValueError(
+                f"{type(self).__name__} got hidden_layer_sizes={self.hidden_layer_sizes!r}. It "
+                "needs a sequence of layers, each a positive whole number of units."
+            )
+        settings = TrainingSettings(
+            network={
+                "n_features": data.rows.shape[1],
+                "backbone": self.backbone,
+                "hidden_layer_sizes": tuple(int(width) for width in widths),
+                "embedding_dim": self.embedding_dim,
+                "objective": self.objective,
+            },
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            n_iter_no_change=self.n_iter_no_change,
+            device=self.device,
+            callbacks=self.callbacks,
+            verbose=int(self.verbose),
+            seed=seed,
+            explicit=self._changed_parameters(),
+        )
+        tasks = TaskSettings(
+            self.n_tasks, self.task_size, self.outlier_fraction, self.permute_features
+        )
+        plan = MetaTrainingPlan(self.max_iter, tasks, held_out, self._make_source(data))
+        previous = self._previous(data) if self.warm_start else None
+        # Only a fit that a key can stand for is cached: same rows, same parameters, same result.
+        repeats = isinstance(self.random_state, int | np.integer) and self.callbacks is None
+        memory = check_memory(self.memory if repeats and not self.warm_start else None)
+        return meta_train(
+            data.rows,
+            data.index,
+            plan,
+            settings,
+            template=self.net,
+            previous=previous,
+            memory=memory,
+        )
+
+    def _make_source(self, data: DomainRows) -> OutlierSource | None:
+        single = len(data.labels) == 1
+        if self.outlier_source == "domains" and single:
+            raise ValueError(
+                f"{type(self).__name__}.fit got a single data set with outlier_source='domains': "
+                "there is no other domain to draw outliers from. Pass several data sets, or use "
+                "outlier_source='synthetic'."
+            )
+        if self.outlier_source == "domains" or (self.outlier_source == "auto" and not single):
+            return None
+        if isinstance(self.outlier_source, str):
+            return SyntheticOutliers()
+        return self.outlier_source
+
+    def _previous(self, data: DomainRows) -> MetaTrained | None:
+        if not hasattr(self, "net_"):
+            return None
+        before, now = self.net_.module__n_features, data.rows.shape[1]
+        if before != now:
+            raise ValueError(
+                f"{type(self).__name__}.fit with warm_start=True got {now} features, but the "
+                f"network to go on from was trained on {before}. Set warm_start=False."
+            )
+        return MetaTrained(TrainedNet(self.net_, self.history_, self.n_iter_), self.feature_scale_)
+
+    def _changed_parameters(self) -> frozenset[str]:
+        """Names of the parameters that differ from their defaults."""
+        defaults = {k: p.default for k, p in signature(type(self).__init__).parameters.items()}
+        return frozenset(
+            name
+            for name, value in self.get_params(deep=False).items()
+            if value is not defaults[name] and value != defaults[name]
+        )

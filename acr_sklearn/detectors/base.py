@@ -1,0 +1,292 @@
+"""What all detectors share: validation, batches, offset, atomic fits."""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABCMeta, abstractmethod
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, OutlierMixin, _fit_context
+from sklearn.metrics import roc_auc_score
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from acr_sklearn._validation import DomainRows, read_rows, warn_small_domains
+from acr_sklearn.exceptions import ACRWarning
+from acr_sklearn.meta_training import MetaTrained
+from acr_sklearn.scoring import score_batches
+from acr_sklearn.thresholds import calibration_batches, contamination_offset
+
+__all__ = ["BaseBatchDetector"]
+
+
+class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
+    """Fit skeleton and scoring methods of detectors that score a batch as a whole.
+
+    A child stores its parameters in `__init__` and implements `_train`.
+    """
+
+    # Class-level, so that routing works without set_fit_request and its kin.
+    __metadata_request__fit: ClassVar[dict[str, bool]] = {"domains": True}
+    __metadata_request__predict: ClassVar[dict[str, bool]] = {"domains": True}
+    __metadata_request__decision_function: ClassVar[dict[str, bool]] = {"domains": True}
+    __metadata_request__score: ClassVar[dict[str, bool]] = {"domains": True}
+
+    contamination: float
+    random_state: Any
+
+    @abstractmethod
+    def _train(self, data: DomainRows, held_out: NDArray[np.int64], seed: int) -> MetaTrained:
+        """Train on the rows of `data` but for the held-out domains; may not set attributes."""
+
+    def _hold_out(self, data: DomainRows, seed: int) -> NDArray[np.int64]:
+        """Positions of the domains that are kept from training; none unless a child says so."""
+        return np.empty(0, np.int64)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None, *, domains: ArrayLike | None = None) -> Self:
+        """Meta-train on normal data sets, one per domain.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features) or list of such
+            Normal rows: one 2-D array per domain, or one 2-D array or DataFrame with `domains`
+            or the detector's `domain_column`. Without any of these all rows are one domain.
+        y : Ignored
+            Not used, present for API consistency by convention.
+        domains : array-like of shape (n_rows,), default=None
+            Label of the domain each row comes from: any hashable values.
+
+        Returns
+        -------
+        self : object
+            Fitted detector. When anything fails, or Ctrl-C is pressed, it stays as it was before.
+
+        Raises
+        ------
+        ValueError
+            For input that cannot be trained on; the message says why and what to do.
+        """
+        before = dict(self.__dict__)
+        try:
+            self._fit(X, domains)
+        except BaseException:
+            self.__dict__ = before
+            raise
+        return self
+
+    def _fit(self, X: Any, domains: ArrayLike | None) -> None:
+        who = f"{type(self).__name__}.fit"
+        data = read_rows(self, X, domains, reset=True, method="fit")
+        self._require_two_rows(data, "fit")
+        warn_small_domains(data, who=who)
+        seed = self._draw_seed()
+        held_out = self._hold_out(data, seed)
+        trained = self._train(data, held_out, seed)
+        self.domains_ = data.labels
+        self.n_domains_ = len(data.labels)
+        self.net_ = trained.fitted.net
+        self.module_ = trained.fitted.net.module_
+        self.history_ = trained.fitted.history
+        self.n_iter_ = trained.fitted.n_iter
+        self.feature_scale_ = trained.scale
+        self.offset_ = self._calibrate(data, held_out, seed)
+
+    def _draw_seed(self) -> int:
+        if self.random_state is None:
+            # Not NumPy's global generator, which scikit-learn would move here.
+            return int(np.random.default_rng().integers(2**31))
+        if isinstance(self.random_state, int | np.integer):
+            return int(self.random_state)
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _calibrate(self, data: DomainRows, held_out: NDArray[np.int64], seed: int) -> float:
+        domains = data.batches()
+        if len(domains) == 1:
+            batches = domains
+        else:
+            chosen = held_out if len(held_out) else np.arange(len(domains))
+            rng = np.random.default_rng((seed, 1))
+            batches = calibration_batches([domains[i] for i in chosen], rng)
+        scores = -self._anomaly_scores(data.rows, batches)[np.concatenate(batches)]
+        return contamination_offset(scores, self.contamination)
+
+    def _anomaly_scores(
+        self, rows: NDArray[Any], batches: list[NDArray[np.int64]]
+    ) -> NDArray[np.float64]:
+        return score_batches(self.module_, self.feature_scale_, rows, batches)
+
+    def _require_two_rows(self, data: DomainRows, method: str) -> None:
+        single = np.flatnonzero(data.sizes < 2)
+        if len(single) == 0:
+            return
+        who = f"{type(self).__name__}.{method}"
+        named = f" (domain {data.labels[single[0]]!r})" if data.named else ""
+        if method == "fit":
+            raise ValueError(
+                f"{who} got a domain of 1 sample{named}. Batch statistics compare rows, so every "
+                "domain needs at least 2. Merge it with a related domain or leave it out."
+            )
+        raise ValueError(
+            f"{who} got a batch of 1 sample{named}. Batch statistics compare rows, so a batch "
+            "needs at least 2. Score the rows of a domain together."
+        )
+
+    def score_samples(self, X: Any, *, domains: ArrayLike | None = None) -> NDArray[np.float64]:
+        """Score rows within their batch; the higher, the more normal.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features) or list of such
+            One batch, or one per array of the list, or one per value of `domains` or of the
+            domain column. Batch statistics are computed over a batch as a whole, so the rows of a
+            batch should come from one domain and be mostly normal.
+        domains : array-like of shape (n_rows,), default=None
+            Label of each row's domain; each domain is scored as a batch of its own. The labels need
+            not have been seen in fit.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,), float64
+            The negative anomaly score, in row order (lists are concatenated). float64 input is
+            computed in float64, float32 input in float32.
+
+        Raises
+        ------
+        ValueError
+            For invalid input, and for a batch of one row.
+        """
+        return self._score_rows(X, domains, "score_samples")[0]
+
+    def _score_rows(
+        self, X: Any, domains: ArrayLike | None, method: str
+    ) -> tuple[NDArray[np.float64], DomainRows]:
+        check_is_fitted(self)
+        data = read_rows(self, X, domains, reset=False, method=method)
+        self._require_two_rows(data, method)
+        # Plus zero, so that no score reads -0.0.
+        return 0.0 - self._anomaly_scores(data.rows, data.batches()), data
+
+    def decision_function(self, X: Any, *, domains: ArrayLike | None = None) -> NDArray[np.float64]:
+        """Score rows relative to the threshold; negative for anomalies.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features) or list of such
+            As in `score_samples`.
+        domains : array-like of shape (n_rows,), default=None
+            As in `score_samples`.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,), float64
+            ``score_samples(X) - offset_``.
+        """
+        return self._score_rows(X, domains, "decision_function")[0] - self.offset_
+
+    def predict(self, X: Any, *, domains: ArrayLike | None = None) -> NDArray[np.int64]:
+        """Label rows as normal or anomalous.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features) or list of such
+            As in `score_samples`.
+        domains : array-like of shape (n_rows,), default=None
+            As in `score_samples`.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,), int64
+            1 for normal rows, -1 for anomalies.
+        """
+        scores = self._score_rows(X, domains, "predict")[0]
+        return np.where(scores >= self.offset_, 1, -1).astype(np.int64)
+
+    def fit_predict(
+        self, X: Any, y: Any = None, *, domains: ArrayLike | None = None
+    ) -> NDArray[np.int64]:
+        """Fit, then label the training rows, each domain as one batch.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features) or list of such
+            As in `fit`.
+        y : Ignored
+            Not used, present for API consistency by convention.
+        domains : array-like of shape (n_rows,), default=None
+            As in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,), int64
+            1 for normal rows, -1 for anomalies.
+        """
+        return self.fit(X, domains=domains).predict(X, domains=domains)
+
+    def score(self, X: Any, y: Any, *, domains: ArrayLike | None = None) -> float:
+        """Mean over domains of the area under the ROC curve.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features) or list of such
+            As in `score_samples`.
+        y : array-like of shape (n_rows,) or list of such
+            1 for normal rows, -1 for anomalies.
+        domains : array-like of shape (n_rows,), default=None
+            As in `score_samples`.
+
+        Returns
+        -------
+        float
+            0.5 for chance, 1 when every anomaly lies below every normal row of its domain; not a
+            number, with a warning, when `y` has labels other than 1 and -1. (scikit-learn's
+            checks pass class labels and forbid an exception; a number would be misleading.)
+
+        Raises
+        ------
+        ValueError
+            When no domain has both labels.
+        """
+        scores, data = self._score_rows(X, domains, "score")
+        who = f"{type(self).__name__}.score"
+        labels = _read_y(y, len(scores), who)
+        odd = sorted(set(labels.tolist()) - {1, -1}, key=str)
+        if odd:
+            warnings.warn(
+                f"{who} got y with values {odd[:5]} and returns nan; it needs 1 for normal rows "
+                "and -1 for anomalies. PyOD's labels are 0 and 1 (1 = anomaly): convert them with "
+                "np.where(y == 1, -1, 1).",
+                ACRWarning,
+                stacklevel=2,
+            )
+            return float("nan")
+        values, skipped = [], []
+        for name, rows in zip(data.labels, data.batches(), strict=True):
+            if np.ptp(labels[rows]) == 0:
+                skipped.append(str(name))
+            else:
+                values.append(roc_auc_score(labels[rows], scores[rows]))
+        if not values:
+            raise ValueError(
+                f"{who} needs at least one domain with both normal rows (1) and anomalies (-1); "
+                "each domain given has only one of them."
+            )
+        if skipped:
+            warnings.warn(
+                f"{who} left out domains with one kind of label only: {', '.join(skipped[:5])}"
+                + (f" and {len(skipped) - 5} more." if len(skipped) > 5 else "."),
+                ACRWarning,
+                stacklevel=2,
+            )
+        return float(np.mean(values))
+
+
+def _read_y(y: Any, n_rows: int, who: str) -> NDArray[Any]:
+    if isinstance(y, list | tuple) and any(np.ndim(part) == 1 for part in y):
+        y = np.concatenate([np.asarray(part) for part in y])
+    labels = np.asarray(y)
+    if labels.shape != (n_rows,):
+        raise ValueError(f"{who} got y of shape {labels.shape}; X has {n_rows} rows.")
+    return labels

@@ -1,0 +1,70 @@
+"""Where torch computes, and with whose random numbers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+
+__all__ = ["isolated_rng", "resolve_device"]
+
+# Fits in several threads would otherwise draw from one another's random numbers.
+_RNG_LOCK = threading.RLock()
+
+
+def resolve_device(device: str) -> str:
+    """Choose the device.
+
+    Parameters
+    ----------
+    device : str
+        "auto" takes CUDA where there is one, else the CPU; else a name that torch knows.
+
+    Returns
+    -------
+    str
+        A device that exists.
+
+    Raises
+    ------
+    ValueError
+        When the device is unknown or absent.
+    """
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        kind = torch.device(device).type
+    except RuntimeError as error:
+        raise ValueError(f"device={device!r} is no device that torch knows: {error}") from error
+    present: dict[str, Callable[[], bool]] = {
+        "cuda": torch.cuda.is_available,
+        "mps": torch.backends.mps.is_available,
+    }
+    if kind in present and not present[kind]():
+        raise ValueError(
+            f"device={device!r} was asked for, but this machine has no {kind} device that torch "
+            "can use. Use device='auto' or 'cpu'."
+        )
+    return device
+
+
+@contextmanager
+def isolated_rng(seed: int) -> Iterator[None]:
+    """Run with torch seeded, and put the global generators back afterwards.
+
+    Parameters
+    ----------
+    seed : int
+        For torch's generators on every device in use.
+
+    Yields
+    ------
+    None
+        One thread at a time.
+    """
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
+    with _RNG_LOCK, torch.random.fork_rng(devices=list(devices)):
+        torch.manual_seed(seed)
+        yield

@@ -1,0 +1,19 @@
+"""Warning classes of the package, so that users can filter or raise on each one."""
+
+__all__ = ["ACRWarning", "EarlyStoppingWarning", "SingleDomainWarning", "SmallDomainWarning"]
+
+
+class ACRWarning(UserWarning):
+    """Base class of every warning that this package raises."""
+
+
+class SmallDomainWarning(ACRWarning):
+    """A training domain has so few rows that its tasks repeat rows many times."""
+
+
+class SingleDomainWarning(ACRWarning):
+    """Meta-training got one data set, so nothing shows that the result transfers to another."""
+
+
+class EarlyStoppingWarning(ACRWarning):
+    """Early stopping was asked for, but there are too few domains to hold any out."""

@@ -1,0 +1,166 @@
+"""The stage of ACR: from rows and a plan to a network trained over tasks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from joblib import Memory
+from numpy.typing import NDArray
+from torch import nn
+
+from acr_sklearn.devices import resolve_device
+from acr_sklearn.outliers import OutlierSource
+from acr_sklearn.scaling import FeatureScale, fit_scale
+from acr_sklearn.tasks import TaskPool, TaskSampler, TaskSettings, TaskStream
+from acr_sklearn.training import TrainedNet, TrainingSettings, train
+
+__all__ = ["MetaTrained", "MetaTrainingPlan", "meta_train"]
+
+#: Evaluations per training run, and steps whose tasks each one looks at.
+_EVALUATIONS = 50
+_HELD_OUT_STEPS = 2
+#: Steps are numbered; those of held-out tasks start here, so that none is drawn twice.
+_FIRST_HELD_OUT_STEP = 2**40
+
+
+@dataclass(frozen=True)
+class MetaTrainingPlan:
+    """What to train on.
+
+    Attributes
+    ----------
+    max_iter : int
+        Optimiser steps.
+    tasks : TaskSettings
+        Shape of a step.
+    held_out : ndarray of int
+        Positions of the domains that only decide when to stop; may be empty.
+    source : OutlierSource or None
+        Makes the outliers; None draws them from other domains.
+    """
+
+    max_iter: int
+    tasks: TaskSettings
+    held_out: NDArray[np.int64]
+    source: OutlierSource | None
+
+
+@dataclass
+class MetaTrained:
+    """What the stage leaves: the fitted net and the units of its input (None: as given)."""
+
+    fitted: TrainedNet
+    scale: FeatureScale | None
+
+
+def meta_train(
+    rows: NDArray[Any],
+    index: NDArray[np.int64],
+    plan: MetaTrainingPlan,
+    settings: TrainingSettings,
+    *,
+    template: Any = None,
+    previous: MetaTrained | None = None,
+    memory: Memory,
+) -> MetaTrained:
+    """Train, or fetch from the cache what was trained before.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_rows, n_features)
+        Normal rows in the users' units.
+    index : ndarray of shape (n_rows,)
+        Domain of each row.
+    plan : MetaTrainingPlan
+        What to train on.
+    settings : TrainingSettings
+        How to train.
+    template : skorch.NeuralNet or None
+        Its settings win.
+    previous : MetaTrained or None
+        To go on from.
+    memory : joblib.Memory
+        Keyed on the rows, the plan, the settings and the template.
+
+    Returns
+    -------
+    MetaTrained
+        The fitted net.
+    """
+    backbone = settings.network["backbone"]
+    if isinstance(backbone, nn.Module):
+        # A module's own pickle holds addresses, so two equal ones would never share a result.
+        keyed = replace(settings, network={**settings.network, "backbone": _contents(backbone)})
+    else:
+        keyed = settings
+    cached = memory.cache(_meta_train, ignore=["settings", "previous"])
+    key = replace(keyed, verbose=0)
+    return cached(rows, index, plan, key, template, settings=settings, previous=previous)
+
+
+def _meta_train(
+    rows: NDArray[Any],
+    index: NDArray[np.int64],
+    plan: MetaTrainingPlan,
+    _key: TrainingSettings,
+    template: Any,
+    settings: TrainingSettings,
+    previous: MetaTrained | None,
+) -> MetaTrained:
+    n_domains = int(index.max()) + 1
+    if previous is not None:
+        scale = previous.scale
+    elif isinstance(settings.network["backbone"], nn.Module):
+        scale = None  # a user's network sees the rows as they are
+    else:
+        scale = fit_scale(rows, index, n_domains)
+    pool = TaskPool(rows, index, scale, torch.device(resolve_device(settings.device)))
+    trained = np.setdiff1d(np.arange(n_domains), plan.held_out)
+    stream = TaskStream(
+        _sampler(pool, plan, settings.seed, normal=trained, outlier=trained),
+        max(1, plan.max_iter // _EVALUATIONS),
+        limit=plan.max_iter,
+    )
+    held_out = None
+    if len(plan.held_out):
+        # Two held-out domains are outliers of each other, both unseen as in use.
+        outlier = plan.held_out if len(plan.held_out) > 1 else trained
+        held_out = TaskStream(
+            _sampler(pool, plan, settings.seed, normal=plan.held_out, outlier=outlier),
+            _HELD_OUT_STEPS,
+            first_step=_FIRST_HELD_OUT_STEP,
+            advance=False,
+        )
+    net = None if previous is None else previous.fitted.net
+    return MetaTrained(train(stream, held_out, settings, template, net), scale)
+
+
+def _sampler(
+    pool: TaskPool,
+    plan: MetaTrainingPlan,
+    seed: int,
+    *,
+    normal: NDArray[np.int64],
+    outlier: NDArray[np.int64],
+) -> TaskSampler:
+    return TaskSampler(
+        pool,
+        plan.tasks,
+        normal_domains=normal,
+        outlier_domains=outlier,
+        source=plan.source,
+        seed=seed,
+    )
+
+
+def _contents(module: nn.Module) -> list[Any]:
+    """List what a module is made of, in a form whose hash does not depend on its address."""
+    hidden = ("_parameters", "_buffers", "_modules")
+    contents: list[Any] = [
+        (name, type(part), {k: v for k, v in vars(part).items() if k not in hidden})
+        for name, part in module.named_modules()
+    ]
+    return contents + [(k, v.cpu().numpy()) for k, v in module.state_dict().items()]

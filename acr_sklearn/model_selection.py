@@ -1,0 +1,299 @@
+"""Cross-validation over domains, and the way between a list of data sets and one 2-D X."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from types import ModuleType
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
+from sklearn.model_selection import BaseCrossValidator, check_cv
+from sklearn.utils import _safe_indexing, check_consistent_length, column_or_1d
+
+from acr_sklearn._validation import is_domain_list, read_labels
+
+__all__ = ["NormalTrainSplit", "concat_domains", "split_domains"]
+
+
+class NormalTrainSplit(BaseCrossValidator):
+    """Train on normal rows only, test on normal and anomalous ones.
+
+    A detector is trained on normal data, yet a search over its parameters needs labelled
+    anomalies to score. This splitter wraps another one: the rows with ``y == -1`` are left out
+    of every train fold, every test fold is kept as it is.
+
+    Wrap ``LeaveOneGroupOut()`` with the domains as groups: a test fold is then one domain that
+    training never saw, and one batch. In a batch that mixes domains no anomaly stands out.
+
+    Parameters
+    ----------
+    cv : int, cross-validation splitter or iterable, default=5
+        The splitter to wrap. An int means that many folds stratified by `y`, so that each test
+        fold has its share of anomalies; an iterable yields pairs (train, test) of positions.
+
+    Raises
+    ------
+    ValueError
+        If `cv` is none of these.
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import LeaveOneGroupOut
+    >>> from acr_sklearn.model_selection import NormalTrainSplit
+    >>> X, y, site = [[1], [2], [3], [4]], [1, -1, 1, -1], ["a", "a", "b", "b"]
+    >>> folds = NormalTrainSplit(LeaveOneGroupOut()).split(X, y, groups=site)
+    >>> [(train.tolist(), test.tolist()) for train, test in folds]
+    [([2], [0, 1]), ([0], [2, 3])]
+    """
+
+    # A search then hands `groups` on: by itself with routing off, as routed metadata with it on.
+    __metadata_request__split: ClassVar[dict[str, bool]] = {"groups": True}
+
+    def __init__(self, cv: Any = 5) -> None:
+        if isinstance(cv, Iterable) and not isinstance(cv, str) and not hasattr(cv, "split"):
+            cv = list(cv)  # a generator would be used up after the first round of a search
+        check_cv(cv)
+        self.cv = cv
+
+    def split(
+        self, X: Any, y: ArrayLike | None = None, groups: ArrayLike | None = None
+    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+        """Yield train folds without anomalies and test folds with them.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            The rows.
+        y : array-like of shape (n_rows,)
+            1 for a normal row, -1 for an anomalous one.
+        groups : array-like of shape (n_rows,), default=None
+            Handed to the wrapped splitter, usually the domain of each row.
+
+        Yields
+        ------
+        train : ndarray of shape (n_train_rows,)
+            Positions of the normal rows of the wrapped splitter's train fold.
+        test : ndarray of shape (n_test_rows,)
+            Positions of the rows of its test fold, unchanged.
+
+        Raises
+        ------
+        ValueError
+            If `y` is missing or holds other labels than 1 and -1, or if a train fold has no
+            normal row.
+        """
+        normal = _read_is_normal(y)
+        check_consistent_length(X, normal)
+        for number, fold in enumerate(self._splitter(y).split(X, y, groups)):
+            # Searches also take boolean masks from an iterable of folds.
+            train, test = (np.arange(len(normal))[part] for part in fold)
+            kept = train[normal[train]]
+            if len(kept) == 0:
+                raise ValueError(
+                    f"NormalTrainSplit.split got y == -1 in all {len(train)} rows of train fold "
+                    f"{number}. A detector trains on normal rows: use other folds, or leave out "
+                    "the domains that hold anomalies only."
+                )
+            yield kept, test
+
+    def get_n_splits(
+        self, X: Any = None, y: ArrayLike | None = None, groups: ArrayLike | None = None
+    ) -> int:
+        """Return the number of folds of the wrapped splitter.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features), default=None
+            The rows, for splitters that count by them.
+        y : array-like of shape (n_rows,), default=None
+            1 for a normal row, -1 for an anomalous one.
+        groups : array-like of shape (n_rows,), default=None
+            The domain of each row, for splitters that count by it.
+
+        Returns
+        -------
+        int
+            Number of folds.
+        """
+        return int(self._splitter(y).get_n_splits(X, y, groups))
+
+    def _splitter(self, y: ArrayLike | None) -> Any:
+        # classifier=True is scikit-learn's word for "stratify by y"; it concerns an int only.
+        return check_cv(self.cv, y, classifier=True)
+
+
+def _read_is_normal(y: ArrayLike | None) -> NDArray[np.bool_]:
+    if y is None:
+        raise ValueError(
+            "NormalTrainSplit.split got no y. It needs 1 for normal and -1 for anomalous rows; "
+            "without labelled anomalies use the wrapped splitter itself."
+        )
+    labels = column_or_1d(y)
+    # Compared as Python objects: NumPy would take the string "-1" for the number.
+    found = set(labels.tolist())
+    if labels.dtype.kind == "b" or not found <= {1, -1}:
+        names = sorted(set(map(repr, found)))
+        some = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+        raise ValueError(
+            f"NormalTrainSplit.split got the labels {some} in y. It needs 1 for normal and -1 for "
+            "anomalous rows. PyOD's labels (0 normal, 1 anomalous): np.where(y == 1, -1, 1)."
+        )
+    return np.asarray(labels == 1, dtype=bool)
+
+
+def concat_domains(
+    data_sets: Sequence[Any], *, labels: Iterable[Any] | None = None
+) -> tuple[Any, NDArray[Any]]:
+    """Turn a list of data sets into one 2-D X and a domain label per row.
+
+    A Pipeline or a search takes one 2-D X, never the list that a detector's fit also takes.
+
+    Parameters
+    ----------
+    data_sets : list of array-like of shape (n_rows_i, n_features)
+        One data set per domain: NumPy arrays or DataFrames.
+    labels : array-like of shape (n_domains,), default=None
+        One distinct label per data set; 0, 1, 2, ... when None.
+
+    Returns
+    -------
+    X : ndarray or DataFrame of shape (n_rows, n_features)
+        The rows of all data sets, in order: a DataFrame if all data sets are DataFrames of one
+        library (pandas or polars), which keeps its index, an array otherwise.
+    domains : ndarray of shape (n_rows,)
+        The label of the data set that each row comes from.
+
+    Raises
+    ------
+    ValueError
+        If an element is not 2-D or has no row, if columns differ, or if labels do not fit.
+
+    See Also
+    --------
+    split_domains : The way back.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from acr_sklearn.model_selection import concat_domains
+    >>> X, domains = concat_domains([np.ones((2, 3)), np.zeros((1, 3))], labels=["a", "b"])
+    >>> X.shape, domains.tolist()
+    ((3, 3), ['a', 'a', 'b'])
+    """
+    _check_data_sets(data_sets)
+    count = len(data_sets)
+    names = list(range(count) if labels is None else labels)
+    if len(names) != count:
+        raise ValueError(
+            f"concat_domains got {len(names)} labels for {count} data sets. Give one label each."
+        )
+    distinct, position = read_labels(names, count, who="concat_domains", what="labels")
+    if len(distinct) < count:
+        twice = distinct[int(np.argmax(np.bincount(position)))]
+        raise ValueError(
+            f"concat_domains got the label {twice!s} twice. Give every data set its own: rows "
+            "of one label are one domain."
+        )
+    sizes = [int(data_set.shape[0]) for data_set in data_sets]
+    library = _common_frame_library(data_sets)
+    X = library.concat(data_sets) if library else np.concatenate(list(map(np.asarray, data_sets)))
+    return X, np.repeat(distinct[position], sizes)
+
+
+def _check_data_sets(data_sets: Sequence[Any]) -> None:
+    if not isinstance(data_sets, list | tuple) or not data_sets:
+        got = f"{data_sets}" if isinstance(data_sets, list | tuple) else type(data_sets).__name__
+        raise ValueError(f"concat_domains got {got}. It needs a list: one 2-D array per domain.")
+    for position, data_set in enumerate(data_sets):
+        who = f"concat_domains got element {position}"
+        shape: tuple[int, ...] = getattr(data_set, "shape", ())
+        if not is_domain_list([data_set]) or issparse(data_set) or shape[0] == 0:
+            raise ValueError(
+                f"{who} of type {type(data_set).__name__}, shape {shape}. Every element must be a "
+                "dense array or DataFrame of shape (n_rows, n_features) with at least one row."
+            )
+        if shape[1] != data_sets[0].shape[1]:
+            raise ValueError(
+                f"{who} with {shape[1]} columns, element 0 with {data_sets[0].shape[1]}. "
+                "All domains must share the same features."
+            )
+    frames = [i for i, data_set in enumerate(data_sets) if hasattr(data_set, "columns")]
+    for position in frames[1:]:
+        first = frames[0]
+        for a, b in zip(data_sets[first].columns, data_sets[position].columns, strict=True):
+            if a != b:
+                raise ValueError(
+                    f"concat_domains got element {position} with column {b!r} where element "
+                    f"{first} has {a!r}. All domains need the same columns in the same order."
+                )
+
+
+def _common_frame_library(data_sets: Sequence[Any]) -> ModuleType | None:
+    # Whoever passes a frame has imported its library; neither is a dependency of this package.
+    for library in map(sys.modules.get, ("pandas", "polars")):
+        frame = getattr(library, "DataFrame", None)
+        if frame is not None and all(isinstance(data_set, frame) for data_set in data_sets):
+            return library
+    return None
+
+
+def split_domains(values: Any, domains: Any) -> Any:
+    """Cut one value per row back into one piece per domain.
+
+    The inverse of `concat_domains`, for scores as for X itself. The answer has the form of
+    `domains`: a dict for labels, a list for a list of data sets.
+
+    Parameters
+    ----------
+    values : array-like of shape (n_rows,) or (n_rows, n_columns)
+        What to cut: scores, predictions, labels or rows.
+    domains : array-like of shape (n_rows,) or list of array-like of shape (n_rows_i, n_features)
+        The label of each row's domain, in any order; or the list of data sets that was scored.
+
+    Returns
+    -------
+    dict of label to piece, or list of pieces
+        A piece holds the values of one domain, in the order of their rows; its type is that of
+        `values`. Labels come sorted, as in the detector's `domains_`.
+
+    Raises
+    ------
+    ValueError
+        If the number of values is not the number of labels, or of rows in the list.
+
+    See Also
+    --------
+    concat_domains : The way there.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from acr_sklearn.model_selection import split_domains
+    >>> split_domains([0.1, 0.2, 0.3], ["b", "a", "b"])
+    {'a': [0.2], 'b': [0.1, 0.3]}
+    >>> split_domains([0.1, 0.2, 0.3], [np.ones((2, 5)), np.ones((1, 5))])
+    [[0.1, 0.2], [0.3]]
+    """
+    count = int(values.shape[0]) if hasattr(values, "shape") else len(values)
+    if not is_domain_list(domains):
+        labels, index = read_labels(domains, count, who="split_domains")
+        pieces = _cut(values, index, len(labels))
+        # Plain Python labels where they exist; a datetime64 would turn into a bare number.
+        keys = labels.tolist() if labels.dtype.kind in "biufUSO" else list(labels)
+        return dict(zip(keys, pieces, strict=True))
+    sizes = [int(data_set.shape[0]) for data_set in domains]
+    if sum(sizes) != count:
+        raise ValueError(
+            f"split_domains got {count} values for {len(sizes)} data sets with {sum(sizes)} rows "
+            "together. It needs one value per row: pass the list that was scored."
+        )
+    return _cut(values, np.repeat(np.arange(len(sizes)), sizes), len(sizes))
+
+
+def _cut(values: Any, index: NDArray[np.int64], count: int) -> list[Any]:
+    order = np.argsort(index, kind="stable")
+    cuts = np.cumsum(np.bincount(index, minlength=count))[:-1]
+    return [_safe_indexing(values, rows) for rows in np.split(order, cuts)]

@@ -1,0 +1,87 @@
+"""A user's net template: its settings win, and nothing may be set twice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.base import clone
+
+from acr_sklearn.objectives import ACRNetwork
+
+__all__ = ["merge_template"]
+
+#: Which parameter of the detector governs a setting of the template; the latter may not be given.
+_GOVERNED = {
+    "module": "backbone",
+    "criterion": "objective",
+    "max_epochs": "max_iter",
+    "batch_size": "n_tasks and task_size",
+    "train_split": "early_stopping and validation_fraction",
+    "iterator_train": "n_tasks and task_size",
+    "iterator_valid": "n_tasks and task_size",
+    "dataset": "n_tasks and task_size",
+    "warm_start": "warm_start",
+}
+#: Settings that both can give: parameter of the detector -> names in the template.
+_SHARED = {
+    "learning_rate": ("lr", "optimizer__lr"),
+    "weight_decay": ("optimizer__weight_decay",),
+    "hidden_layer_sizes": ("module__hidden_layer_sizes",),
+    "embedding_dim": ("module__embedding_dim",),
+    "backbone": ("module__backbone",),
+    "objective": ("module__objective",),
+    "callbacks": ("callbacks",),
+    "device": ("device",),
+    "verbose": ("verbose",),
+}
+
+
+def merge_template(template: Any, ours: dict[str, Any], explicit: frozenset[str]) -> Any:
+    """Fill a template with the detector's settings, but for those that it changes itself.
+
+    Parameters
+    ----------
+    template : skorch.NeuralNet
+        Not modified.
+    ours : dict
+        The detector's settings under skorch's names.
+    explicit : frozenset of str
+        Parameters of the detector that the user changed from their defaults.
+
+    Returns
+    -------
+    skorch.NeuralNet
+        A clone, not initialised.
+
+    Raises
+    ------
+    ValueError
+        When something is set in both, or belongs to the detector alone.
+    """
+    changed = _changed_settings(template)
+    for name, governor in _GOVERNED.items():
+        if name in changed and not (name == "module" and template.module is ACRNetwork):
+            raise ValueError(
+                f"net sets {name}, which the detector's {governor} governs. Leave {name} at "
+                "skorch's default (None for module and criterion) in the template."
+            )
+    for parameter, names in _SHARED.items():
+        twice = changed.intersection(names)
+        if twice and parameter in explicit:
+            raise ValueError(
+                f"{parameter} is set on the detector and as {sorted(twice)[0]} in net. Set it in "
+                "one of the two."
+            )
+    return clone(template).set_params(**{k: v for k, v in ours.items() if k not in changed})
+
+
+def _changed_settings(template: Any) -> set[str]:
+    """Names of the settings in which a template differs from a fresh one of its class."""
+    fresh = type(template)(None, None).get_params(deep=False)
+    given = {k: v for k, v in template.get_params(deep=False).items() if k[-1] != "_"}
+    return {k for k, v in given.items() if k not in fresh or not _same(v, fresh[k])}
+
+
+def _same(a: object, b: object) -> bool:
+    # A split is made anew in every net, so its type is what can be compared.
+    return a is b or a == b or (type(a) is type(b) and type(a).__name__ == "ValidSplit")

@@ -1,0 +1,245 @@
+"""The only door to skorch: a network, tasks and settings in, a fitted net out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EarlyStopping
+from skorch.helper import predefined_split
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from acr_sklearn.devices import isolated_rng, resolve_device
+from acr_sklearn.metrics import task_auc
+from acr_sklearn.net_template import merge_template
+from acr_sklearn.objectives import ACRNetwork, ObjectiveLoss
+from acr_sklearn.tasks import TaskStream
+
+__all__ = ["TrainedNet", "TrainingSettings", "train"]
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How to train; `explicit` names the settings that the user changed from their defaults."""
+
+    network: dict[str, Any]
+    learning_rate: float
+    weight_decay: float
+    n_iter_no_change: int
+    device: str
+    callbacks: Sequence[Any] | None
+    verbose: int
+    seed: int
+    explicit: frozenset[str] = field(default_factory=frozenset)
+
+
+@dataclass
+class TrainedNet:
+    """What training leaves: the net, one history row per evaluation, and the steps run."""
+
+    net: NeuralNet
+    history: list[dict[str, float]]
+    n_iter: int
+
+
+def train(
+    stream: TaskStream,
+    held_out: TaskStream | None,
+    settings: TrainingSettings,
+    template: NeuralNet | None = None,
+    previous: NeuralNet | None = None,
+) -> TrainedNet:
+    """Meta-train a network.
+
+    Parameters
+    ----------
+    stream : TaskStream
+        Training steps; one pass is one evaluation, and passes go on until its limit.
+    held_out : TaskStream or None
+        Tasks of held-out domains: training stops, with the best weights restored, when their
+        mean AUROC has not improved for `n_iter_no_change` evaluations.
+    settings : TrainingSettings
+        The detector's.
+    template : NeuralNet or None
+        A net whose own settings win; it is cloned, never fitted.
+    previous : NeuralNet or None
+        A fitted net to go on from: its weights and the state of its optimizer.
+
+    Returns
+    -------
+    TrainedNet
+        With the network in eval mode.
+
+    Raises
+    ------
+    ValueError
+        When the template and the detector set the same thing, or the loss is not finite.
+    KeyboardInterrupt
+        Passed on: skorch's own fit would swallow it and keep a half-trained net.
+    """
+    assert stream.limit is not None
+    first = stream.next_step
+    watchers: list[tuple[str, Callback]] = [("acr_loss_guard", _LossGuard())]
+    if held_out is not None:
+        watchers += [
+            ("acr_auc", _HeldOutAUC()),
+            ("acr_stop", _stopper(settings.n_iter_no_change)),
+        ]
+    with isolated_rng(settings.seed):
+        net = _make_net(template, settings)
+        if net.verbose:
+            watchers.append(("acr_progress", _Progress(stream.limit - first)))
+        net.set_params(
+            verbose=0,
+            max_epochs=-(-(stream.limit - first) // stream.n_steps),
+            train_split=None if held_out is None else predefined_split(held_out),
+            callbacks=[*watchers, *(net.callbacks or [])],
+        )
+        net.initialize()
+        net.module_.float()
+        if previous is not None:
+            net.module_.load_state_dict(previous.module_.state_dict())
+            net.optimizer_.load_state_dict(previous.optimizer_.state_dict())
+        net.notify("on_train_begin", X=stream, y=None)
+        try:
+            net.fit_loop(stream, y=None)
+        except KeyboardInterrupt:
+            # skorch's EarlyStopping raises it too; anything else is the user's Ctrl-C.
+            if not _stopped_early(net):
+                raise
+        net.notify("on_train_end", X=stream, y=None)
+    history = _history_rows(net, stream, first)
+    _drop_training_state(net, {name for name, _ in watchers})
+    return TrainedNet(net, history, stream.next_step - first)
+
+
+def _make_net(template: NeuralNet | None, settings: TrainingSettings) -> NeuralNet:
+    ours: dict[str, Any] = {
+        "module": ACRNetwork,
+        "criterion": ObjectiveLoss,
+        "criterion__objective": settings.network["objective"],
+        "optimizer": torch.optim.Adam,
+        "optimizer__weight_decay": settings.weight_decay,
+        "lr": settings.learning_rate,
+        "batch_size": None,
+        "iterator_train": _as_it_is,
+        "iterator_valid": _as_it_is,
+        "callbacks": settings.callbacks,
+        "device": resolve_device(settings.device),
+        "verbose": settings.verbose,
+    }
+    ours |= {f"module__{name}": value for name, value in settings.network.items()}
+    if template is None:
+        return NeuralNet(**ours)
+    return merge_template(template, ours, settings.explicit)
+
+
+def _as_it_is(dataset: TaskStream, **_: Any) -> TaskStream:
+    """Stand in for a DataLoader: a step comes stacked, and nothing draws global randomness."""
+    return dataset
+
+
+def _history_rows(net: NeuralNet, stream: TaskStream, first: int) -> list[dict[str, float]]:
+    rows = []
+    n_steps = 0
+    for number, row in enumerate(net.history, start=1):
+        n_steps = min(number * stream.n_steps, stream.next_step - first)
+        kept = {k: float(v) for k, v in row.items() if isinstance(v, int | float)}
+        kept = {k: v for k, v in kept.items() if k not in ("epoch", *_BATCH_COUNTS)}
+        rows.append({"evaluation": number, "n_steps": n_steps, **kept})
+    return rows
+
+
+_BATCH_COUNTS = ("train_batch_count", "valid_batch_count")
+
+
+def _drop_training_state(net: NeuralNet, names: set[str]) -> None:
+    """Leave a net that can be pickled and holds no training rows."""
+    net.train_split = None
+    net.callbacks = [c for c in net.callbacks if not (isinstance(c, tuple) and c[0] in names)]
+    net.callbacks_ = [(name, c) for name, c in net.callbacks_ if name not in names]
+    net.module_.eval()
+    net.module_.requires_grad_(True)
+    for parameter in net.module_.parameters():
+        parameter.grad = None
+
+
+class _LossGuard(Callback):
+    """Stops at the first loss that is not finite, before anything is kept."""
+
+    def on_batch_end(
+        self, net: NeuralNet, batch: Any = None, training: bool | None = None, **step: Any
+    ) -> None:
+        if training and not torch.isfinite(step["loss"]).all():
+            raise ValueError(
+                f"The training loss became {float(step['loss'])} in evaluation "
+                f"{len(net.history)}. Lower learning_rate, or scale the features first "
+                "(for example with StandardScaler)."
+            )
+
+
+class _HeldOutAUC(Callback):
+    """Records the mean AUROC over the tasks of the held-out domains."""
+
+    def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        self.values_: list[Tensor] = []
+
+    def on_batch_end(
+        self, net: NeuralNet, batch: Any = None, training: bool | None = None, **step: Any
+    ) -> None:
+        if not training:
+            scores = net.module_.objective.anomaly_score(step["y_pred"])
+            self.values_.append(task_auc(scores, batch[1].to(scores.device)))
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        net.history.record("valid_auc", float(torch.cat(self.values_).mean()))
+
+
+def _stopper(patience: int) -> EarlyStopping:
+    return EarlyStopping(
+        monitor="valid_auc",
+        patience=patience,
+        threshold=1e-4,
+        threshold_mode="abs",
+        lower_is_better=False,
+        load_best=True,
+        sink=_silent,
+    )
+
+
+def _stopped_early(net: NeuralNet) -> bool:
+    stoppers = [callback for _, callback in net.callbacks_ if isinstance(callback, EarlyStopping)]
+    return any(stopper.misses_ >= stopper.patience for stopper in stoppers)
+
+
+def _silent(*args: Any) -> None:
+    """Sink for what skorch would print."""
+
+
+class _Progress(Callback):
+    """One progress bar over all steps."""
+
+    def __init__(self, n_steps: int, bar: Callable[..., Any] = tqdm):
+        self.n_steps = n_steps
+        self.bar = bar
+
+    def on_train_begin(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        self.bar_ = self.bar(total=self.n_steps, desc="meta-training", unit="step")
+
+    def on_batch_end(
+        self, net: NeuralNet, batch: Any = None, training: bool | None = None, **step: Any
+    ) -> None:
+        if training:
+            self.bar_.update(1)
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        row = net.history[-1]
+        shown = {k: f"{row[k]:.4g}" for k in ("train_loss", "valid_loss", "valid_auc") if k in row}
+        self.bar_.set_postfix(shown)
+
+    def on_train_end(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        self.bar_.close()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["read_labels"]
+__all__ = ["read_labels", "read_y"]
 
 
 def read_labels(
@@ -86,10 +87,8 @@ def _encode_hashables(
         ) from error
     if not missing.any():
         # Labels of mixed types have no order: the order of appearance is kept.
-        try:
+        with suppress(TypeError):
             distinct = sorted(distinct)
-        except TypeError:
-            pass
     code = {value: i for i, value in enumerate(distinct)}
     index = np.fromiter((code[value] for value in values), np.int64, len(values))
     if distinct and len({type(value) for value in distinct}) == 1 and _is_scalar(distinct[0]):
@@ -107,3 +106,33 @@ def _is_missing(value: object) -> bool:
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, float | np.floating | np.datetime64) and bool(value != value)
+
+
+def read_y(y: Any, n_rows: int, *, who: str) -> NDArray[Any]:
+    """Read one normal/anomaly label per row, or one vector of them per domain.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_rows,) or list of such
+        Labels; their values are for the caller to judge.
+    n_rows : int
+        How many are needed.
+    who : str
+        For the message.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+        The labels.
+
+    Raises
+    ------
+    ValueError
+        When there are more or fewer.
+    """
+    if isinstance(y, list | tuple) and any(np.ndim(part) == 1 for part in y):
+        y = np.concatenate([np.asarray(part) for part in y])
+    labels = np.asarray(y)
+    if labels.shape != (n_rows,):
+        raise ValueError(f"{who} got y of shape {labels.shape}; X has {n_rows} rows.")
+    return labels

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -98,9 +99,7 @@ class MLPBackbone(nn.Module):
     def __init__(self, n_features: int, hidden_layer_sizes: Sequence[int] = (128, 128, 128)):
         super().__init__()
         widths = [n_features, *hidden_layer_sizes]
-        self.linears = nn.ModuleList(
-            nn.Linear(a, b, bias=False) for a, b in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.linears = nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in pairwise(widths))
         self.norms = nn.ModuleList(TaskBatchNorm(width) for width in widths[1:])
         self.out_features = widths[-1]
 
@@ -161,8 +160,8 @@ class StackedModule(nn.Module):
         if not isinstance(out, Tensor) or out.dim() != 3 or out.shape[:2] != (2, 4):
             got = tuple(out.shape[1:]) if isinstance(out, Tensor) else type(out).__name__
             raise ValueError(
-                f"backbone {name} turned rows of shape (4, {n_features}) into {got}; it must return "
-                "one vector per row, shape (n_rows, width). Flatten the other axes at its end."
+                f"backbone {name} turned rows of shape (4, {n_features}) into {got}; it must "
+                "return one vector per row, shape (n_rows, width). Flatten other axes at its end."
             )
         return int(out.shape[-1])
 

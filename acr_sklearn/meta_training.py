@@ -97,7 +97,8 @@ def meta_train(
     else:
         keyed = settings
     cached = memory.cache(_meta_train, ignore=["settings", "previous"])
-    key = replace(keyed, verbose=0)
+    # What the user changed is in the settings themselves; that list only serves error messages.
+    key = replace(keyed, verbose=0, explicit=frozenset())
     return cached(rows, index, plan, key, template, settings=settings, previous=previous)
 
 

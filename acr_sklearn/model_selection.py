@@ -13,7 +13,8 @@ from scipy.sparse import issparse
 from sklearn.model_selection import BaseCrossValidator, check_cv
 from sklearn.utils import _safe_indexing, check_consistent_length, column_or_1d
 
-from acr_sklearn._validation import is_domain_list, read_labels
+from acr_sklearn._labels import read_labels
+from acr_sklearn._validation import is_domain_list
 
 __all__ = ["NormalTrainSplit", "concat_domains", "split_domains"]
 

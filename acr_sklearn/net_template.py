@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import Any
 
 from sklearn.base import clone
@@ -72,6 +73,10 @@ def merge_template(template: Any, ours: dict[str, Any], explicit: frozenset[str]
                 f"{parameter} is set on the detector and as {sorted(twice)[0]} in net. Set it in "
                 "one of the two."
             )
+    options = {name.removeprefix("optimizer__") for name in changed if "optimizer__" in name}
+    if not options <= signature(ours["optimizer"]).parameters.keys():
+        # SGD is skorch's default, so naming it changes nothing; its own options show it is meant.
+        changed.add("optimizer")
     return clone(template).set_params(**{k: v for k, v in ours.items() if k not in changed})
 
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["OutlierSource", "SyntheticOutliers"]
+__all__ = ["OutlierSource", "SyntheticOutliers", "choose_source"]
 
 
 @runtime_checkable
@@ -96,3 +96,35 @@ class SyntheticOutliers:
             noise = rng.standard_normal((n, n_features))
             changed = rows + rng.uniform(0.5, 3.0) * noise * spread
         return np.where(touched, changed, rows)
+
+
+def choose_source(wanted: str | OutlierSource, n_domains: int, *, who: str) -> OutlierSource | None:
+    """Turn the detector's parameter into a source.
+
+    Parameters
+    ----------
+    wanted : {"auto", "domains", "synthetic"} or OutlierSource
+        The parameter.
+    n_domains : int
+        Training domains.
+    who : str
+        For the message.
+
+    Returns
+    -------
+    OutlierSource or None
+        None for the rows of other domains.
+
+    Raises
+    ------
+    ValueError
+        For "domains" when there is no other domain.
+    """
+    if wanted == "domains" and n_domains == 1:
+        raise ValueError(
+            f"{who} got a single data set with outlier_source='domains': there is no other domain "
+            "to draw outliers from. Pass several data sets, or use outlier_source='synthetic'."
+        )
+    if wanted == "domains" or (wanted == "auto" and n_domains > 1):
+        return None
+    return SyntheticOutliers() if isinstance(wanted, str) else wanted

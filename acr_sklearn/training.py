@@ -176,7 +176,7 @@ class _LossGuard(Callback):
     ) -> None:
         if training and not torch.isfinite(step["loss"]).all():
             raise ValueError(
-                f"The training loss became {float(step['loss'])} in evaluation "
+                f"The training loss became {step['loss'].item()} in evaluation "
                 f"{len(net.history)}. Lower learning_rate, or scale the features first "
                 "(for example with StandardScaler)."
             )

@@ -28,6 +28,7 @@ from acr_sklearn import ZeroShotACRDetector
 
 parser = argparse.ArgumentParser(description="ACR with a user's network.")
 parser.add_argument("--save", type=Path, default=Path("own_backbone.png"))
+parser.add_argument("--max-iter", type=int, default=200, help="training steps")
 arguments = parser.parse_args()
 
 mpl.use("Agg")
@@ -63,9 +64,10 @@ torch.manual_seed(0)
 module = residual_network(X.shape[1])
 before = {name: value.clone() for name, value in module.state_dict().items()}
 
+steps = arguments.max_iter
 detectors = {
-    "mlp (default)": ZeroShotACRDetector(random_state=0).fit(domains),
-    "residual": ZeroShotACRDetector(backbone=module, random_state=0).fit(domains),
+    "mlp (default)": ZeroShotACRDetector(max_iter=steps, random_state=0).fit(domains),
+    "residual": ZeroShotACRDetector(backbone=module, max_iter=steps, random_state=0).fit(domains),
 }
 assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
 

@@ -168,7 +168,7 @@ def test_a_train_fold_without_normal_rows():
         list(NormalTrainSplit(LeaveOneGroupOut()).split(X, y, SITE))
 
 
-@pytest.mark.parametrize("cv", ["five", 2.5, object()], ids=str)
+@pytest.mark.parametrize("cv", ["five", 2.5, pytest.param(object(), id="an object")], ids=str)
 def test_no_splitter(cv):
     with pytest.raises(ValueError, match="Expected `cv` as an integer"):
         NormalTrainSplit(cv)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from inspect import signature
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -17,7 +16,7 @@ from acr_sklearn._validation import DomainRows
 from acr_sklearn.detectors.base import BaseBatchDetector
 from acr_sklearn.exceptions import EarlyStoppingWarning, SingleDomainWarning
 from acr_sklearn.meta_training import MetaTrained, MetaTrainingPlan, meta_train
-from acr_sklearn.outliers import OutlierSource, SyntheticOutliers
+from acr_sklearn.outliers import choose_source
 from acr_sklearn.sampling import hold_out_domains
 from acr_sklearn.tasks import TaskSettings
 from acr_sklearn.training import TrainedNet, TrainingSettings
@@ -31,8 +30,8 @@ _MIN_DOMAINS_TO_HOLD_OUT = 4
 class ZeroShotACRDetector(BaseBatchDetector):
     """Zero-shot anomaly detection by adaptive centred representations (ACR).
 
-    The detector is meta-trained once on normal data sets from several related domains (machines, years, classes).
-    Every layer of its network is followed by batch norm whose statistics are always those of the
+    Meta-trained once on normal data sets from several related domains (machines, years, classes).
+    Every layer of the network is followed by batch norm whose statistics are always those of the
     rows processed together; in training the same row is normal in one task and an outlier in
     another, so only these statistics can tell. A batch from a domain never seen is thereby centred
     on its own majority and scored in one pass, with no refit and no reference rows [1]_.
@@ -49,9 +48,9 @@ class ZeroShotACRDetector(BaseBatchDetector):
         Widths of the layers of "mlp".
     embedding_dim : int, default=32
         Width of the objective's head.
-    max_iter : int, default=200
+    max_iter : int, default=100
         Number of optimiser steps.
-    n_tasks : int, default=32
+    n_tasks : int, default=16
         Tasks per step.
     task_size : int, default=128
         Rows per task; a domain with fewer repeats some.
@@ -89,7 +88,8 @@ class ZeroShotACRDetector(BaseBatchDetector):
     net : skorch.NeuralNet or None, default=None
         Template whose changed settings win, for example
         ``NeuralNet(None, None, optimizer=torch.optim.AdamW)``. Setting a thing here and on the
-        detector is an error.
+        detector is an error. SGD, skorch's default, counts as not set unless one of its own
+        options is (``optimizer__momentum=0.9``).
     callbacks : list of skorch callbacks or None, default=None
         Called during training.
     memory : str, joblib.Memory or None, default=None
@@ -129,14 +129,12 @@ class ZeroShotACRDetector(BaseBatchDetector):
 
     See Also
     --------
-    acr_sklearn.NormalTrainSplit : Cross-validation with training folds freed of anomalies.
-    sklearn.ensemble.IsolationForest : Refitted on every batch, the baseline to beat.
+    NormalTrainSplit : Cross-validation with training folds freed of anomalies.
 
     Notes
     -----
-    The rows of a batch are compared with one another, so a row's score depends on which rows it is
-    scored with. Score one domain's rows together, and never several domains as one batch: use
-    `domains`. A batch needs at least 2 rows, mostly normal.
+    A row's score depends on the rows it is scored with. Score one domain's rows together, never
+    several domains as one batch (use `domains`). A batch needs at least 2 rows, mostly normal.
 
     References
     ----------
@@ -189,8 +187,8 @@ class ZeroShotACRDetector(BaseBatchDetector):
         backbone: str | nn.Module = "mlp",
         hidden_layer_sizes: tuple[int, ...] = (128, 128, 128),
         embedding_dim: int = 32,
-        max_iter: int = 200,
-        n_tasks: int = 32,
+        max_iter: int = 100,
+        n_tasks: int = 16,
         task_size: int = 128,
         outlier_fraction: float = 0.2,
         outlier_source: Any = "auto",
@@ -293,7 +291,9 @@ class ZeroShotACRDetector(BaseBatchDetector):
         tasks = TaskSettings(
             self.n_tasks, self.task_size, self.outlier_fraction, self.permute_features
         )
-        plan = MetaTrainingPlan(self.max_iter, tasks, held_out, self._make_source(data))
+        who = f"{type(self).__name__}.fit"
+        source = choose_source(self.outlier_source, len(data.labels), who=who)
+        plan = MetaTrainingPlan(self.max_iter, tasks, held_out, source)
         previous = self._previous(data) if self.warm_start else None
         # Only a fit that a key can stand for is cached: same rows, same parameters, same result.
         repeats = isinstance(self.random_state, int | np.integer) and self.callbacks is None
@@ -308,20 +308,6 @@ class ZeroShotACRDetector(BaseBatchDetector):
             memory=memory,
         )
 
-    def _make_source(self, data: DomainRows) -> OutlierSource | None:
-        single = len(data.labels) == 1
-        if self.outlier_source == "domains" and single:
-            raise ValueError(
-                f"{type(self).__name__}.fit got a single data set with outlier_source='domains': "
-                "there is no other domain to draw outliers from. Pass several data sets, or use "
-                "outlier_source='synthetic'."
-            )
-        if self.outlier_source == "domains" or (self.outlier_source == "auto" and not single):
-            return None
-        if isinstance(self.outlier_source, str):
-            return SyntheticOutliers()
-        return self.outlier_source
-
     def _previous(self, data: DomainRows) -> MetaTrained | None:
         if not hasattr(self, "net_"):
             return None
@@ -332,12 +318,3 @@ class ZeroShotACRDetector(BaseBatchDetector):
                 f"network to go on from was trained on {before}. Set warm_start=False."
             )
         return MetaTrained(TrainedNet(self.net_, self.history_, self.n_iter_), self.feature_scale_)
-
-    def _changed_parameters(self) -> frozenset[str]:
-        """Names of the parameters that differ from their defaults."""
-        defaults = {k: p.default for k, p in signature(type(self).__init__).parameters.items()}
-        return frozenset(
-            name
-            for name, value in self.get_params(deep=False).items()
-            if value is not defaults[name] and value != defaults[name]
-        )

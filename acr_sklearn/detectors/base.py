@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import ABCMeta, abstractmethod
+from inspect import signature
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -13,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from acr_sklearn._labels import read_y
 from acr_sklearn._validation import DomainRows, read_rows, warn_small_domains
 from acr_sklearn.exceptions import ACRWarning
 from acr_sklearn.meta_training import MetaTrained
@@ -32,7 +34,11 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
     __metadata_request__fit: ClassVar[dict[str, bool]] = {"domains": True}
     __metadata_request__predict: ClassVar[dict[str, bool]] = {"domains": True}
     __metadata_request__decision_function: ClassVar[dict[str, bool]] = {"domains": True}
-    __metadata_request__score: ClassVar[dict[str, bool]] = {"domains": True}
+    # Pipeline.score passes sample_weight=None on; None here means refused if it is anything else.
+    __metadata_request__score: ClassVar[dict[str, bool | None]] = {
+        "domains": True,
+        "sample_weight": None,
+    }
 
     contamination: float
     random_state: Any
@@ -240,9 +246,9 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         float
-            0.5 for chance, 1 when every anomaly lies below every normal row of its domain; not a
-            number, with a warning, when `y` has labels other than 1 and -1. (scikit-learn's
-            checks pass class labels and forbid an exception; a number would be misleading.)
+            0.5 for chance, 1 when every anomaly lies below every normal row of its domain; nan,
+            with a warning, when `y` has labels other than 1 and -1. scikit-learn's checks pass
+            class labels and forbid an exception, and a number would mislead.
 
         Raises
         ------
@@ -251,7 +257,7 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
         """
         scores, data = self._score_rows(X, domains, "score")
         who = f"{type(self).__name__}.score"
-        labels = _read_y(y, len(scores), who)
+        labels = read_y(y, len(scores), who=who)
         odd = sorted(set(labels.tolist()) - {1, -1}, key=str)
         if odd:
             warnings.warn(
@@ -282,11 +288,11 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
             )
         return float(np.mean(values))
 
-
-def _read_y(y: Any, n_rows: int, who: str) -> NDArray[Any]:
-    if isinstance(y, list | tuple) and any(np.ndim(part) == 1 for part in y):
-        y = np.concatenate([np.asarray(part) for part in y])
-    labels = np.asarray(y)
-    if labels.shape != (n_rows,):
-        raise ValueError(f"{who} got y of shape {labels.shape}; X has {n_rows} rows.")
-    return labels
+    def _changed_parameters(self) -> frozenset[str]:
+        """Names of the parameters that differ from their defaults."""
+        defaults = {k: p.default for k, p in signature(type(self).__init__).parameters.items()}
+        return frozenset(
+            name
+            for name, value in self.get_params(deep=False).items()
+            if value is not defaults[name] and value != defaults[name]
+        )

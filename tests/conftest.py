@@ -1,0 +1,42 @@
+"""Small related domains that every test may use."""
+
+import numpy as np
+import pytest
+
+from acr_sklearn import ZeroShotACRDetector
+
+
+def _make_domain(seed, n_rows=120, n_features=5):
+    """Normal rows around a centre of the domain's own, with the same correlations everywhere."""
+    rng = np.random.default_rng(seed)
+    mixing = np.random.default_rng(99).normal(size=(n_features, n_features))
+    return rng.normal(0, 5, n_features) + rng.normal(size=(n_rows, n_features)) @ mixing
+
+
+@pytest.fixture(scope="session")
+def make_domain():
+    """Function (seed, n_rows=120, n_features=5) -> rows of a domain of its own."""
+    return _make_domain
+
+
+@pytest.fixture(scope="session")
+def domains():
+    """Six ragged training domains."""
+    return [_make_domain(seed, n_rows=100 + 10 * seed) for seed in range(6)]
+
+
+@pytest.fixture(scope="session")
+def quick():
+    """Constructor of a detector that trains in a moment."""
+
+    def build(**changes):
+        settings = {"max_iter": 6, "n_tasks": 8, "task_size": 32, "hidden_layer_sizes": (16, 16)}
+        return ZeroShotACRDetector(**({**settings, "random_state": 0} | changes))
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def fitted(domains, quick):
+    """A fitted detector; tests must leave it as it is."""
+    return quick().fit(domains)

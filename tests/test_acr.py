@@ -1,0 +1,430 @@
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import torch
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.metrics import make_scorer, matthews_corrcoef, roc_auc_score
+from sklearn.model_selection import GridSearchCV, LeaveOneGroupOut
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from skorch import NeuralNet
+from skorch.callbacks import Callback
+from torch import nn
+
+import acr_sklearn.meta_training as stage
+from acr_sklearn import NormalTrainSplit, ZeroShotACRDetector, concat_domains
+from acr_sklearn.exceptions import ACRWarning, EarlyStoppingWarning, SingleDomainWarning
+from acr_sklearn.outliers import SyntheticOutliers
+
+N_FEATURES = 5
+
+
+def weights(detector):
+    return torch.cat([p.detach().flatten() for p in detector.module_.parameters()]).numpy()
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """Trainings that really ran, as opposed to those found in a cache."""
+    calls = []
+    plain = stage.train
+
+    def train(*args, **kwargs):
+        calls.append(1)
+        return plain(*args, **kwargs)
+
+    monkeypatch.setattr(stage, "train", train)
+    return calls
+
+
+# ------------------------------------------------------------------ detection
+
+
+@pytest.mark.parametrize("unseen", [(0, 1, 2), (3, 4, 5), (6, 7, 8)])
+def test_unseen_digit_classes_are_told_apart_at_the_defaults(unseen):
+    X, y = load_digits(return_X_y=True)
+    train = [X[y == c] for c in range(10) if c not in unseen]
+    values = []
+    for seed in range(3):
+        detector = ZeroShotACRDetector(random_state=seed).fit(train)
+        rng = np.random.default_rng(seed)
+        for c in unseen:
+            normal, others = X[y == c], X[np.isin(y, unseen) & (y != c)]
+            for share in (0.01, 0.05, 0.1, 0.2):
+                n = max(3, round(share / (1 - share) * len(normal)))
+                batch = np.vstack([normal, rng.permutation(others)[:n]])
+                is_anomaly = np.arange(len(batch)) >= len(normal)
+                values.append(roc_auc_score(is_anomaly, -detector.score_samples(batch)))
+    assert np.mean(values) > 0.87  # 0.90 is the aim for the mean of the three; see the README
+
+
+def test_a_new_normal_far_from_all_training_domains_is_centred(quick, domains, make_domain):
+    detector = quick(max_iter=60).fit(domains)
+    new = 1e3 + make_domain(70, n_rows=100)
+    new[:5] += np.random.default_rng(0).normal(0, 12, (5, N_FEATURES))
+    assert roc_auc_score(np.arange(100) < 5, -detector.score_samples(new)) > 0.95
+
+
+# ------------------------------------------------------------------ one seed, one result
+
+
+def test_random_state_alone_decides(quick, domains):
+    one, other = quick().fit(domains), quick().fit(domains)
+    np.testing.assert_allclose(one.score_samples(domains), other.score_samples(domains), rtol=1e-7)
+    assert not np.allclose(weights(one), weights(quick(random_state=1).fit(domains)))
+    drawn = [quick(random_state=None).fit(domains) for _ in range(2)]
+    assert not np.allclose(weights(drawn[0]), weights(drawn[1]))
+    shared = np.random.RandomState(3)
+    seeds = [
+        weights(quick(random_state=s).fit(domains))
+        for s in (shared, shared, np.random.RandomState(3))
+    ]
+    assert not np.allclose(seeds[0], seeds[1])
+    np.testing.assert_array_equal(seeds[0], seeds[2])
+
+
+@pytest.mark.parametrize("random_state", [0, None])
+def test_global_generators_are_neither_used_nor_moved(quick, domains, random_state):
+    numpy_state, torch_state = np.random.get_state()[1].copy(), torch.get_rng_state()
+    quick(random_state=random_state).fit(domains).predict(domains)
+    np.testing.assert_array_equal(np.random.get_state()[1], numpy_state)
+    assert torch.equal(torch.get_rng_state(), torch_state)
+    torch.manual_seed(8)
+    first = weights(quick().fit(domains))
+    torch.manual_seed(9)
+    np.testing.assert_array_equal(first, weights(quick().fit(domains)))
+
+
+def test_two_processes_agree():
+    code = """
+        import numpy as np
+        from acr_sklearn import ZeroShotACRDetector
+        rng = np.random.default_rng(0)
+        domains = [rng.normal(i, 1, (40, 3)) for i in range(5)]
+        detector = ZeroShotACRDetector(max_iter=4, hidden_layer_sizes=(8,), random_state=0)
+        print(detector.fit(domains).score_samples(domains[0])[:5].tolist())
+    """
+    run = [sys.executable, "-c", textwrap.dedent(code)]
+    outputs = [
+        subprocess.run(run, capture_output=True, text=True, check=True).stdout for _ in range(2)
+    ]
+    np.testing.assert_allclose(*(np.array(eval(out)) for out in outputs), rtol=1e-7)
+
+
+# ------------------------------------------------------------------ choices of parts
+
+
+def test_fewer_than_four_domains_are_all_trained_on_with_a_warning(quick, domains):
+    with pytest.warns(EarlyStoppingWarning, match="fit got 3 domains; early stopping") as seen:
+        detector = quick().fit(domains[:3])
+    assert len(seen) == 1
+    assert "valid_auc" not in detector.history_[0]
+    quick(early_stopping=False).fit(domains[:3])  # warnings are errors
+
+
+def test_with_four_or_more_domains_some_are_held_out(quick, domains):
+    detector = quick().fit(domains)
+    assert "valid_auc" in detector.history_[0]
+    assert detector.n_iter_ == detector.history_[-1]["n_steps"]
+    assert "valid_auc" not in quick(early_stopping=False).fit(domains).history_[0]
+
+
+def test_a_single_data_set_gets_synthetic_outliers_and_one_warning(quick, domains):
+    with pytest.warns(SingleDomainWarning, match="got a single data set") as seen:
+        detector = quick().fit(domains[0])
+    assert len(seen) == 1
+    assert issubclass(SingleDomainWarning, ACRWarning)
+    assert set(detector.predict(domains[0])) == {1, -1}
+    with (
+        pytest.warns(SingleDomainWarning),
+        pytest.raises(ValueError, match="outlier_source='domains'"),
+    ):
+        quick(outlier_source="domains").fit(domains[0])
+
+
+def test_outlier_sources_are_used(quick, domains):
+    from_domains = weights(quick(outlier_source="domains").fit(domains))
+    np.testing.assert_array_equal(from_domains, weights(quick().fit(domains)))
+    synthetic = weights(quick(outlier_source="synthetic").fit(domains))
+    own = weights(quick(outlier_source=SyntheticOutliers()).fit(domains))
+    np.testing.assert_array_equal(synthetic, own)
+    assert not np.allclose(synthetic, from_domains)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"hidden_layer_sizes": (16,)},
+        {"embedding_dim": 5},
+        {"n_tasks": 9},
+        {"task_size": 40},
+        {"outlier_fraction": 0.4},
+        {"permute_features": True},
+        {"learning_rate": 1e-2},
+        {"weight_decay": 0.3},
+        {"validation_fraction": 0.5},
+        {"early_stopping": False},
+    ],
+)
+def test_no_parameter_is_accepted_and_ignored(quick, domains, fitted, changes):
+    changed = quick(**changes).fit(domains)
+    assert not np.array_equal(weights(changed), weights(fitted))
+
+
+def test_max_iter_counts_steps(quick, domains):
+    for steps in (1, 7, 120):
+        detector = quick(max_iter=steps, n_iter_no_change=1000).fit(domains)
+        assert detector.n_iter_ == steps
+        assert detector.history_[-1]["n_steps"] == steps
+
+
+def test_training_stops_when_held_out_domains_no_longer_improve(quick, domains):
+    detector = quick(max_iter=300, n_iter_no_change=2).fit(domains)
+    assert detector.n_iter_ < 300
+
+
+def test_a_users_module_is_trained_on_a_copy(quick, domains):
+    torch.manual_seed(0)
+    backbone = nn.Sequential(nn.Linear(N_FEATURES, 8), nn.BatchNorm1d(8), nn.ReLU())
+    before = {k: v.clone() for k, v in backbone.state_dict().items()}
+    detector = quick(backbone=backbone).fit(domains)
+    assert all(torch.equal(v, before[k]) for k, v in backbone.state_dict().items())
+    assert backbone[1].track_running_stats
+    assert detector.get_params()["backbone"] is backbone
+    assert np.isfinite(detector.score_samples(domains)).all()
+    separate = np.concatenate([detector.score_samples(X) for X in domains])
+    np.testing.assert_allclose(detector.score_samples(domains), separate, rtol=1e-9)
+    with pytest.raises(ValueError, match="has no BatchNorm1d layer"):
+        quick(backbone=nn.Linear(N_FEATURES, 3)).fit(domains)
+
+
+# ------------------------------------------------------------------ training controls
+
+
+def test_a_net_template_reaches_module_and_optimizer(quick, domains):
+    template = NeuralNet(
+        None,
+        None,
+        optimizer=torch.optim.AdamW,
+        optimizer__weight_decay=0.1,
+        module__embedding_dim=3,
+    )
+    detector = quick(net=template).fit(domains)
+    assert isinstance(detector.net_.optimizer_, torch.optim.AdamW)
+    assert detector.module_.objective.center.shape == (3,)
+    assert detector.net_ is not template
+    changed = clone(quick(net=template)).set_params(net__optimizer__weight_decay=0.5).fit(domains)
+    assert changed.net_.optimizer_.param_groups[0]["weight_decay"] == 0.5
+    with pytest.raises(ValueError, match="embedding_dim is set on the detector and as module__emb"):
+        quick(net=template, embedding_dim=4).fit(domains)
+
+
+def test_callbacks_are_called(quick, domains):
+    class Count(Callback):
+        n = 0
+
+        def on_epoch_end(self, net, **kwargs):
+            self.n += 1
+
+    count = Count()
+    quick(callbacks=[count], early_stopping=False).fit(domains)
+    assert count.n == 6
+
+
+def test_ctrl_c_raises_and_leaves_the_detector_as_it_was(quick, domains):
+    class Interrupt(Callback):
+        def on_batch_end(self, net, batch=None, training=None, **kwargs):
+            raise KeyboardInterrupt
+
+    detector = quick().fit(domains)
+    kept = dict(detector.__dict__)
+    detector.callbacks = [Interrupt()]
+    with pytest.raises(KeyboardInterrupt):
+        detector.fit(domains[:5])
+    detector.callbacks = None
+    assert detector.__dict__ == kept
+
+
+def test_warm_start_goes_on_from_the_weights_left(quick, domains):
+    twice = quick(warm_start=True, early_stopping=False)
+    first = weights(twice.fit(domains))
+    second = weights(twice.fit(domains))
+    assert np.linalg.norm(second - first) < np.linalg.norm(first)
+    assert not np.array_equal(first, second)
+    assert twice.n_iter_ == 6
+    cold = quick(early_stopping=False).fit(domains).fit(domains)
+    np.testing.assert_array_equal(weights(cold), first)
+    with pytest.raises(ValueError, match="warm_start=True got 3 features, but the network"):
+        twice.fit([X[:, :3] for X in domains])
+
+
+def test_memory_trains_once_for_any_contamination(quick, domains, trainings, tmp_path):
+    for contamination in (0.05, 0.1, 0.2):
+        detector = quick(memory=str(tmp_path), contamination=contamination).fit(domains)
+        plain = quick(contamination=contamination).fit(domains)
+        assert detector.offset_ == plain.offset_
+    assert len(trainings) == 1 + 3
+
+
+def test_memory_is_bypassed_where_a_key_would_lie(quick, domains, trainings, tmp_path):
+    for changes in ({"random_state": None}, {"warm_start": True}, {"callbacks": [Callback()]}):
+        for _ in range(2):
+            quick(memory=str(tmp_path), **changes).fit(domains)
+    assert len(trainings) == 6
+
+
+# ------------------------------------------------------------------ at home in scikit-learn
+
+
+@pytest.fixture(scope="module")
+def labelled(make_domain):
+    """Normals and anomalies of six domains, with y and domain labels."""
+    rng = np.random.default_rng(0)
+    X, domains = concat_domains([make_domain(seed, n_rows=60) for seed in range(6)])
+    y = np.where(rng.random(len(X)) < 0.1, -1, 1)
+    X[y == -1] += rng.normal(0, 12, (int((y == -1).sum()), N_FEATURES))
+    return X, y, domains
+
+
+GRID = {"acr__contamination": [0.05, 0.1, 0.2]}
+SCORER = make_scorer(matthews_corrcoef)
+
+
+def pipeline(detector):
+    return Pipeline([("scale", StandardScaler()), ("acr", detector)])
+
+
+def test_pipeline_with_routing_off(quick, labelled):
+    X, _, domains = labelled
+    pipe = pipeline(quick()).fit(X, acr__domains=domains)
+    assert set(pipe.predict(X[domains == 0])) <= {1, -1}
+    assert pipe.named_steps["acr"].n_domains_ == 6
+
+
+def test_pipeline_with_routing_on(quick, labelled):
+    X, y, domains = labelled
+    off = pipeline(quick()).fit(X, acr__domains=domains)
+    with config_context(enable_metadata_routing=True):
+        pipe = make_pipeline(StandardScaler(), quick()).fit(X, domains=domains)
+        scores = pipe.decision_function(X, domains=domains)
+        assert pipe.score(X, y, domains=domains) > 0.5
+        labels = pipe.predict(X, domains=domains)
+    one = off.named_steps["acr"]
+    expected = one.decision_function(off.named_steps["scale"].transform(X), domains=domains)
+    np.testing.assert_allclose(scores, expected)
+    np.testing.assert_array_equal(labels, np.where(expected >= 0, 1, -1))
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_a_search_over_contamination_trains_once_per_fold(
+    quick, labelled, trainings, tmp_path, routing
+):
+    X, y, domains = labelled
+    search = GridSearchCV(
+        pipeline(quick(memory=str(tmp_path))),
+        GRID,
+        scoring=SCORER,
+        cv=NormalTrainSplit(LeaveOneGroupOut()),
+        refit=False,
+        error_score="raise",
+    )
+    with config_context(enable_metadata_routing=routing):
+        if routing:
+            search.fit(X, y, groups=domains, domains=domains)
+        else:
+            search.fit(X, y, groups=domains, acr__domains=domains)
+    assert len(trainings) == 6
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert search.cv_results_["mean_test_score"].max() > 0.3
+    assert len(set(search.cv_results_["mean_test_score"])) > 1
+
+
+def test_a_search_over_what_matters_trains_for_each_value(quick, labelled, trainings, tmp_path):
+    X, y, domains = labelled
+    grid = {"acr__contamination": [0.1, 0.2], "acr__embedding_dim": [4, 8]}
+    search = GridSearchCV(
+        pipeline(quick(memory=str(tmp_path))),
+        grid,
+        scoring=SCORER,
+        cv=NormalTrainSplit(LeaveOneGroupOut()),
+        refit=False,
+        error_score="raise",
+    )
+    search.fit(X, y, groups=domains, acr__domains=domains)
+    assert len(trainings) == 6 * 2
+
+
+# ------------------------------------------------------------------ bad and odd input
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"objective": "svdd"}, "'objective' parameter of ZeroShotACRDetector must be"),
+        ({"backbone": "resnet"}, "'backbone' parameter"),
+        ({"max_iter": 0}, "'max_iter' parameter"),
+        ({"contamination": 0.0}, "'contamination' parameter"),
+        ({"contamination": 0.6}, "'contamination' parameter"),
+        ({"outlier_fraction": 1.0}, "'outlier_fraction' parameter"),
+        ({"task_size": 3}, "'task_size' parameter"),
+        ({"threshold": "batch"}, "'threshold' parameter"),
+        ({"outlier_source": object()}, "'outlier_source' parameter"),
+        ({"hidden_layer_sizes": ()}, r"hidden_layer_sizes=\(\). It needs"),
+        ({"hidden_layer_sizes": (8, 0)}, r"hidden_layer_sizes=\(8, 0\)"),
+        ({"hidden_layer_sizes": (8.5,)}, r"hidden_layer_sizes=\(8.5,\)"),
+        ({"device": "cuda:99"}, "device='cuda:99'"),
+        ({"random_state": "seed"}, "'random_state' parameter"),
+        ({"learning_rate": 1e30, "max_iter": 50}, "training loss became"),
+    ],
+)
+def test_bad_parameters_get_a_clear_error(quick, domains, changes, message):
+    detector = quick(**changes)
+    with pytest.raises(ValueError, match=message):
+        detector.fit(domains)
+    assert not hasattr(detector, "module_")
+    assert not hasattr(detector, "n_features_in_")
+
+
+def test_cuda_asked_for_and_absent_is_refused(quick, domains, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ValueError, match="device='cuda' was asked for, but this machine has no"):
+        quick(device="cuda").fit(domains)
+
+
+ODD = {
+    "constant features": lambda X: np.column_stack([X[:, :3], np.full((len(X), 2), 7.0)]),
+    "all rows equal": lambda X: np.tile(X[0], (len(X), 1)),
+    "duplicated rows": lambda X: np.repeat(X[:4], len(X) // 4, axis=0),
+    "two rows": lambda X: X[:2],
+    "one feature": lambda X: X[:, :1],
+    "tiny values": lambda X: 1e-12 * X,
+    "large values": lambda X: 1e6 * X,
+    "huge offset": lambda X: 1e9 + X,
+    "mixed units": lambda X: X * np.array([1e-12, 1e6, 1.0, 1.0, 1e3]),
+}
+
+
+@pytest.mark.filterwarnings("ignore::acr_sklearn.exceptions.SmallDomainWarning")
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_odd_values_work_and_stay_finite(quick, domains, odd, dtype):
+    made = [odd(X).astype(dtype) for X in domains]
+    detector = quick().fit(made)
+    assert np.isfinite(weights(detector)).all()
+    assert np.isfinite(detector.offset_)
+    for X in made:
+        assert np.isfinite(detector.score_samples(X)).all()
+
+
+@pytest.mark.parametrize("odd", ["tiny values", "large values", "huge offset"])
+def test_units_and_offsets_cost_no_detection(quick, domains, make_domain, odd):
+    new = make_domain(70, n_rows=100)
+    new[:5] += np.random.default_rng(0).normal(0, 12, (5, N_FEATURES))
+    changed = quick(max_iter=60).fit([ODD[odd](X) for X in domains])
+    scores = changed.score_samples(ODD[odd](new))
+    assert roc_auc_score(np.arange(100) < 5, -scores) > 0.95

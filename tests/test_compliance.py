@@ -1,0 +1,35 @@
+"""scikit-learn's own checks, with the one that a batch-level scorer fails by definition."""
+
+import pytest
+from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
+
+from acr_sklearn import ZeroShotACRDetector
+
+pytestmark = pytest.mark.filterwarnings(
+    # The checks fit single, small data sets; the warnings for that are tested elsewhere.
+    "ignore::acr_sklearn.exceptions.ACRWarning",
+    # scikit-learn marks a check that it cannot run on this machine (array API) by a warning.
+    "ignore::sklearn.exceptions.SkipTestWarning",
+)
+
+#: Every expected failure, with its reason. Strict: one that passes fails the test run.
+LEDGER = {
+    "check_methods_subset_invariance": (
+        "a row is scored against the batch it comes in; scoring row by row is another method"
+    ),
+}
+
+
+@parametrize_with_checks([ZeroShotACRDetector()], expected_failed_checks=lambda estimator: LEDGER)
+def test_scikit_learn_check(estimator, check):
+    check(estimator)
+
+
+def test_the_ledger_has_one_entry_and_it_is_a_check():
+    names = {
+        getattr(check, "func", check).__name__
+        for _, check in estimator_checks_generator(ZeroShotACRDetector())
+    }
+    assert len(LEDGER) == 1
+    assert set(LEDGER) <= names
+    assert len(names) >= 40

@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+import torch
+
+from acr_sklearn.objectives import ACRNetwork, DeepSVDD, ObjectiveLoss
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+def slow_network(network, rows):
+    """The whole network in NumPy, one batch."""
+
+    def norm(x, layer):
+        x = (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + layer.eps)
+        return x * layer.weight.detach().numpy() + layer.bias.detach().numpy()
+
+    x = rows
+    for linear, layer in zip(network.backbone.linears, network.backbone.norms, strict=True):
+        x = np.maximum(norm(x @ linear.weight.detach().numpy().T, layer), 0)
+    head = network.objective
+    z = norm(x @ head.linear.weight.detach().numpy().T, head.norm)
+    return ((z - head.center.detach().numpy()) ** 2).sum(axis=1)
+
+
+def test_anomaly_score_is_the_squared_distance_to_the_centre():
+    network = ACRNetwork(5, hidden_layer_sizes=(8, 6), embedding_dim=4).double()
+    rows = np.random.default_rng(0).normal(size=(3, 20, 5))
+    got = network.anomaly_score(torch.from_numpy(rows)).detach().numpy()
+    expected = [slow_network(network, task) for task in rows]
+    np.testing.assert_allclose(got, expected, rtol=1e-10)
+
+
+def test_loss_is_the_mean_over_tasks_of_the_mean_over_rows():
+    scores = torch.rand(3, 10, dtype=torch.float64, requires_grad=True)
+    is_outlier = torch.zeros(3, 10, dtype=torch.bool)
+    is_outlier[:, 8:] = True
+    loss = ObjectiveLoss("dsvdd")(scores, is_outlier)
+    a = scores.detach().numpy()
+    slow = [np.r_[task[:8], 1 / (task[8:] + 1e-3)].mean() for task in a]
+    assert loss.item() == pytest.approx(np.mean(slow), rel=1e-12)
+    (gradient,) = torch.autograd.grad(loss, scores)
+    expected = np.ones((3, 10))
+    expected[:, 8:] = -1 / (a[:, 8:] + 1e-3) ** 2
+    np.testing.assert_allclose(gradient.numpy(), expected / 30, rtol=1e-10)
+
+
+def test_the_outlier_loss_is_bounded_at_the_centre():
+    assert DeepSVDD.losses(torch.zeros(1))[1].item() == pytest.approx(1000.0)
+
+
+def test_the_centre_is_learnt_and_drawn_from_a_standard_normal():
+    centers = torch.cat([DeepSVDD(2, 500).center for _ in range(4)])
+    assert centers.requires_grad
+    assert abs(centers.mean().item()) < 0.1
+    assert centers.std().item() == pytest.approx(1.0, abs=0.1)

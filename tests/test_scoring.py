@@ -1,0 +1,111 @@
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from acr_sklearn.objectives import ACRNetwork
+from acr_sklearn.scaling import FeatureScale
+from acr_sklearn.scoring import score_batches
+
+RNG = np.random.default_rng(0)
+UNIT = FeatureScale(np.zeros(4), np.array([1.0, 2.0, 0.5, 1.0]))
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    return ACRNetwork(4, hidden_layer_sizes=(8, 8), embedding_dim=4).eval()
+
+
+def whole(rows):
+    return [np.arange(len(rows))]
+
+
+def test_batches_of_equal_and_unequal_size_equal_separate_calls(network):
+    rows = RNG.normal(size=(200, 4)) + np.repeat(RNG.normal(0, 9, (5, 4)), 40, axis=0)
+    batches = np.split(RNG.permutation(200), [40, 80, 120, 150])
+    together = score_batches(network, UNIT, rows, batches)
+    for batch in batches:
+        alone = score_batches(network, UNIT, rows[batch], whole(batch))
+        np.testing.assert_allclose(together[batch], alone, rtol=1e-11)
+
+
+def test_many_batches_are_cut_into_passes_of_bounded_size(network, monkeypatch):
+    rows = RNG.normal(size=(120, 4))
+    batches = np.split(np.arange(120), 12)
+    expected = score_batches(network, UNIT, rows, batches)
+    sizes = []
+    plain = ACRNetwork.anomaly_score
+
+    def record(self, x):
+        sizes.append(x.shape[0] * x.shape[1])
+        return plain(self, x)
+
+    monkeypatch.setattr(ACRNetwork, "anomaly_score", record)
+    monkeypatch.setattr("acr_sklearn.scoring._STACKED_ROWS", 30)
+    np.testing.assert_allclose(score_batches(network, UNIT, rows, batches), expected, rtol=1e-11)
+    assert sizes == [30, 30, 30, 30]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_scoring_is_pure(network, dtype):
+    before = {k: v.clone() for k, v in network.state_dict().items()}
+    versions = [p._version for p in network.parameters()]
+    rows = RNG.normal(size=(30, 4)).astype(dtype)
+    kept, state = rows.copy(), torch.get_rng_state()
+    score_batches(network, UNIT, rows, whole(rows))
+    assert all(torch.equal(v, before[k]) for k, v in network.state_dict().items())
+    assert [p._version for p in network.parameters()] == versions
+    assert torch.equal(torch.get_rng_state(), state)
+    np.testing.assert_array_equal(rows, kept)
+    assert not network.training
+
+
+def test_float64_is_computed_in_float64(network):
+    rows = RNG.normal(size=(60, 4))
+    exact = score_batches(network, UNIT, rows, whole(rows))
+    order = RNG.permutation(60)
+    again = score_batches(network, UNIT, rows[order], whole(rows))
+    np.testing.assert_allclose(again, exact[order], rtol=1e-11)
+    single = score_batches(network, UNIT, rows.astype(np.float32), whole(rows))
+    assert single.dtype == np.float64
+    assert 1e-9 < np.abs(single / exact - 1).max() < 1e-3
+
+
+def test_scores_do_not_move_with_the_batch(network):
+    rows = RNG.normal(size=(60, 4))
+    exact = score_batches(network, UNIT, rows, whole(rows))
+    np.testing.assert_allclose(
+        score_batches(network, UNIT, rows + 1e3, whole(rows)), exact, rtol=1e-8
+    )
+    np.testing.assert_allclose(score_batches(network, UNIT, rows * 1e6, whole(rows)), exact, 1e-8)
+
+
+def test_sixteen_threads_score_as_one_does(network):
+    batches = [RNG.normal(size=(20 + i, 4)).astype([np.float32, float][i % 2]) for i in range(16)]
+    expected = [score_batches(network, UNIT, rows, whole(rows)) for rows in batches]
+    wrong = []
+
+    def score(i):
+        for _ in range(25):
+            if not np.array_equal(
+                score_batches(network, UNIT, batches[i], whole(batches[i])), expected[i]
+            ):
+                wrong.append(i)
+
+    threads = [threading.Thread(target=score, args=(i,)) for i in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_rows_reach_the_network_as_they_are_without_a_scale(network):
+    rows = RNG.normal(size=(9, 4))
+    seen = []
+    network.register_forward_pre_hook(lambda module, args: seen.append(args[0].numpy().copy()))
+    copy_of = rows.astype(np.float32)
+    score_batches(network, None, copy_of, whole(rows))
+    np.testing.assert_array_equal(seen[0][0], copy_of)

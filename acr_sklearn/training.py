@@ -13,7 +13,7 @@ from skorch.helper import predefined_split
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from acr_sklearn.devices import isolated_rng, resolve_device
+from acr_sklearn.devices import isolated_rng, resolve_device, threads_for
 from acr_sklearn.metrics import task_auc
 from acr_sklearn.net_template import merge_template
 from acr_sklearn.objectives import ACRNetwork, ObjectiveLoss
@@ -104,17 +104,29 @@ def train(
         if previous is not None:
             net.module_.load_state_dict(previous.module_.state_dict())
             net.optimizer_.load_state_dict(previous.optimizer_.state_dict())
-        net.notify("on_train_begin", X=stream, y=None)
-        try:
-            net.fit_loop(stream, y=None)
-        except KeyboardInterrupt:
-            # skorch's EarlyStopping raises it too; anything else is the user's Ctrl-C.
-            if not _stopped_early(net):
-                raise
-        net.notify("on_train_end", X=stream, y=None)
+        with threads_for(_operations_per_step(net, stream)):
+            _run(net, stream)
     history = _history_rows(net, stream, first)
     _drop_training_state(net, {name for name, _ in watchers})
     return TrainedNet(net, history, stream.next_step - first)
+
+
+def _run(net: NeuralNet, stream: TaskStream) -> None:
+    net.notify("on_train_begin", X=stream, y=None)
+    try:
+        net.fit_loop(stream, y=None)
+    except KeyboardInterrupt:
+        # skorch's EarlyStopping raises it too; anything else is the user's Ctrl-C.
+        if not _stopped_early(net):
+            raise
+    net.notify("on_train_end", X=stream, y=None)
+
+
+def _operations_per_step(net: NeuralNet, stream: TaskStream) -> float:
+    """Count a multiply and an add per weight and row, forward and twice backward."""
+    tasks = stream.sampler.settings
+    n_weights = sum(parameter.numel() for parameter in net.module_.parameters())
+    return 6.0 * n_weights * tasks.n_tasks * tasks.task_size
 
 
 def _make_net(template: NeuralNet | None, settings: TrainingSettings) -> NeuralNet:

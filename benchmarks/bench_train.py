@@ -215,7 +215,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
     label = f"matrix products alone, at the rate of torch.mm: {fastest:.0f} ms"
     ax.axvline(fastest, color="#D55E00", linestyle="--", linewidth=1.5, label=label)
     ax.legend(loc="lower right", frameon=False, fontsize=8)
-    ax.set(xlim=(0, 1.2 * longest), xlabel="time of one training step in ms (dots: rounds)")
+    ax.set(xlim=(0, 1.3 * longest), xlabel="time of one training step in ms (dots: rounds)")
     ax.invert_yaxis()
     setting = result["setting"]
     ax.set_title(

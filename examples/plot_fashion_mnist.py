@@ -37,7 +37,7 @@ parser.add_argument(
 )
 parser.add_argument("--save", type=Path, default=Path("fashion_mnist.png"))
 parser.add_argument("--rows", type=int, default=5000, help="training images of each kind")
-parser.add_argument("--max-iter", type=int, default=200, help="training steps")
+parser.add_argument("--max-iter", type=int, default=ZeroShotACRDetector().max_iter)
 parser.add_argument("--batches", type=int, default=3, help="batches per kind and share")
 arguments = parser.parse_args()
 

@@ -28,7 +28,7 @@ from acr_sklearn import ZeroShotACRDetector
 
 parser = argparse.ArgumentParser(description="ACR with a user's network.")
 parser.add_argument("--save", type=Path, default=Path("own_backbone.png"))
-parser.add_argument("--max-iter", type=int, default=200, help="training steps")
+parser.add_argument("--max-iter", type=int, default=ZeroShotACRDetector().max_iter)
 arguments = parser.parse_args()
 
 mpl.use("Agg")

@@ -3,7 +3,7 @@ import threading
 import pytest
 import torch
 
-from acr_sklearn.devices import isolated_rng, resolve_device
+from acr_sklearn.devices import isolated_rng, resolve_device, threads_for
 
 
 def test_auto_is_a_device_that_exists():
@@ -44,3 +44,19 @@ def test_threads_do_not_draw_from_one_anothers_numbers():
         thread.join()
     assert all(torch.equal(result, expected) for result in results.values())
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_small_steps_use_one_thread_and_the_number_before_comes_back():
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        with threads_for(1e6):
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 3
+        with threads_for(1e12):
+            assert torch.get_num_threads() == 3
+        with pytest.raises(RuntimeError), threads_for(1e6):
+            raise RuntimeError
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)

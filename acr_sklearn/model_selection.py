@@ -83,8 +83,7 @@ class NormalTrainSplit(BaseCrossValidator):
         Raises
         ------
         ValueError
-            If `y` is missing or holds other labels than 1 and -1, or if a train fold has no
-            normal row.
+            If `y` is not made of 1 and -1, or if a train fold has no normal row.
         """
         normal = _read_is_normal(y)
         check_consistent_length(X, normal)

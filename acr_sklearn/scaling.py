@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 __all__ = ["FeatureScale", "fit_scale"]
 
-#: Spread of a feature relative to the median one's that is kept. On digits classes never seen the
-#: mean AUROC was 0.937 so, against 0.903 with every pixel at spread one.
+#: Spread of a feature relative to the median one's that is kept. Mean AUROC on validation domains
+#: with these bounds, with every feature levelled, and with no bounds: digits .886, .851 and .886;
+#: road accidents (one-hot columns beside ages and hours) .837, .860 and .665.
 _RELATIVE_SPREAD = (0.1, 2.0)
 
 

@@ -176,7 +176,11 @@ for label, name, color in ((1, "normal", "#0072B2"), (-1, "anomalous", "#D55E00"
         alpha=0.6,
         label=f"{name} ({len(own):,} rows)",
     )
-axis.axvline(-detector.offset_, color="black", linestyle="--", label="threshold of predict")
+# Room above the bars, so that the legend covers nothing.
+axis.margins(y=0.4)
+axis.axvline(
+    -detector.offset_, ymax=0.72, color="black", linestyle="--", label="threshold of predict"
+)
 axis.set(
     xscale="log",
     xlabel="anomaly score, -score_samples (log scale)",

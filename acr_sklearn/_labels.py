@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from typing import Any
 
@@ -38,8 +39,10 @@ def read_labels(
     ValueError
         Wrong length, missing labels, or labels that look like y.
     """
+    if hasattr(domains, "numpy"):
+        domains = np.asarray(domains)  # a tensor's elements would each be a label of its own
     shape = getattr(domains, "shape", None)
-    if isinstance(domains, str | bytes) or not hasattr(domains, "__len__"):
+    if isinstance(domains, str | bytes | Mapping | AbstractSet) or not hasattr(domains, "__len__"):
         raise ValueError(
             f"{who} got {what}={domains!r}. It needs one label per row, {n_rows} in all."
         )
@@ -53,9 +56,9 @@ def read_labels(
             "It needs exactly one label per row."
         )
     dtype = getattr(domains, "dtype", None)
-    if isinstance(dtype, np.dtype) and dtype.kind in "biuSUM":
+    if isinstance(dtype, np.dtype) and dtype.kind in "biuSUMm":
         values = np.asarray(domains)
-        missing = np.isnat(values) if dtype.kind == "M" else np.zeros(n_rows, bool)
+        missing = np.isnat(values) if dtype.kind in "Mm" else np.zeros(n_rows, bool)
         labels, index = np.unique(values, return_inverse=True)
     else:
         labels, index, missing = _encode_hashables(list(domains), who, what)
@@ -105,7 +108,10 @@ def _is_scalar(value: object) -> bool:
 def _is_missing(value: object) -> bool:
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
-    return isinstance(value, float | np.floating | np.datetime64) and bool(value != value)
+    if isinstance(value, tuple):
+        return any(_is_missing(part) for part in value)
+    is_number = isinstance(value, float | np.floating | np.datetime64 | np.timedelta64)
+    return is_number and bool(value != value)
 
 
 def read_y(y: Any, n_rows: int, *, who: str) -> NDArray[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,14 +118,29 @@ def read_rows(
         )
     if column is not None:
         X, domains = _take_domain_column(estimator, X, column, reset=reset, who=who)
-        rows = check_array(X, dtype=_FLOATS, estimator=estimator, input_name="X")
+        rows = _numbers(who, check_array, X, estimator=estimator, input_name="X")
     else:
-        rows = validate_data(estimator, X, dtype=_FLOATS, reset=reset)
+        rows = _numbers(who, validate_data, estimator, X, reset=reset)
     if domains is None:
         return DomainRows(rows, np.zeros(len(rows), np.int64), np.arange(1), named=False)
     what = "domains" if column is None else f"domain column {column!r}"
     labels, index = read_labels(domains, len(rows), who=who, what=what)
     return DomainRows(rows, index, labels, named=True)
+
+
+def _numbers(who: str, check: Callable[..., Any], *args: Any, **options: Any) -> NDArray[Any]:
+    """Run one of scikit-learn's checks, and say more where X does not hold numbers."""
+    try:
+        return check(*args, dtype=_FLOATS, **options)
+    except (TypeError, ValueError) as error:
+        kinds = ("could not convert", "argument must be", "promote", "inhomogeneous")
+        if not any(kind in str(error) for kind in kinds):
+            raise
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(
+            f"{who} got an X that is not a table of numbers: {error}. Encode categories and dates "
+            "first; a column with the domain's label is named by domain_column."
+        ) from error
 
 
 def _read_list(estimator: BaseEstimator, X: Sequence[Any], *, reset: bool, who: str) -> DomainRows:
@@ -224,5 +239,5 @@ def warn_small_domains(data: DomainRows, *, who: str) -> None:
         "rows with replacement, so little is learnt from them. Give each domain more rows, or "
         "leave the small ones out.",
         SmallDomainWarning,
-        stacklevel=4,
+        stacklevel=5,
     )

@@ -146,7 +146,7 @@ class StackedModule(nn.Module):
 
     def _try_out(self, n_features: int) -> int:
         name = type(self.module).__name__
-        like = next(self.module.parameters())
+        like = next(self.module.parameters(), torch.empty(0))
         trial = torch.randn(2, 4, n_features, dtype=like.dtype, device=like.device)
         try:
             with torch.no_grad():
@@ -201,7 +201,13 @@ def with_batch_statistics(module: nn.Module) -> nn.Module:
     ValueError
         When the module has no batch-norm layer: nothing would centre a new domain.
     """
-    converted = copy.deepcopy(module)
+    try:
+        converted = copy.deepcopy(module)
+    except Exception as error:
+        raise ValueError(
+            f"backbone {type(module).__name__} cannot be copied: {error}. The detector trains a "
+            "copy; build the module anew, without results of a forward pass stored on it."
+        ) from error
     layers = [layer for layer in converted.modules() if isinstance(layer, _BATCH_NORMS)]
     if not layers:
         kinds = sorted({type(layer).__name__ for layer in converted.modules()})

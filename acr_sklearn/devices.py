@@ -19,13 +19,13 @@ _SMALL_STEP = 2e9
 _RNG_LOCK = threading.RLock()
 
 
-def resolve_device(device: str) -> str:
+def resolve_device(device: str | torch.device) -> str:
     """Choose the device.
 
     Parameters
     ----------
-    device : str
-        "auto" takes CUDA where there is one, else the CPU; else a name that torch knows.
+    device : str or torch.device
+        "auto" takes CUDA where there is one, else the CPU; or a CPU, CUDA, MPS or XPU device.
 
     Returns
     -------
@@ -37,20 +37,23 @@ def resolve_device(device: str) -> str:
     ValueError
         When the device is unknown or absent.
     """
+    device = str(device)
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        kind = torch.device(device).type
+        wanted = torch.device(device)
     except RuntimeError as error:
         raise ValueError(f"device={device!r} is no device that torch knows: {error}") from error
-    present: dict[str, Callable[[], bool]] = {
-        "cuda": torch.cuda.is_available,
-        "mps": torch.backends.mps.is_available,
+    counts: dict[str, Callable[[], int]] = {
+        "cpu": lambda: 1,
+        "cuda": torch.cuda.device_count,
+        "mps": lambda: int(torch.backends.mps.is_available()),
+        "xpu": torch.xpu.device_count,
     }
-    if kind in present and not present[kind]():
+    if (wanted.index or 0) >= counts.get(wanted.type, int)():
         raise ValueError(
-            f"device={device!r} was asked for, but this machine has no {kind} device that torch "
-            "can use. Use device='auto' or 'cpu'."
+            f"device={device!r} was asked for, but this machine has no such device that torch can "
+            "use. Use device='auto' or 'cpu'."
         )
     return device
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass, replace
+from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -90,12 +92,15 @@ def meta_train(
     MetaTrained
         The fitted net.
     """
+    if memory.store_backend is None:
+        return _meta_train(rows, index, plan, settings, template, settings, previous)
     backbone = settings.network["backbone"]
     if isinstance(backbone, nn.Module):
         # A module's own pickle holds addresses, so two equal ones would never share a result.
-        keyed = replace(settings, network={**settings.network, "backbone": _contents(backbone)})
-    else:
-        keyed = settings
+        backbone = _contents(backbone)
+    keyed = replace(
+        settings, network=settings.network | {"backbone": backbone, "version": _version()}
+    )
     cached = memory.cache(_meta_train, ignore=["settings", "previous"])
     # What the user changed is in the settings themselves; that list only serves error messages.
     key = replace(keyed, verbose=0, explicit=frozenset())
@@ -120,10 +125,13 @@ def _meta_train(
         scale = fit_scale(rows, index, n_domains)
     pool = TaskPool(rows, index, scale, torch.device(resolve_device(settings.device)))
     trained = np.setdiff1d(np.arange(n_domains), plan.held_out)
+    # A fit that goes on draws new tasks.
+    first = 0 if previous is None else previous.fitted.next_step
     stream = TaskStream(
         _sampler(pool, plan, settings.seed, normal=trained, outlier=trained),
         max(1, plan.max_iter // _EVALUATIONS),
-        limit=plan.max_iter,
+        first_step=first,
+        limit=first + plan.max_iter,
     )
     held_out = None
     if len(plan.held_out):
@@ -161,7 +169,23 @@ def _contents(module: nn.Module) -> list[Any]:
     """List what a module is made of, in a form whose hash does not depend on its address."""
     hidden = ("_parameters", "_buffers", "_modules")
     contents: list[Any] = [
-        (name, type(part), {k: v for k, v in vars(part).items() if k not in hidden})
+        (name, _code(type(part)), {k: v for k, v in vars(part).items() if k not in hidden})
         for name, part in module.named_modules()
     ]
-    return contents + [(k, v.cpu().numpy()) for k, v in module.state_dict().items()]
+    return contents + [(k, v.cpu().double().numpy()) for k, v in module.state_dict().items()]
+
+
+def _code(kind: type) -> str:
+    """Name a class and give its source where that can be read: edited code is another module."""
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    try:
+        return name + inspect.getsource(kind)
+    except (OSError, TypeError):
+        return name
+
+
+def _version() -> str:
+    try:
+        return metadata.version("acr-sklearn")
+    except metadata.PackageNotFoundError:
+        return "not installed"

@@ -22,6 +22,8 @@ _GOVERNED = {
     "iterator_valid": "n_tasks and task_size",
     "dataset": "n_tasks and task_size",
     "warm_start": "warm_start",
+    "predict_nonlinearity": "objective",
+    "module__n_features": "training data",
 }
 #: Settings that both can give: parameter of the detector -> names in the template.
 _SHARED = {
@@ -61,9 +63,11 @@ def merge_template(template: Any, ours: dict[str, Any], explicit: frozenset[str]
     """
     changed = _changed_settings(template)
     for name, governor in _GOVERNED.items():
-        if name in changed and not (name == "module" and template.module is ACRNetwork):
+        # A part that is ours takes no options either, but for the module's.
+        own = {c for c in changed if c == name or (c.startswith(f"{name}__") and name != "module")}
+        if own and not (name == "module" and template.module is ACRNetwork):
             raise ValueError(
-                f"net sets {name}, which the detector's {governor} governs. Leave {name} at "
+                f"net sets {min(own)}, which the detector's {governor} governs. Leave it at "
                 "skorch's default (None for module and criterion) in the template."
             )
     for parameter, names in _SHARED.items():
@@ -73,16 +77,27 @@ def merge_template(template: Any, ours: dict[str, Any], explicit: frozenset[str]
                 f"{parameter} is set on the detector and as {sorted(twice)[0]} in net. Set it in "
                 "one of the two."
             )
+    ours = dict(ours)
+    if "weight_decay" not in explicit:
+        ours.pop(
+            "optimizer__weight_decay", None
+        )  # every optimizer has a default of its own, or none
     options = {name.removeprefix("optimizer__") for name in changed if "optimizer__" in name}
     if not options <= signature(ours["optimizer"]).parameters.keys():
         # SGD is skorch's default, so naming it changes nothing; its own options show it is meant.
         changed.add("optimizer")
+    elif "lr" in changed and "optimizer" not in changed:
+        raise ValueError(
+            "net sets lr but leaves optimizer at SGD, skorch's default, which cannot be told from "
+            "not set. Set learning_rate on the detector to train with Adam, or add an option of "
+            "SGD's own (optimizer__momentum=0.0)."
+        )
     return clone(template).set_params(**{k: v for k, v in ours.items() if k not in changed})
 
 
 def _changed_settings(template: Any) -> set[str]:
     """Names of the settings in which a template differs from a fresh one of its class."""
-    fresh = type(template)(None, None).get_params(deep=False)
+    fresh = type(template)(module=None, criterion=None).get_params(deep=False)
     given = {k: v for k, v in template.get_params(deep=False).items() if k[-1] != "_"}
     return {k for k, v in given.items() if k not in fresh or not _same(v, fresh[k])}
 

@@ -50,7 +50,8 @@ def score_batches(
     device = next(network.parameters()).device
     scores = np.zeros(len(rows))
     for stack in _stacks(batches):
-        x = rows[stack] if stack.size != len(rows) or len(stack) > 1 else rows[None]
+        # All rows in order, the usual call, need no copy.
+        x = rows[None] if np.array_equal(stack, [np.arange(len(rows))]) else rows[stack]
         x = np.array(x) if scale is None else scale.batch(x)
         with torch.no_grad():
             out = network.anomaly_score(torch.from_numpy(x).to(device))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from acr_sklearn.sampling import draw_distinct
 from acr_sklearn.scaling import FeatureScale
 
 __all__ = ["TaskPool", "TaskSampler", "TaskSettings", "TaskStream"]
+
+_MIN_TASK_SIZE = 16
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,14 @@ class TaskSettings:
         """Normal rows per task: round((1 - pi) m), leaving at least two of them and one outlier."""
         n_normal = round((1 - self.outlier_fraction) * self.task_size)
         return min(max(n_normal, 2), self.task_size - 1)
+
+    def capped(self, n_rows: int) -> TaskSettings:
+        """Keep tasks no larger than a domain of `n_rows` rows can fill, but at least of 16.
+
+        A larger one would only repeat rows: the same gradient at a higher price.
+        """
+        filled = max(math.ceil(n_rows / (1 - self.outlier_fraction)), _MIN_TASK_SIZE)
+        return replace(self, task_size=min(self.task_size, filled))
 
 
 class TaskPool:
@@ -84,7 +95,9 @@ class TaskPool:
     def domain(self, domain: int) -> NDArray[Any]:
         """Rows of one domain in the users' units, a view of shape (n_domain_rows, n_features)."""
         start = self.starts[domain]
-        return self.rows[start : start + self.sizes[domain]]
+        view = self.rows[start : start + self.sizes[domain]]
+        view.flags.writeable = False  # these may be the user's own rows
+        return view
 
 
 class TaskSampler:
@@ -195,15 +208,22 @@ class TaskSampler:
         made = np.empty((n, len(domains), wanted[1]), np.float32)
         for task, domain in enumerate(domains):
             rows = self.source.sample(self.pool.domain(domain), int(domain), n, rng)
-            if np.shape(rows) != wanted or not np.isfinite(rows).all():
-                raise ValueError(
-                    f"outlier_source {type(self.source).__name__}.sample returned an array of "
-                    f"shape {np.shape(rows)}"
-                    + (" with NaN or infinity" if np.shape(rows) == wanted else "")
-                    + f" for n={n}. It must return {wanted[0]} finite rows of {wanted[1]} features."
-                )
-            made[:, task] = self.pool.in_network_units(rows)
+            made[:, task] = self.pool.in_network_units(self._check_made(rows, wanted))
         return torch.from_numpy(made).to(self.pool.tensor.device)
+
+    def _check_made(self, rows: Any, wanted: tuple[int, int]) -> NDArray[np.float64]:
+        try:
+            made = np.asarray(rows, dtype=np.float64)
+            fault = " with NaN or infinity" if not np.isfinite(made).all() else ""
+            got = f"an array of shape {made.shape}{fault}"
+        except (TypeError, ValueError):
+            made, fault, got = np.empty(0), "not numeric", f"a {type(rows).__name__} of no numbers"
+        if made.shape != wanted or fault:
+            raise ValueError(
+                f"outlier_source {type(self.source).__name__}.sample returned {got} for "
+                f"n={wanted[0]}. It must return {wanted[0]} finite rows of {wanted[1]} features."
+            )
+        return made
 
 
 class TaskStream(IterableDataset[tuple[Tensor, Tensor]]):

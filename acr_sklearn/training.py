@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from skorch import NeuralNet
+from skorch import NeuralNet, NeuralNetClassifier, NeuralNetRegressor
 from skorch.callbacks import Callback, EarlyStopping
 from skorch.helper import predefined_split
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from acr_sklearn.backbones import MLPBackbone
 from acr_sklearn.devices import isolated_rng, resolve_device, threads_for
 from acr_sklearn.metrics import task_auc
 from acr_sklearn.net_template import merge_template
@@ -20,6 +22,9 @@ from acr_sklearn.objectives import ACRNetwork, ObjectiveLoss
 from acr_sklearn.tasks import TaskStream
 
 __all__ = ["TrainedNet", "TrainingSettings", "train"]
+
+
+_WITH_A_TASK_OF_THEIR_OWN = (NeuralNetClassifier, NeuralNetRegressor)
 
 
 @dataclass(frozen=True)
@@ -39,11 +44,12 @@ class TrainingSettings:
 
 @dataclass
 class TrainedNet:
-    """What training leaves: the net, one history row per evaluation, and the steps run."""
+    """What training leaves: the net, a row per evaluation, steps run, number of the next step."""
 
     net: NeuralNet
     history: list[dict[str, float]]
     n_iter: int
+    next_step: int
 
 
 def train(
@@ -97,18 +103,34 @@ def train(
             verbose=0,
             max_epochs=-(-(stream.limit - first) // stream.n_steps),
             train_split=None if held_out is None else predefined_split(held_out),
-            callbacks=[*watchers, *(net.callbacks or [])],
+            callbacks=[*watchers, *([] if net.callbacks in (None, "disable") else net.callbacks)],
         )
         net.initialize()
         net.module_.float()
         if previous is not None:
-            net.module_.load_state_dict(previous.module_.state_dict())
-            net.optimizer_.load_state_dict(previous.optimizer_.state_dict())
+            _go_on_from(previous, net)
         with threads_for(_operations_per_step(net, stream)):
             _run(net, stream)
     history = _history_rows(net, stream, first)
     _drop_training_state(net, {name for name, _ in watchers})
-    return TrainedNet(net, history, stream.next_step - first)
+    return TrainedNet(net, history, stream.next_step - first, stream.next_step)
+
+
+def _go_on_from(previous: NeuralNet, net: NeuralNet) -> None:
+    """Copy the weights, and the state of the optimizer where it still fits."""
+    before, now = previous.module_.state_dict(), net.module_.state_dict()
+    if {k: v.shape for k, v in before.items()} != {k: v.shape for k, v in now.items()}:
+        raise ValueError(
+            "warm_start=True asks to go on from weights of another shape: the backbone, its "
+            "layers, embedding_dim or the objective was changed since the fit before. Change "
+            "it back, or set warm_start=False."
+        )
+    net.module_.load_state_dict(before)
+    if type(previous.optimizer_) is type(net.optimizer_):
+        # Only the moments are taken over, as a copy: rates and penalties are those of now, and
+        # the fit before must not change if this one is interrupted.
+        kept = copy.deepcopy(previous.optimizer_.state_dict()["state"])
+        net.optimizer_.load_state_dict(net.optimizer_.state_dict() | {"state": kept})
 
 
 def _run(net: NeuralNet, stream: TaskStream) -> None:
@@ -124,6 +146,8 @@ def _run(net: NeuralNet, stream: TaskStream) -> None:
 
 def _operations_per_step(net: NeuralNet, stream: TaskStream) -> float:
     """Count a multiply and an add per weight and row, forward and twice backward."""
+    if not isinstance(net.module_.backbone, MLPBackbone):
+        return float("inf")  # what a user's module does with a weight is not known
     tasks = stream.sampler.settings
     n_weights = sum(parameter.numel() for parameter in net.module_.parameters())
     return 6.0 * n_weights * tasks.n_tasks * tasks.task_size
@@ -147,6 +171,13 @@ def _make_net(template: NeuralNet | None, settings: TrainingSettings) -> NeuralN
     ours |= {f"module__{name}": value for name, value in settings.network.items()}
     if template is None:
         return NeuralNet(**ours)
+    if not isinstance(template, NeuralNet) or isinstance(template, _WITH_A_TASK_OF_THEIR_OWN):
+        got = template.__name__ if isinstance(template, type) else type(template).__name__
+        raise ValueError(
+            f"net={got} cannot be a template: it must be an instance of skorch.NeuralNet, not of "
+            "its classifiers or regressors, for example NeuralNet(None, None, "
+            "optimizer=torch.optim.AdamW)."
+        )
     return merge_template(template, ours, settings.explicit)
 
 
@@ -161,12 +192,13 @@ def _history_rows(net: NeuralNet, stream: TaskStream, first: int) -> list[dict[s
     for number, row in enumerate(net.history, start=1):
         n_steps = min(number * stream.n_steps, stream.next_step - first)
         kept = {k: float(v) for k, v in row.items() if isinstance(v, int | float)}
-        kept = {k: v for k, v in kept.items() if k not in ("epoch", *_BATCH_COUNTS)}
+        kept = {k: v for k, v in kept.items() if not k.endswith(_SKORCHS_OWN)}
         rows.append({"evaluation": number, "n_steps": n_steps, **kept})
     return rows
 
 
-_BATCH_COUNTS = ("train_batch_count", "valid_batch_count")
+# Neither the clock nor a count may make the histories of two equal fits differ.
+_SKORCHS_OWN = ("epoch", "dur", "_best", "_batch_count")
 
 
 def _drop_training_state(net: NeuralNet, names: set[str]) -> None:
@@ -175,7 +207,6 @@ def _drop_training_state(net: NeuralNet, names: set[str]) -> None:
     net.callbacks = [c for c in net.callbacks if not (isinstance(c, tuple) and c[0] in names)]
     net.callbacks_ = [(name, c) for name, c in net.callbacks_ if name not in names]
     net.module_.eval()
-    net.module_.requires_grad_(True)
     for parameter in net.module_.parameters():
         parameter.grad = None
 

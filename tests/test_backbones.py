@@ -121,6 +121,18 @@ def test_unusable_modules_are_refused(module, message):
         make_backbone(module, N_FEATURES, (4,))
 
 
+def test_a_module_that_cannot_be_copied_is_refused():
+    module = users_module()
+    module.last = module(torch.randn(4, N_FEATURES))  # a result with its graph has no copy
+    with pytest.raises(ValueError, match="backbone Sequential cannot be copied"):
+        make_backbone(module, N_FEATURES, (4,))
+
+
+def test_a_module_without_parameters_is_usable():
+    norm = nn.BatchNorm1d(N_FEATURES, affine=False)
+    assert make_backbone(norm, N_FEATURES, ()).out_features == N_FEATURES
+
+
 def test_unknown_name_is_refused():
     with pytest.raises(ValueError, match="Unknown backbone 'transformer'"):
         make_backbone("transformer", 3, (4,))

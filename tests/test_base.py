@@ -119,6 +119,14 @@ def test_score_skips_domains_of_one_class_and_needs_one_other(fitted, fresh):
         fitted.score(fresh[0], y[0])
 
 
+@pytest.mark.parametrize("convert", [lambda y: y.astype(object), lambda y: y.astype(float)])
+def test_score_takes_labels_of_any_type(fitted, fresh, convert):
+    y = np.r_[-np.ones(5, int), np.ones(35, int)]
+    assert fitted.score(fresh[0], convert(y)) == fitted.score(fresh[0], y)
+    with pytest.raises(ValueError, match="needs at least one domain with both"):
+        fitted.score(fresh[0], np.ones(40, bool))
+
+
 def test_score_gives_no_number_for_pyods_labels(fitted, fresh):
     y = np.r_[np.ones(5), np.zeros(35)]
     with pytest.warns(ACRWarning, match=r"y with values \[0.0\] and returns nan.*PyOD's labels"):
@@ -218,8 +226,8 @@ def test_scoring_before_fit_is_refused(method, fresh):
     ("X", "labels", "message"),
     [
         (np.ones((1, 5)), None, r"score_samples got a batch of 1 sample\. Batch statistics"),
-        ([np.ones((3, 5)), np.ones((1, 5))], None, r"batch of 1 sample \(domain (np.int64\()?1"),
-        (np.ones((3, 5)), ["a", "b", "a"], r"batch of 1 sample \(domain .*'b'"),
+        ([np.ones((3, 5)), np.ones((1, 5))], None, r"batch of 1 sample \(domain 1\)"),
+        (np.ones((3, 5)), ["a", "b", "a"], r"batch of 1 sample \(domain 'b'\)"),
         (np.ones((3, 4)), None, "X has 4 features, but ZeroShotACRDetector is expecting 5"),
         (np.ones((3, 5)), ["a", "b"], "got 2 labels in domains for 3 rows"),
         (np.full((3, 5), np.nan), None, "NaN"),
@@ -234,8 +242,8 @@ def test_bad_batches_get_a_clear_error(fitted, X, labels, message):
     ("X", "domains_given", "message"),
     [
         (np.ones((1, 5)), None, "fit got a domain of 1 sample. Batch"),
-        ([np.ones((9, 5)), np.ones((1, 5))], None, r"domain of 1 sample \(domain (np.int64\()?1"),
-        (np.ones((3, 5)), ["x", "x", "y"], r"domain of 1 sample \(domain .*'y'"),
+        ([np.ones((9, 5)), np.ones((1, 5))], None, r"domain of 1 sample \(domain 1\)"),
+        (np.ones((3, 5)), ["x", "x", "y"], r"domain of 1 sample \(domain 'y'\)"),
         (np.ones((4, 5)), [1, -1, 1, -1], "looks like y"),
         ([], None, "got an empty list"),
     ],

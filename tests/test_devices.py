@@ -13,9 +13,13 @@ def test_auto_is_a_device_that_exists():
 def test_unknown_and_absent_devices_are_refused(monkeypatch):
     with pytest.raises(ValueError, match="device='abacus' is no device that torch knows"):
         resolve_device("abacus")
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     with pytest.raises(ValueError, match=r"device='cuda:0' was asked for.*Use device='auto'"):
         resolve_device("cuda:0")
+    for device in ("meta", "xpu:7", "cpu:1"):
+        with pytest.raises(ValueError, match=f"device='{device}' was asked for, but this machine"):
+            resolve_device(device)
+    assert resolve_device(torch.device("cpu")) == "cpu"
 
 
 def test_isolation_seeds_and_restores():

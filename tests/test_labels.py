@@ -3,6 +3,7 @@ import datetime
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -62,6 +63,17 @@ def test_missing_labels_are_counted_and_placed(missing):
         read_labels(np.array(["a", "b", missing], dtype=object), 3, who="det.fit")
 
 
+def test_parts_of_tuples_and_durations_may_be_missing_too():
+    with pytest.raises(ValueError, match="1 missing labels"):
+        read_labels([("a", 1.0), ("a", np.nan)], 2, who="fit")
+    with pytest.raises(ValueError, match="1 missing labels"):
+        read_labels(np.array([1, "NaT"], dtype="timedelta64[D]"), 2, who="fit")
+
+
+def test_tensors_are_read_as_arrays():
+    assert read_labels(torch.tensor([3, 1, 3]), 3, who="fit")[1].tolist() == [1, 0, 1]
+
+
 def test_missing_dates_and_floats_are_found_in_typed_arrays():
     with pytest.raises(ValueError, match="1 missing labels"):
         read_labels(np.array(["2024-01-01", "NaT"], dtype="datetime64[D]"), 2, who="fit")
@@ -87,6 +99,8 @@ def test_one_of_the_two_or_a_third_label_is_no_y():
         (np.zeros((3, 1)), r"got domains of shape \(3, 1\)"),
         ("abc", "needs one label per row, 3 in all"),
         (7, "got domains=7"),
+        ({"a", "b", "c"}, "needs one label per row, 3 in all"),
+        ({"a": 1, "b": 2, "c": 3}, "needs one label per row, 3 in all"),
         ([["a"], ["b"], ["c"]], "of type list, which cannot be hashed"),
     ],
 )

@@ -1,9 +1,11 @@
+import importlib
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from joblib import Memory
+from skorch import NeuralNet
 from torch import nn
 
 import acr_sklearn.meta_training as stage
@@ -75,6 +77,37 @@ def test_training_is_grouped_in_at_most_fifty_odd_evaluations():
     assert [row["n_steps"] for row in history] == list(range(2, 121, 2))
 
 
+def test_held_out_tasks_are_the_same_in_every_evaluation(monkeypatch):
+    drawn = []
+    plain = stage.TaskSampler.draw
+
+    def draw(self, step):
+        drawn.append(step)
+        return plain(self, step)
+
+    monkeypatch.setattr(stage.TaskSampler, "draw", draw)
+    run(replace(PLAN, max_iter=3))
+    first = 2**40
+    assert drawn == [0, first, first + 1, 1, first, first + 1, 2, first, first + 1]
+
+
+def test_going_on_draws_new_tasks_in_the_units_of_before(monkeypatch):
+    plan = replace(PLAN, max_iter=3, held_out=np.array([], np.int64))
+    before = run(plan)
+    drawn = []
+    plain = stage.TaskSampler.draw
+
+    def draw(self, step):
+        drawn.append(step)
+        return plain(self, step)
+
+    monkeypatch.setattr(stage.TaskSampler, "draw", draw)
+    after = run(plan, rows=100 * ROWS, previous=before)
+    assert drawn == [3, 4, 5]
+    assert after.scale is before.scale
+    assert after.fitted.next_step == 6
+
+
 def test_a_users_module_sees_the_rows_as_they_are():
     assert run(settings=replace(SETTINGS, network=NETWORK | {"backbone": module()})).scale is None
     assert run().scale is not None
@@ -113,7 +146,8 @@ def test_the_cache_is_keyed_on_everything_that_matters(counted):
     run(memory=memory, settings=replace(SETTINGS, seed=1))
     run(memory=memory, settings=replace(SETTINGS, learning_rate=1e-2))
     run(memory=memory, settings=replace(SETTINGS, network=NETWORK | {"embedding_dim": 4}))
-    assert len(calls) == 8
+    run(memory=memory, template=NeuralNet(None, None, optimizer=torch.optim.AdamW))
+    assert len(calls) == 9
 
 
 def test_equal_modules_share_a_training_and_unequal_ones_do_not(counted):
@@ -131,3 +165,24 @@ def test_equal_modules_share_a_training_and_unequal_ones_do_not(counted):
     for backbone in (with_slope, steeper):
         run(memory=memory, settings=replace(SETTINGS, network=NETWORK | {"backbone": backbone}))
     assert len(calls) == 4
+
+
+def test_a_module_without_a_cache_needs_no_key():
+    half = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3)).bfloat16()
+    assert run(settings=replace(SETTINGS, network=NETWORK | {"backbone": half})).fitted.n_iter == 6
+
+
+def test_edited_code_is_another_module(counted, tmp_path, monkeypatch):
+    memory, calls = counted
+    monkeypatch.syspath_prepend(tmp_path)
+    head = "from torch import nn\n\nclass Net(nn.Sequential):\n    def forward(self, x):\n"
+    source = tmp_path / "net_under_edit.py"
+    source.write_text(f"{head}        return super().forward(x)\n")
+    module = importlib.import_module("net_under_edit")
+    for edit in ("", ".tanh()"):
+        source.write_text(f"{head}        return super().forward(x){edit}\n")
+        importlib.reload(module)
+        torch.manual_seed(0)
+        backbone = module.Net(nn.Linear(4, 3), nn.BatchNorm1d(3))
+        run(memory=memory, settings=replace(SETTINGS, network=NETWORK | {"backbone": backbone}))
+    assert len(calls) == 2

@@ -6,7 +6,14 @@ from skorch.callbacks import GradientNormClipping
 from acr_sklearn.net_template import merge_template
 from acr_sklearn.objectives import ACRNetwork
 
-OURS = {"module": ACRNetwork, "lr": 4e-4, "optimizer": torch.optim.Adam, "batch_size": None}
+OURS = {
+    "module": ACRNetwork,
+    "lr": 4e-4,
+    "optimizer": torch.optim.Adam,
+    "optimizer__weight_decay": 0.25,
+    "batch_size": None,
+}
+ADAMW = {"optimizer": torch.optim.AdamW}
 
 
 def merge(template, explicit=(), **ours):
@@ -41,7 +48,7 @@ def test_double_underscores_reach_the_module():
 @pytest.mark.parametrize(
     ("changes", "explicit", "message"),
     [
-        ({"lr": 0.1}, {"learning_rate"}, "learning_rate is set on the detector and as lr in net"),
+        ({"lr": 0.1} | ADAMW, {"learning_rate"}, "learning_rate is set on the detector and as lr"),
         ({"optimizer__lr": 0.1}, {"learning_rate"}, "as optimizer__lr in net"),
         ({"optimizer__weight_decay": 0.1}, {"weight_decay"}, "weight_decay is set on the detector"),
         ({"module__embedding_dim": 4}, {"embedding_dim"}, "as module__embedding_dim in net"),
@@ -66,8 +73,19 @@ def test_the_same_setting_in_both_is_an_error(changes, explicit, message):
         ({"criterion": torch.nn.MSELoss}, "net sets criterion, which the detector's objective"),
         ({"module": torch.nn.Linear}, "net sets module, which the detector's backbone governs"),
         ({"warm_start": True}, "net sets warm_start"),
+        ({"iterator_train__shuffle": True}, "net sets iterator_train__shuffle"),
+        ({"dataset__length": 3}, "net sets dataset__length"),
+        ({"predict_nonlinearity": None}, "net sets predict_nonlinearity"),
+        ({"module__n_features": 3}, "net sets module__n_features, which the detector's training"),
+        ({"lr": 0.1}, "net sets lr but leaves optimizer at SGD.*Set learning_rate on the detector"),
     ],
 )
 def test_what_the_detector_governs_may_not_be_set(changes, message):
     with pytest.raises(ValueError, match=message):
         merge(NeuralNet(**({"module": None, "criterion": None} | changes)))
+
+
+def test_an_optimizer_keeps_its_own_weight_decay_unless_the_detector_sets_one():
+    template = NeuralNet(None, None, **ADAMW)
+    assert "optimizer__weight_decay" not in merge(template).get_params()
+    assert merge(template, {"weight_decay"}).get_params()["optimizer__weight_decay"] == 0.25

@@ -78,8 +78,9 @@ def test_the_floor_constraints_sit_on_the_floors():
     pins = dict(
         line.split("==") for line in read("constraints-floor.txt").splitlines() if "==" in line
     )
-    floors = dict(map(floor_of, PROJECT["dependencies"]))
-    assert {"numpy", "scikit-learn", "scipy", "skorch"} == pins.keys()
+    testing = PROJECT["optional-dependencies"]["test"]
+    floors = dict(map(floor_of, [*PROJECT["dependencies"], *testing]))
+    assert {"numpy", "pytest", "scikit-learn", "scipy", "skorch"} == pins.keys()
     for name, pin in pins.items():
         # Up to the minor version: a first patch release may have no wheel for Python 3.11.
         assert numbers(pin)[:2] == numbers(floors[name])[:2], name

@@ -73,3 +73,19 @@ def test_a_stack_of_batches_is_scaled_batch_by_batch():
 )
 def test_equal_rows_become_zeros(rows):
     np.testing.assert_array_equal(FeatureScale(np.zeros(2), np.ones(2)).batch(rows), 0.0)
+
+
+def test_scoring_uses_the_units_of_training():
+    rows = RNG.normal(size=(60, 3)) * np.array([1.0, 30.0, 0.5])
+    scale = fit_scale(RNG.normal(size=(90, 3)), np.zeros(90, np.int64), 1)
+    trained = scale.training_rows(rows).astype(np.float64)
+    trained -= trained.mean(axis=0)
+    scored = scale.batch(rows)
+    np.testing.assert_allclose(scored, trained / np.sqrt(np.mean(trained**2)), atol=1e-5)
+    assert np.mean(np.square(scored)) == pytest.approx(1.0)
+
+
+def test_rounding_of_a_huge_mean_is_taken_out():
+    rows = (1e6 + RNG.normal(size=(500, 3))).astype(np.float32)
+    batch = FeatureScale(np.zeros(3), np.ones(3)).batch(rows)
+    assert np.abs(batch.mean(axis=0, dtype=np.float64)).max() < 1e-5

@@ -123,6 +123,7 @@ def test_a_source_makes_the_outliers_of_each_task_from_its_own_domain():
     ("made", "message"),
     [
         (np.zeros((3, 2)), r"returned an array of shape \(3, 2\) for n=4. It must return 4"),
+        ([["a", "b"]] * 4, "returned a list of no numbers for n=4"),
         (
             np.full((4, 2), np.nan),
             r"returned an array of shape \(4, 2\) with NaN or infinity for n=4",
@@ -143,6 +144,22 @@ def test_a_source_that_misbehaves_is_named(made, message):
 )
 def test_share_of_normals(size, fraction, n_normal):
     assert TaskSettings(1, size, fraction, False).n_normal == n_normal
+
+
+def test_a_source_cannot_write_to_the_users_rows():
+    class Vandal:
+        def sample(self, X, domain_index, n, rng):
+            X[:] = 0
+            return X[:n]
+
+    with pytest.raises(ValueError, match="read-only"):
+        sampler(source=Vandal()).draw(0)
+
+
+@pytest.mark.parametrize(("n_rows", "size"), [(1000, 128), (40, 50), (3, 16)])
+def test_tasks_are_no_larger_than_a_domain_can_fill(n_rows, size):
+    assert TaskSettings(4, 128, 0.2, False).capped(n_rows).task_size == size
+    assert TaskSettings(4, 10, 0.2, False).capped(n_rows).task_size == 10
 
 
 def test_a_training_stream_goes_on_and_ends_at_its_limit():

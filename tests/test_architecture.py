@@ -119,7 +119,7 @@ def declared_dependencies() -> set[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = list(project["dependencies"])
     for extra, requirements in project["optional-dependencies"].items():
-        wanted += requirements if extra not in {"docs", "test"} else []
+        wanted += requirements if extra not in {"bench", "docs", "test"} else []
     names = {re.match(r"[A-Za-z0-9_.-]+", requirement).group() for requirement in wanted}
     return {IMPORT_NAMES.get(name, name) for name in names}
 

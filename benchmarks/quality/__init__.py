@@ -1,0 +1,1 @@
+"""Detection quality on domains never seen: data sets, protocol, rivals, runs."""

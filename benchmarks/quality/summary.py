@@ -1,0 +1,82 @@
+"""What the results of a set come to: means per method, and ours against the best rival."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+
+from .protocol import cell_means, compare
+from .rivals import RIVALS
+
+METRICS = ("auroc", "ap")
+DIGITS = 5  # more would change with every run's rounding and hide what did change
+
+
+def summarise(results: dict[str, pd.DataFrame]) -> dict[str, Any]:
+    """Return the figures of a set, the methods sorted by overall AUROC, best first.
+
+    ``overall`` and the mean of a kind weigh the (kind, share) cells equally, and within a cell
+    every scored domain. ``spread`` is the standard deviation over domains, ``seed_spread`` the
+    one of the overall mean over seeds (0 for one seed).
+    """
+    methods = {label: _method(label, frame) for label, frame in results.items()}
+    order = sorted(methods, key=lambda label: -methods[label]["auroc"]["overall"])
+    first = next(iter(results.values()))
+    first = first[first["seed"] == first["seed"].iloc[0]]
+    return {
+        "splits": int(first["split"].nunique()),
+        "domains": int(first["domain"].nunique()),
+        "batches": len(first),
+        "methods": {label: methods[label] for label in order},
+        "comparison": _comparison(results, methods),
+    }
+
+
+def _method(label: str, frame: pd.DataFrame) -> dict[str, Any]:
+    return {
+        "rival": label in RIVALS,
+        "seeds": sorted(map(int, frame["seed"].unique())),
+        **{metric: _means(frame, metric) for metric in METRICS},
+        "fit_seconds": _rounded(frame["fit_seconds"].mean()),
+        "score_seconds": _rounded(frame["score_seconds"].mean()),
+    }
+
+
+def _means(frame: pd.DataFrame, metric: str) -> dict[str, Any]:
+    cells = cell_means(frame, metric)
+    domains = frame.groupby(["split", "domain"], observed=True)[metric].mean()
+    seeds = [cell_means(one, metric).mean() for _, one in frame.groupby("seed")]
+    kinds = cells.groupby(level="kind").mean()
+    return {
+        "overall": _rounded(cells.mean()),
+        **{str(kind): _rounded(value) for kind, value in kinds.items()},
+        "spread": _rounded(domains.std(ddof=0)),
+        "seed_spread": _rounded(pd.Series(seeds).std(ddof=0)),
+        "cells": {f"{kind} {share:.0%}": _rounded(x) for (kind, share), x in cells.items()},
+    }
+
+
+def _comparison(
+    results: dict[str, pd.DataFrame], methods: dict[str, dict[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Every method that is no rival against the rival that is best by the same metric."""
+    rivals = [label for label in methods if methods[label]["rival"]]
+    if not rivals:
+        return {}
+    best = {m: max(rivals, key=lambda label: methods[label][m]["overall"]) for m in METRICS}
+    return {
+        label: {metric: _pair(results, label, best[metric], metric) for metric in METRICS}
+        for label in methods
+        if label not in rivals
+    }
+
+
+def _pair(results: dict[str, pd.DataFrame], label: str, rival: str, metric: str) -> dict[str, Any]:
+    figures = asdict(compare(results[label], results[rival], metric))
+    return {"rival": rival} | {name: _rounded(value) for name, value in figures.items()}
+
+
+def _rounded(value: float) -> float:
+    return round(float(value), DIGITS) if not isinstance(value, int) else value

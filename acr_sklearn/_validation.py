@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from sklearn.utils.validation import check_array, validate_data
 from acr_sklearn._labels import read_labels
 from acr_sklearn.exceptions import SmallDomainWarning
 
-__all__ = ["DomainRows", "is_domain_list", "read_rows", "warn_small_domains"]
+__all__ = ["DomainRows", "changed_parameters", "is_domain_list", "read_rows", "warn_small_domains"]
 
 #: Below this many rows a domain is named in a `SmallDomainWarning`.
 SMALL_DOMAIN = 16
@@ -241,3 +242,28 @@ def warn_small_domains(data: DomainRows, *, who: str) -> None:
         SmallDomainWarning,
         stacklevel=5,
     )
+
+
+def changed_parameters(estimator: BaseEstimator) -> frozenset[str]:
+    """Name the parameters that differ from their defaults.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        With keyword parameters.
+
+    Returns
+    -------
+    frozenset of str
+        Names.
+    """
+    defaults = {k: p.default for k, p in signature(type(estimator).__init__).parameters.items()}
+    given = estimator.get_params(deep=False)
+    return frozenset(name for name in given if _differs(given[name], defaults[name]))
+
+
+def _differs(value: Any, default: Any) -> bool:
+    try:
+        return value is not default and bool(value != default)
+    except ValueError:  # an array has no single truth value, and no default is one
+        return True

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from acr_sklearn.heads import ScoreHead
 from acr_sklearn.objectives import ACRNetwork
 from acr_sklearn.scaling import FeatureScale
 
@@ -27,6 +28,7 @@ def score_batches(
     scale: FeatureScale | None,
     rows: NDArray[Any],
     batches: Sequence[NDArray[np.int64]],
+    head: ScoreHead,
 ) -> NDArray[np.float64]:
     """Anomaly score of every row within its batch.
 
@@ -40,6 +42,8 @@ def score_batches(
         The computation runs in this precision.
     batches : sequence of ndarray of int
         Positions of the rows of each batch; batches of equal size share a forward pass.
+    head : ScoreHead
+        How a batch becomes scores.
 
     Returns
     -------
@@ -51,12 +55,22 @@ def score_batches(
     scores = np.zeros(len(rows))
     for stack in _stacks(batches):
         # All rows in order, the usual call, need no copy.
-        x = rows[None] if np.array_equal(stack, [np.arange(len(rows))]) else rows[stack]
-        x = np.array(x) if scale is None else scale.batch(x)
+        batch = rows[None] if np.array_equal(stack, [np.arange(len(rows))]) else rows[stack]
+        x = np.array(batch) if scale is None else scale.batch(batch)
         with torch.no_grad():
-            out = network.anomaly_score(torch.from_numpy(x).to(device))
+            tensor = torch.from_numpy(x).to(device)
+            out = head.score(network, tensor, _units(head, scale, batch, tensor))
         scores[stack] = out.double().cpu().numpy()
     return scores
+
+
+def _units(
+    head: ScoreHead, scale: FeatureScale | None, batch: NDArray[Any], x: torch.Tensor
+) -> torch.Tensor | None:
+    """Bring the batches into the units of the head's shape, the network's own where it has any."""
+    if head.shape is None or scale is not None:
+        return x
+    return torch.from_numpy(head.shape.scale.batch(batch)).to(x.device)
 
 
 def _stacks(batches: Sequence[NDArray[np.int64]]) -> list[NDArray[np.int64]]:

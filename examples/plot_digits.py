@@ -165,7 +165,7 @@ figure = plt.figure(figsize=(11, 4.6), layout="constrained")
 left, right = figure.subfigures(1, 2, width_ratios=[1, 1.15])
 axis = left.subplots()
 anomaly_scores = -np.concatenate(scores)
-edges = np.geomspace(anomaly_scores.min(), anomaly_scores.max(), 45)
+edges = np.linspace(anomaly_scores.min(), np.quantile(anomaly_scores, 0.995), 45)
 for label, name, color in ((1, "normal", "#0072B2"), (-1, "anomalous", "#D55E00")):
     own = anomaly_scores[labels == label]
     axis.hist(
@@ -182,8 +182,7 @@ axis.axvline(
     -detector.offset_, ymax=0.72, color="black", linestyle="--", label="threshold of predict"
 )
 axis.set(
-    xscale="log",
-    xlabel="anomaly score, -score_samples (log scale)",
+    xlabel="anomaly score, -score_samples",
     ylabel="% of the normal or of the anomalous rows",
     title=f"Unseen digits {', '.join(map(str, arguments.unseen))}: {len(scores)} batches, "
     f"{share:.0%} anomalies",

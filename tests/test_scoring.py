@@ -4,12 +4,20 @@ import numpy as np
 import pytest
 import torch
 
+from acr_sklearn.heads import make_head
 from acr_sklearn.objectives import ACRNetwork
 from acr_sklearn.scaling import FeatureScale
-from acr_sklearn.scoring import score_batches
+from acr_sklearn.scoring import score_batches as score_by_head
 
 RNG = np.random.default_rng(0)
 UNIT = FeatureScale(np.zeros(4), np.array([1.0, 2.0, 0.5, 1.0]))
+
+
+TRAINING = RNG.normal(size=(90, 4)), np.repeat([0, 1, 2], 30)
+
+
+def score_batches(*args, kind="objective"):
+    return score_by_head(*args, make_head(kind, 5, *TRAINING, seed=0))
 
 
 @pytest.fixture
@@ -109,3 +117,12 @@ def test_rows_reach_the_network_as_they_are_without_a_scale(network):
     copy_of = rows.astype(np.float32)
     score_batches(network, None, copy_of, whole(rows))
     np.testing.assert_array_equal(seen[0][0], copy_of)
+
+
+@pytest.mark.parametrize("kind", ["combined", "mahalanobis"])
+def test_a_head_has_units_of_its_own_where_the_network_has_none(network, kind):
+    rows = RNG.normal(size=(50, 4))
+    unscaled = score_batches(network, None, rows, whole(rows), kind=kind)
+    shifted = score_batches(network, None, rows + 100.0, whole(rows), kind=kind)
+    np.testing.assert_allclose(shifted, unscaled, rtol=1e-6)
+    assert unscaled.std() > 0

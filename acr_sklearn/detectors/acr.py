@@ -13,18 +13,18 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_memory
 from torch import nn
 
-from acr_sklearn._validation import DomainRows
+from acr_sklearn._validation import DomainRows, changed_parameters
 from acr_sklearn.detectors.base import BaseBatchDetector
 from acr_sklearn.exceptions import EarlyStoppingWarning, SingleDomainWarning
+from acr_sklearn.heads import SCORE_HEADS, ScoreHead, make_head
 from acr_sklearn.meta_training import MetaTrained, MetaTrainingPlan, meta_train
 from acr_sklearn.outliers import choose_source
 from acr_sklearn.sampling import hold_out_domains
 from acr_sklearn.tasks import TaskSettings
-from acr_sklearn.training import TrainedNet, TrainingSettings
+from acr_sklearn.training import TrainingSettings
 
 __all__ = ["ZeroShotACRDetector"]
 
-#: With fewer domains none is held out.
 _MIN_DOMAINS_TO_HOLD_OUT = 4
 
 
@@ -32,10 +32,10 @@ class ZeroShotACRDetector(BaseBatchDetector):
     """Zero-shot anomaly detection by adaptive centred representations (ACR).
 
     Meta-trained once on normal data sets from several related domains (machines, years, classes).
-    Every layer of the network is followed by batch norm whose statistics are always those of the
-    rows processed together; in training the same row is normal in one task and an outlier in
-    another, so only these statistics can tell. A batch from a domain never seen is thereby centred
-    on its own majority and scored in one pass, with no refit and no reference rows [1]_.
+    Every layer of the network is followed by batch norm with the statistics of the rows processed
+    together; in training a row is normal in one task and an outlier in another, so only these can
+    tell. A batch from a domain never seen is thereby centred on its own majority and scored in
+    one pass, with no refit and no reference rows [1]_.
 
     Parameters
     ----------
@@ -44,9 +44,9 @@ class ZeroShotACRDetector(BaseBatchDetector):
     backbone : {"mlp"} or torch.nn.Module, default="mlp"
         Network before the objective's head. A module maps (n_rows, n_features) to (n_rows, width)
         and has batch-norm layers; a copy of it is made to use the batch's statistics. It gets the
-        rows as they are, whereas for "mlp" they are scaled, see `feature_scale_`.
+        rows as they are; for "mlp" they are scaled, see `feature_scale_`.
     hidden_layer_sizes : array-like of int, default=(128, 128, 128)
-        Widths of the layers of "mlp".
+        Widths of "mlp".
     embedding_dim : int, default=32
         Width of the objective's head.
     max_iter : int, default=100
@@ -58,20 +58,25 @@ class ZeroShotACRDetector(BaseBatchDetector):
     outlier_fraction : float, default=0.2
         Share of a task's rows that are outliers, in (0, 1).
     outlier_source : {"auto", "domains", "synthetic"} or object, default="auto"
-        Where outliers come from: the other domains, the task's own domain with rows changed at
-        random, or an object with ``sample(X, domain_index, n, rng)`` (see
-        `acr_sklearn.outliers.OutlierSource`). "auto" means "domains", or "synthetic" when there is
-        one domain only.
+        Where outliers come from: other domains, rows of the task's own changed at random, or an
+        object with ``sample(X, domain_index, n, rng)``, see `acr_sklearn.outliers.OutlierSource`.
+        "auto" means "domains", or "synthetic" when there is one domain only.
     permute_features : bool, default=False
-        Whether every training task has its features in an order of its own, which turns few
-        domains into many. Scoring never permutes.
+        Whether each training task has an order of features of its own, which turns few domains
+        into many. Scoring never permutes.
+    score_head : {"combined", "objective", "neighbors", "mahalanobis"}, default="combined"
+        "objective" is the paper's score; "neighbors" the distance to nearby rows of the batch in
+        the last hidden layer; "mahalanobis" that to the batch's mean by the covariance of centred
+        training normals; "combined" the most alarming of several, see docs/concepts.md.
+    n_neighbors : int, default=5
+        Neighbours for "neighbors" and "combined".
     learning_rate : float, default=0.0004
         Of Adam.
     weight_decay : float, default=0.0
         L2 penalty in Adam.
     early_stopping : bool, default=True
-        Whether to hold out domains, stop when the AUROC of tasks made of them no longer improves,
-        and restore the best weights. Off, with a warning, below 4 domains.
+        Whether to hold out domains (not below 4), stop when the AUROC of their tasks no longer
+        improves, and restore the best weights.
     validation_fraction : float, default=0.2
         Share of the domains held out, at least one.
     n_iter_no_change : int, default=10
@@ -85,23 +90,21 @@ class ZeroShotACRDetector(BaseBatchDetector):
     domain_column : int, str or None, default=None
         Column of `X` with the domain's label, kept from the network.
     device : str or torch.device, default="auto"
-        "auto" (CUDA where there is one, else the CPU), or a device.
+        "auto" takes CUDA where there is one, else the CPU.
     net : skorch.NeuralNet or None, default=None
-        Template whose settings win where they differ from skorch's defaults, for example
-        ``NeuralNet(None, None, optimizer=torch.optim.AdamW)``. Setting a thing here and on the
-        detector is an error.
+        Template such as ``NeuralNet(None, None, optimizer=torch.optim.AdamW)``: settings unlike
+        skorch's defaults win; setting a thing here and on the detector is an error.
     callbacks : list of skorch callbacks or None, default=None
         Called during training.
     memory : str, joblib.Memory or None, default=None
-        Cache of trainings, keyed on the data and all parameters but `contamination`. Bypassed
-        unless `random_state` is an int, and with `warm_start` or `callbacks`.
+        Cache of trainings, keyed on the data and what training depends on. Bypassed unless
+        `random_state` is an int, and with `warm_start` or `callbacks`.
     warm_start : bool, default=False
         Whether fit goes on from the weights of the fit before.
     verbose : int, default=0
         1 shows a progress bar.
     random_state : int, RandomState or None, default=None
-        Decides initial weights and tasks. The global generators of NumPy and torch are neither used
-        nor moved; None draws fresh entropy.
+        Decides all; no global generator is used. None draws fresh entropy.
 
     Attributes
     ----------
@@ -118,7 +121,9 @@ class ZeroShotACRDetector(BaseBatchDetector):
     module_ : torch.nn.Module
         Its network.
     feature_scale_ : FeatureScale or None
-        Location and units of the features, measured in fit; None for a user's backbone.
+        Units of the features, measured in fit; None for a user's backbone.
+    head_ : ScoreHead
+        How rows are scored.
     history_ : list of dict
         One row per evaluation: steps so far, training loss and, with domains held out, their loss
         (`valid_loss`) and mean AUROC (`valid_auc`).
@@ -133,8 +138,7 @@ class ZeroShotACRDetector(BaseBatchDetector):
 
     Notes
     -----
-    A row's score depends on the rows it is scored with. Score one domain's rows together, never
-    several domains as one batch (use `domains`). A batch needs at least 2 rows, mostly normal.
+    Score the rows of one domain together, never several domains as one batch (use `domains`).
 
     References
     ----------
@@ -163,6 +167,8 @@ class ZeroShotACRDetector(BaseBatchDetector):
         "outlier_fraction": [Interval(Real, 0, 1, closed="neither")],
         "outlier_source": [StrOptions({"auto", "domains", "synthetic"}), HasMethods("sample")],
         "permute_features": ["boolean"],
+        "score_head": [StrOptions(set(SCORE_HEADS))],
+        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "early_stopping": ["boolean"],
@@ -193,6 +199,8 @@ class ZeroShotACRDetector(BaseBatchDetector):
         outlier_fraction: float = 0.2,
         outlier_source: Any = "auto",
         permute_features: bool = False,
+        score_head: str = "combined",
+        n_neighbors: int = 5,
         learning_rate: float = 4e-4,
         weight_decay: float = 0.0,
         early_stopping: bool = True,
@@ -219,6 +227,8 @@ class ZeroShotACRDetector(BaseBatchDetector):
         self.outlier_fraction = outlier_fraction
         self.outlier_source = outlier_source
         self.permute_features = permute_features
+        self.score_head = score_head
+        self.n_neighbors = n_neighbors
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.early_stopping = early_stopping
@@ -259,6 +269,12 @@ class ZeroShotACRDetector(BaseBatchDetector):
         rng = np.random.default_rng((seed, 0))
         return hold_out_domains(n_domains, self.validation_fraction, rng)[1]
 
+    def _make_head(self, data: DomainRows, held_out: NDArray[np.int64], seed: int) -> ScoreHead:
+        # Held-out domains stay out, or the offset would be set on rows seen before.
+        kept = ~np.isin(data.index, held_out)
+        index = np.unique(data.index[kept], return_inverse=True)[1]
+        return make_head(self.score_head, self.n_neighbors, data.rows[kept], index, seed)
+
     def _train(self, data: DomainRows, held_out: NDArray[np.int64], seed: int) -> MetaTrained:
         widths = list(self.hidden_layer_sizes)
         if not widths or not all(isinstance(w, Integral) and w >= 1 for w in widths):
@@ -281,7 +297,7 @@ class ZeroShotACRDetector(BaseBatchDetector):
             callbacks=None if self.callbacks is None else list(self.callbacks),
             verbose=int(self.verbose),
             seed=seed,
-            explicit=self._changed_parameters(),
+            explicit=changed_parameters(self),
         )
         tasks = TaskSettings(
             self.n_tasks, self.task_size, self.outlier_fraction, self.permute_features
@@ -302,15 +318,3 @@ class ZeroShotACRDetector(BaseBatchDetector):
             previous=previous,
             memory=memory,
         )
-
-    def _previous(self, data: DomainRows) -> MetaTrained | None:
-        if not hasattr(self, "net_"):
-            return None
-        before, now = self.net_.module__n_features, data.rows.shape[1]
-        if before != now:
-            raise ValueError(
-                f"{type(self).__name__}.fit with warm_start=True got {now} features, but the "
-                f"network to go on from was trained on {before}. Set warm_start=False."
-            )
-        fitted = TrainedNet(self.net_, self.history_, self.n_iter_, self._next_step)
-        return MetaTrained(fitted, self.feature_scale_)

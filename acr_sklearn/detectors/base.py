@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from abc import ABCMeta, abstractmethod
-from inspect import signature
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -17,9 +16,11 @@ from sklearn.utils.validation import check_is_fitted
 from acr_sklearn._labels import read_y
 from acr_sklearn._validation import DomainRows, read_rows, warn_small_domains
 from acr_sklearn.exceptions import ACRWarning
+from acr_sklearn.heads import ScoreHead
 from acr_sklearn.meta_training import MetaTrained
 from acr_sklearn.scoring import score_batches
 from acr_sklearn.thresholds import calibration_batches, contamination_offset
+from acr_sklearn.training import TrainedNet
 
 __all__ = ["BaseBatchDetector"]
 
@@ -46,6 +47,10 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
     @abstractmethod
     def _train(self, data: DomainRows, held_out: NDArray[np.int64], seed: int) -> MetaTrained:
         """Train on the rows of `data` but for the held-out domains; may not set attributes."""
+
+    def _make_head(self, data: DomainRows, held_out: NDArray[np.int64], seed: int) -> ScoreHead:
+        """How rows are scored: the objective's own score unless a child says otherwise."""
+        return ScoreHead("objective", 1, None)
 
     def _hold_out(self, data: DomainRows, seed: int) -> NDArray[np.int64]:
         """Positions of the domains that are kept from training; none unless a child says so."""
@@ -99,6 +104,7 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
         self.n_iter_ = trained.fitted.n_iter
         self.feature_scale_ = trained.scale
         self._next_step = trained.fitted.next_step
+        self.head_ = self._make_head(data, held_out, seed)
         self.offset_ = self._calibrate(data, held_out, seed)
         if not np.isfinite(self.offset_):
             raise ValueError(
@@ -128,7 +134,7 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
     def _anomaly_scores(
         self, rows: NDArray[Any], batches: list[NDArray[np.int64]]
     ) -> NDArray[np.float64]:
-        return score_batches(self.module_, self.feature_scale_, rows, batches)
+        return score_batches(self.module_, self.feature_scale_, rows, batches, self.head_)
 
     def _require_two_rows(self, data: DomainRows, method: str) -> None:
         single = np.flatnonzero(data.sizes < 2)
@@ -297,15 +303,14 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
             )
         return float(np.mean(values))
 
-    def _changed_parameters(self) -> frozenset[str]:
-        """Names of the parameters that differ from their defaults."""
-        defaults = {k: p.default for k, p in signature(type(self).__init__).parameters.items()}
-        given = self.get_params(deep=False)
-        return frozenset(name for name in given if _differs(given[name], defaults[name]))
-
-
-def _differs(value: Any, default: Any) -> bool:
-    try:
-        return value is not default and bool(value != default)
-    except ValueError:  # an array has no single truth value, and no default is one
-        return True
+    def _previous(self, data: DomainRows) -> MetaTrained | None:
+        if not hasattr(self, "net_"):
+            return None
+        before, now = self.net_.module__n_features, data.rows.shape[1]
+        if before != now:
+            raise ValueError(
+                f"{type(self).__name__}.fit with warm_start=True got {now} features, but the "
+                f"network to go on from was trained on {before}. Set warm_start=False."
+            )
+        fitted = TrainedNet(self.net_, self.history_, self.n_iter_, self._next_step)
+        return MetaTrained(fitted, self.feature_scale_)

@@ -271,7 +271,7 @@ class ZeroShotACRDetector(BaseBatchDetector):
 
     def _make_head(self, data: DomainRows, held_out: NDArray[np.int64], seed: int) -> ScoreHead:
         # Held-out domains stay out, or the offset would be set on rows seen before.
-        kept = ~np.isin(data.index, held_out)
+        kept = np.flatnonzero(~np.isin(data.index, held_out)) if len(held_out) else slice(None)
         index = np.unique(data.index[kept], return_inverse=True)[1]
         return make_head(self.score_head, self.n_neighbors, data.rows[kept], index, seed)
 

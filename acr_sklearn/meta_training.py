@@ -117,14 +117,16 @@ def _meta_train(
     previous: MetaTrained | None,
 ) -> MetaTrained:
     n_domains = int(index.max()) + 1
+    trained = np.setdiff1d(np.arange(n_domains), plan.held_out)
     if previous is not None:
         scale = previous.scale
     elif isinstance(settings.network["backbone"], nn.Module):
         scale = None  # a user's network sees the rows as they are
     else:
-        scale = fit_scale(rows, index, n_domains)
+        # Held-out domains stay out, or early stopping and the offset would see rows seen before.
+        kept = np.flatnonzero(np.isin(index, trained)) if len(plan.held_out) else slice(None)
+        scale = fit_scale(rows[kept], np.searchsorted(trained, index[kept]), len(trained))
     pool = TaskPool(rows, index, scale, torch.device(resolve_device(settings.device)))
-    trained = np.setdiff1d(np.arange(n_domains), plan.held_out)
     # A fit that goes on draws new tasks.
     first = 0 if previous is None else previous.fitted.next_step
     stream = TaskStream(

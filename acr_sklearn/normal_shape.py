@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from acr_sklearn.scaling import FeatureScale, fit_scale
+from acr_sklearn.scaling import FeatureScale, fit_scale, positions_by_domain
 
 __all__ = ["NormalShape", "fit_shape"]
 
@@ -77,9 +77,8 @@ def fit_shape(
     """
     scale = fit_scale(rows, index, n_domains)
     rng = np.random.default_rng((seed, 2))
-    order = np.argsort(index, kind="stable")
     centred = []
-    for part in np.split(order, np.cumsum(np.bincount(index, minlength=n_domains))[:-1]):
+    for part in positions_by_domain(index, n_domains):
         few = part[rng.permutation(len(part))[:_ROWS_PER_DOMAIN]]
         own = (rows[few] - scale.location) / scale.scale
         centred.append(own - own.mean(axis=0))

@@ -67,9 +67,12 @@ def score_batches(
 def _units(
     head: ScoreHead, scale: FeatureScale | None, batch: NDArray[Any], x: torch.Tensor
 ) -> torch.Tensor | None:
-    """Bring the batches into the units of the head's shape, the network's own where it has any."""
-    if head.shape is None or scale is not None:
+    """Bring the batches into the units of the head's shape, mostly those of the network."""
+    if head.shape is None:
+        return None
+    if scale is not None and np.array_equal(scale.scale, head.shape.scale.scale):
         return x
+    # A user's network has no units, and one that went on training has those of its first fit.
     return torch.from_numpy(head.shape.scale.batch(batch)).to(x.device)
 
 

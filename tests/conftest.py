@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import acr_sklearn.meta_training as stage
 from acr_sklearn import ZeroShotACRDetector
 
 
@@ -40,3 +41,17 @@ def quick():
 def fitted(domains, quick):
     """A fitted detector; tests must leave it as it is."""
     return quick().fit(domains)
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """Trainings that really ran, as opposed to those found in a cache."""
+    calls = []
+    plain = stage.train
+
+    def train(*args, **kwargs):
+        calls.append(1)
+        return plain(*args, **kwargs)
+
+    monkeypatch.setattr(stage, "train", train)
+    return calls

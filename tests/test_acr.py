@@ -17,7 +17,6 @@ from skorch.callbacks import Callback
 from torch import nn
 
 import acr_sklearn.detectors.acr as acr
-import acr_sklearn.meta_training as stage
 from acr_sklearn import NormalTrainSplit, ZeroShotACRDetector, concat_domains
 from acr_sklearn._validation import read_rows
 from acr_sklearn.exceptions import ACRWarning, EarlyStoppingWarning, SingleDomainWarning
@@ -28,20 +27,6 @@ N_FEATURES = 5
 
 def weights(detector):
     return torch.cat([p.detach().flatten() for p in detector.module_.parameters()]).numpy()
-
-
-@pytest.fixture
-def trainings(monkeypatch):
-    """Trainings that really ran, as opposed to those found in a cache."""
-    calls = []
-    plain = stage.train
-
-    def train(*args, **kwargs):
-        calls.append(1)
-        return plain(*args, **kwargs)
-
-    monkeypatch.setattr(stage, "train", train)
-    return calls
 
 
 # ------------------------------------------------------------------ detection

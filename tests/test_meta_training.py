@@ -77,31 +77,37 @@ def test_training_is_grouped_in_at_most_fifty_odd_evaluations():
     assert [row["n_steps"] for row in history] == list(range(2, 121, 2))
 
 
-def test_held_out_tasks_are_the_same_in_every_evaluation(monkeypatch):
-    drawn = []
+@pytest.fixture
+def drawn(monkeypatch):
+    """Numbers of the steps drawn, in order."""
+    steps = []
     plain = stage.TaskSampler.draw
 
     def draw(self, step):
-        drawn.append(step)
+        steps.append(step)
         return plain(self, step)
 
     monkeypatch.setattr(stage.TaskSampler, "draw", draw)
+    return steps
+
+
+def test_held_out_domains_do_not_set_the_units():
+    strange = ROWS.copy()
+    strange[np.isin(INDEX, PLAN.held_out)] *= 50
+    np.testing.assert_array_equal(run(rows=strange).scale.scale, run().scale.scale)
+    assert (run(rows=50 * ROWS).scale.scale > 40 * run().scale.scale).all()
+
+
+def test_held_out_tasks_are_the_same_in_every_evaluation(drawn):
     run(replace(PLAN, max_iter=3))
     first = 2**40
     assert drawn == [0, first, first + 1, 1, first, first + 1, 2, first, first + 1]
 
 
-def test_going_on_draws_new_tasks_in_the_units_of_before(monkeypatch):
+def test_going_on_draws_new_tasks_in_the_units_of_before(drawn):
     plan = replace(PLAN, max_iter=3, held_out=np.array([], np.int64))
     before = run(plan)
-    drawn = []
-    plain = stage.TaskSampler.draw
-
-    def draw(self, step):
-        drawn.append(step)
-        return plain(self, step)
-
-    monkeypatch.setattr(stage.TaskSampler, "draw", draw)
+    drawn.clear()
     after = run(plan, rows=100 * ROWS, previous=before)
     assert drawn == [3, 4, 5]
     assert after.scale is before.scale
@@ -114,17 +120,9 @@ def test_a_users_module_sees_the_rows_as_they_are():
 
 
 @pytest.fixture
-def counted(monkeypatch, tmp_path):
+def counted(trainings, tmp_path):
     """A cache, and the trainings that really ran."""
-    calls = []
-    plain = stage.train
-
-    def train(*args, **kwargs):
-        calls.append(1)
-        return plain(*args, **kwargs)
-
-    monkeypatch.setattr(stage, "train", train)
-    return Memory(tmp_path, verbose=0), calls
+    return Memory(tmp_path, verbose=0), trainings
 
 
 def test_the_cache_returns_the_same_training(counted):

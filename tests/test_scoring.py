@@ -119,6 +119,14 @@ def test_rows_reach_the_network_as_they_are_without_a_scale(network):
     np.testing.assert_array_equal(seen[0][0], copy_of)
 
 
+def test_a_head_keeps_its_units_where_the_networks_are_others(network):
+    rows = RNG.normal(size=(50, 4))
+    plain = score_batches(network, None, rows, whole(rows), kind="mahalanobis")
+    np.testing.assert_allclose(
+        score_batches(network, UNIT, rows, whole(rows), kind="mahalanobis"), plain, rtol=1e-9
+    )
+
+
 @pytest.mark.parametrize("kind", ["combined", "mahalanobis"])
 def test_a_head_has_units_of_its_own_where_the_network_has_none(network, kind):
     rows = RNG.normal(size=(50, 4))

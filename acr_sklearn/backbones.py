@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from contextvars import ContextVar
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +19,8 @@ from torch.nn import functional as F
 __all__ = ["MLPBackbone", "StackedModule", "TaskBatchNorm", "make_backbone"]
 
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+# Which rows count belongs to a call, not to a module that other threads score with as well.
+_KEPT: ContextVar[Tensor | None] = ContextVar("kept rows", default=None)
 
 
 class TaskBatchNorm(nn.Module):
@@ -39,7 +43,7 @@ class TaskBatchNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(n_features))
         self.bias = nn.Parameter(torch.zeros(n_features))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, kept: Tensor | None = None) -> Tensor:
         """Normalise `x` over its rows.
 
         Parameters
@@ -47,12 +51,16 @@ class TaskBatchNorm(nn.Module):
         x : Tensor of shape (n_rows, n_features) or (n_rows, n_tasks, n_features)
             Rows first: tasks and features then fold into the channels of one native call, with
             no copy and no loop, and each (task, feature) pair gets statistics of its own.
+        kept : Tensor of shape (n_rows,) or (n_rows, n_tasks), bool, or None
+            Rows that the statistics are computed on; all rows are normalised. None: all.
 
         Returns
         -------
         Tensor of the shape of `x`
             Normalised, scaled and shifted rows.
         """
+        if kept is not None:
+            return normalise(x, kept, 0, self.eps) * self.weight + self.bias
         n_tasks = x.shape[1] if x.dim() == 3 else 1
         flat = F.batch_norm(
             x.reshape(x.shape[0], -1),
@@ -64,6 +72,32 @@ class TaskBatchNorm(nn.Module):
             eps=self.eps,
         )
         return flat.view(x.shape)
+
+
+def normalise(x: Tensor, kept: Tensor, rows: int | tuple[int, ...], eps: float) -> Tensor:
+    """Centre and scale `x` by the mean and variance of the kept rows.
+
+    Parameters
+    ----------
+    x : Tensor
+        Of any shape.
+    kept : Tensor, bool
+        Of the leading axes of `x`, True at least once along `rows`.
+    rows : int or tuple of int
+        Axes of `x` that the statistics run over.
+    eps : float
+        Added to the variance.
+
+    Returns
+    -------
+    Tensor of the shape of `x`
+        All rows, not only those kept.
+    """
+    weight = kept.reshape(kept.shape + (1,) * (x.dim() - kept.dim())).to(x.dtype).expand_as(x)
+    count = weight.sum(rows, keepdim=True)
+    centred = x - (x * weight).sum(rows, keepdim=True) / count
+    variance = (centred.square() * weight).sum(rows, keepdim=True) / count
+    return centred / (variance + eps).sqrt()
 
 
 def rows_first(x: Tensor) -> Tensor:
@@ -116,10 +150,29 @@ class MLPBackbone(nn.Module):
         Tensor of shape (..., n_rows, out_features)
             Activations of the last layer.
         """
-        hidden = rows_first(x)
+        return self.layers(x)[-1]
+
+    def layers(self, x: Tensor, kept: Tensor | None = None) -> list[Tensor]:
+        """Map rows to all hidden layers.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_rows, n_features) or (n_tasks, n_rows, n_features)
+            One batch, or a stack of tasks.
+        kept : Tensor of shape (..., n_rows), bool, or None
+            Rows that the statistics are computed on; None: all.
+
+        Returns
+        -------
+        list of Tensor of shape (..., n_rows, width)
+            Activations of each layer, the last one last.
+        """
+        hidden, outputs = rows_first(x), []
+        kept = None if kept is None else rows_first(kept[..., None])[..., 0]
         for linear, norm in zip(self.linears, self.norms, strict=True):
-            hidden = F.relu(norm(linear(hidden)))
-        return rows_first(hidden)
+            hidden = F.relu(norm(linear(hidden), kept))
+            outputs.append(rows_first(hidden))
+        return outputs
 
 
 class StackedModule(nn.Module):
@@ -182,6 +235,34 @@ class StackedModule(nn.Module):
             return self.module(x)
         return torch.vmap(self.module, randomness="different")(x)
 
+    def layers(self, x: Tensor, kept: Tensor | None = None) -> list[Tensor]:
+        """Run the module; the one layer that is known of it is its output.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_rows, n_features) or (n_tasks, n_rows, n_features)
+            One batch, or a stack of tasks.
+        kept : Tensor of shape (..., n_rows), bool, or None
+            Rows that the statistics are computed on; None: all.
+
+        Returns
+        -------
+        list of one Tensor of shape (..., n_rows, out_features)
+            The module's output per row.
+        """
+        if kept is None:
+            return [self(x)]
+        if x.dim() == 2:
+            return [self._with_statistics_of(x, kept)]
+        return [torch.vmap(self._with_statistics_of, randomness="different")(x, kept)]
+
+    def _with_statistics_of(self, x: Tensor, kept: Tensor) -> Tensor:
+        token = _KEPT.set(kept)
+        try:
+            return self.module(x)
+        finally:
+            _KEPT.reset(token)
+
 
 def with_batch_statistics(module: nn.Module) -> nn.Module:
     """Copy a module so that its batch norm uses the batch's statistics in train and eval mode.
@@ -219,7 +300,23 @@ def with_batch_statistics(module: nn.Module) -> nn.Module:
     for layer in layers:
         layer.track_running_stats = False
         layer.running_mean = layer.running_var = layer.num_batches_tracked = None
+        layer.register_forward_hook(_statistics_of_kept_rows)
     return converted.eval()
+
+
+def _statistics_of_kept_rows(layer: Any, given: tuple[Tensor, ...], out: Tensor) -> Tensor:
+    """Normalise anew where the caller named the rows that count; else leave what came out."""
+    kept = _KEPT.get()
+    if kept is None:
+        return out
+    x = given[0]
+    # Channels are the second axis of an image, the last one of a row.
+    axes = (0, *range(2, x.dim()))
+    normal = normalise(x, kept, axes, layer.eps)
+    if layer.weight is None:
+        return normal
+    shape = (-1,) + (1,) * (x.dim() - 2)
+    return normal * layer.weight.view(shape) + layer.bias.view(shape)
 
 
 def make_backbone(

@@ -6,17 +6,16 @@ All functions take a stack of batches of equal size and treat every batch on its
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from acr_sklearn.normal_shape import NormalShape, fit_shape
-from acr_sklearn.objectives import ACRNetwork
+from acr_sklearn.networks import ACREnsemble, ACRNetwork
+from acr_sklearn.normal_shape import NormalShape
 
 __all__ = ["SCORE_HEADS", "ScoreHead", "make_head", "nearest_distance", "robust_z"]
+
+Network = ACRNetwork | ACREnsemble
 
 SCORE_HEADS = ("combined", "objective", "neighbors", "mahalanobis")
 
@@ -25,9 +24,9 @@ SCORE_HEADS = ("combined", "objective", "neighbors", "mahalanobis")
 _ALL_NEIGHBORS, _REFERENCE_ROWS = 2048, 512
 #: Distances held at a time.
 _CHUNK = 2**24
-#: Ridges of the whitened distances and share of the batch in the wide neighbourhood: chosen on
-#: validation domains of digits, Fashion-MNIST, road accidents and glyphs, see docs/concepts.md.
-_RIDGE_NORM, _RIDGE_NEIGHBORS, _WIDE = 0.03, 0.1, 0.3
+#: Ridge of the Mahalanobis distance: chosen on validation domains of digits, Fashion-MNIST, road
+#: accidents and glyphs, see docs/concepts.md.
+_RIDGE = 0.03
 #: Spread of log distances below which a batch counts as having none.
 _LEAST_SPREAD = 1e-3
 
@@ -41,85 +40,122 @@ class ScoreHead:
     kind : {"combined", "objective", "neighbors", "mahalanobis"}
         Which head.
     n_neighbors : int
-        Neighbours in the narrow neighbourhoods.
+        Neighbours that count.
+    trim_fraction : float
+        Share of the batch, the most anomalous at first sight, that the statistics leave out.
     shape : NormalShape or None
-        How the training normals vary around their centres; for "combined" and "mahalanobis".
+        How the training normals vary around their centres; for "mahalanobis".
     """
 
     kind: str
     n_neighbors: int
+    trim_fraction: float
     shape: NormalShape | None
 
-    def score(self, network: ACRNetwork, x: Tensor, units: Tensor | None) -> Tensor:
+    def score(self, network: Network, x: Tensor, units: Tensor | None) -> Tensor:
         """Score the rows of each batch.
 
         Parameters
         ----------
-        network : ACRNetwork
+        network : ACRNetwork or ACREnsemble
             The trained network.
-        x : Tensor of shape (n_batches, n_rows, n_features)
+        x : Tensor of shape (n_batches, n_rows, n_inputs)
             Its input.
         units : Tensor of shape (n_batches, n_rows, n_features) or None
-            The batches centred and in the units of `shape`; None where there is no shape.
+            The batches in the units of `shape`; None where there is no shape.
 
         Returns
         -------
         Tensor of shape (n_batches, n_rows)
             High for abnormal rows.
         """
+        first = self._look(network, x, units, None)
+        if round_down(self.trim_fraction, x.shape[1]) == 0:
+            return first
+        return self._look(network, x, units, most_normal(first, self.trim_fraction))
+
+    def _look(
+        self, network: Network, x: Tensor, units: Tensor | None, kept: Tensor | None
+    ) -> Tensor:
+        if self.kind == "mahalanobis":
+            return self._mahalanobis(units, kept)
+        representation, centre = network.views(x, kept)
         if self.kind == "objective":
-            return network.anomaly_score(x)
+            return centre
+        near = nearest_distance(representation, self.n_neighbors, kept)
         if self.kind == "neighbors":
-            return nearest_distance(network.backbone(x), self.n_neighbors)
+            return near
+        return torch.maximum(robust_z(near), robust_z(centre.clamp_min(0).sqrt()))
+
+    def _mahalanobis(self, units: Tensor | None, kept: Tensor | None) -> Tensor:
         assert self.shape is not None
         assert units is not None
-        turned = units @ torch.as_tensor(self.shape.axes).to(units)
-        far = (turned * self._weights(turned, _RIDGE_NORM)).norm(dim=-1)
-        if self.kind == "mahalanobis":
-            return far
-        n_rows = units.shape[1]
-        n_references = n_rows if n_rows <= _ALL_NEIGHBORS else _REFERENCE_ROWS
-        wide = max(self.n_neighbors, round(_WIDE * n_references))
-        whitened = turned * self._weights(turned, _RIDGE_NEIGHBORS)
-        views = [
-            far,
-            nearest_distance(whitened, self.n_neighbors),
-            nearest_distance(units, wide),
-            nearest_distance(network.backbone(x), self.n_neighbors),
-        ]
-        return torch.stack([robust_z(view) for view in views]).amax(dim=0)
+        weight = torch.ones_like(units[..., :1]) if kept is None else kept[..., None].to(units)
+        centred = units - (units * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True)
+        axes = torch.as_tensor(self.shape.axes * self.shape.inverse_spread(_RIDGE)).to(units)
+        return (centred @ axes).norm(dim=-1)
 
-    def _weights(self, like: Tensor, ridge: float) -> Tensor:
-        assert self.shape is not None
-        return torch.as_tensor(self.shape.inverse_spread(ridge)).to(like)
+
+def round_down(fraction: float, n_rows: int) -> int:
+    """Whole rows in a share of a batch.
+
+    Parameters
+    ----------
+    fraction : float
+        Share.
+    n_rows : int
+        Rows of the batch.
+
+    Returns
+    -------
+    int
+        Rounded down, at most all but two rows.
+    """
+    return max(0, min(int(fraction * n_rows + 1e-9), n_rows - 2))
+
+
+def most_normal(scores: Tensor, trim_fraction: float) -> Tensor:
+    """Mark the rows that statistics are computed on.
+
+    Parameters
+    ----------
+    scores : Tensor of shape (n_batches, n_rows)
+        High for abnormal rows.
+    trim_fraction : float
+        Share of rows to leave out.
+
+    Returns
+    -------
+    Tensor of shape (n_batches, n_rows), bool
+        Rows that score alike share their fate, so that the mark never depends on row order.
+    """
+    n_kept = scores.shape[1] - round_down(trim_fraction, scores.shape[1])
+    limit = scores.kthvalue(n_kept, dim=1, keepdim=True).values
+    return scores <= limit + 100 * torch.finfo(scores.dtype).eps * (1 + limit.abs())
 
 
 def make_head(
-    kind: str, n_neighbors: int, rows: NDArray[Any], index: NDArray[np.int64], seed: int
+    kind: str, n_neighbors: int, trim_fraction: float, shape: NormalShape
 ) -> ScoreHead:
-    """Build a head, measuring the training normals where it needs their shape.
+    """Build a head.
 
     Parameters
     ----------
     kind : {"combined", "objective", "neighbors", "mahalanobis"}
         Which head.
     n_neighbors : int
-        Neighbours in the narrow neighbourhoods.
-    rows : ndarray of shape (n_rows, n_features)
-        Training normals.
-    index : ndarray of shape (n_rows,)
-        Domain of each row, 0..n_domains-1.
-    seed : int
-        Chooses rows of large domains.
+        Neighbours that count.
+    trim_fraction : float
+        Share of the batch that the statistics leave out.
+    shape : NormalShape
+        Of the training normals; kept only where the head needs it.
 
     Returns
     -------
     ScoreHead
         Ready to score.
     """
-    if kind in ("objective", "neighbors"):
-        return ScoreHead(kind, n_neighbors, None)
-    return ScoreHead(kind, n_neighbors, fit_shape(rows, index, int(index.max()) + 1, seed))
+    return ScoreHead(kind, n_neighbors, trim_fraction, shape if kind == "mahalanobis" else None)
 
 
 def robust_z(distances: Tensor) -> Tensor:
@@ -156,7 +192,7 @@ def _middle(values: Tensor) -> Tensor:
     return values.median(dim=-1, keepdim=True).values
 
 
-def nearest_distance(rows: Tensor, n_neighbors: int) -> Tensor:
+def nearest_distance(rows: Tensor, n_neighbors: int, kept: Tensor | None = None) -> Tensor:
     """Mean Euclidean distance of each row to its nearest other rows of the batch.
 
     Parameters
@@ -166,6 +202,8 @@ def nearest_distance(rows: Tensor, n_neighbors: int) -> Tensor:
         independent of row order, serve as neighbours.
     n_neighbors : int
         Fewer where the batch has fewer other rows.
+    kept : Tensor of shape (n_batches, n_rows), bool, or None
+        Rows that may serve as neighbours; None: all.
 
     Returns
     -------
@@ -175,7 +213,9 @@ def nearest_distance(rows: Tensor, n_neighbors: int) -> Tensor:
     n_batches, n_rows, _ = rows.shape
     chosen = _reference_rows(rows)
     references = rows.take_along_dim(chosen[..., None], dim=1)
-    n_neighbors = min(n_neighbors, n_rows - 1, chosen.shape[1] - 1)
+    barred = None if kept is None else ~kept.gather(1, chosen)[:, None, :]
+    available = chosen.shape[1] if barred is None else int((~barred).sum(-1).min())
+    n_neighbors = max(1, min(n_neighbors, available - 1))
     step = max(1, _CHUNK // (n_batches * chosen.shape[1]))
     parts = []
     for start in range(0, n_rows, step):
@@ -183,6 +223,8 @@ def nearest_distance(rows: Tensor, n_neighbors: int) -> Tensor:
         distances = torch.cdist(part, references, compute_mode=_mode(part, references))
         here = torch.arange(start, start + part.shape[1], device=rows.device)
         distances.masked_fill_(chosen[:, None, :] == here[None, :, None], torch.inf)
+        if barred is not None:
+            distances.masked_fill_(barred, torch.inf)
         nearest = distances.topk(n_neighbors, dim=-1, largest=False, sorted=False).values
         parts.append(nearest.mean(dim=-1))
     return torch.cat(parts, dim=1)

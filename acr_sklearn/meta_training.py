@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from acr_sklearn.devices import resolve_device
-from acr_sklearn.outliers import OutlierSource
-from acr_sklearn.scaling import FeatureScale, fit_scale
-from acr_sklearn.tasks import TaskPool, TaskSampler, TaskSettings, TaskStream
+from acr_sklearn.network_input import NetworkInput
+from acr_sklearn.normal_shape import NormalShape, fit_shape
+from acr_sklearn.outliers import MIXED, OutlierSource
+from acr_sklearn.separability import separability
+from acr_sklearn.task_settings import OutlierMix, TaskSettings
+from acr_sklearn.tasks import TaskPool, TaskSampler, TaskStream
 from acr_sklearn.training import TrainedNet, TrainingSettings, train
 
 __all__ = ["MetaTrained", "MetaTrainingPlan", "meta_train"]
@@ -24,6 +27,8 @@ __all__ = ["MetaTrained", "MetaTrainingPlan", "meta_train"]
 #: Evaluations per training run, and steps whose tasks each one looks at.
 _EVALUATIONS = 50
 _HELD_OUT_STEPS = 2
+#: Separability of the domains from which their rows serve as outliers of one another.
+_APART = 0.95
 #: Steps are numbered; those of held-out tasks start here, so that none is drawn twice.
 _FIRST_HELD_OUT_STEP = 2**40
 
@@ -40,22 +45,39 @@ class MetaTrainingPlan:
         Shape of a step.
     held_out : ndarray of int
         Positions of the domains that only decide when to stop; may be empty.
+    mix : OutlierMix or None
+        Of what outliers are; None decides by whether the domains can be told apart.
     source : OutlierSource or None
-        Makes the outliers; None draws them from other domains.
+        Makes those that are no rows of other domains.
+    whiten : bool
+        Whether an embedded network also sees whitened features.
     """
 
     max_iter: int
     tasks: TaskSettings
     held_out: NDArray[np.int64]
+    mix: OutlierMix | None
     source: OutlierSource | None
+    whiten: bool
 
 
 @dataclass
 class MetaTrained:
-    """What the stage leaves: the fitted net and the units of its input (None: as given)."""
+    """What the stage leaves.
+
+    Attributes
+    ----------
+    fitted : TrainedNet
+        The fitted net.
+    network_input : NetworkInput
+        From rows to its input.
+    shape : NormalShape
+        Of the rows that were trained on.
+    """
 
     fitted: TrainedNet
-    scale: FeatureScale | None
+    network_input: NetworkInput
+    shape: NormalShape
 
 
 def meta_train(
@@ -118,15 +140,24 @@ def _meta_train(
 ) -> MetaTrained:
     n_domains = int(index.max()) + 1
     trained = np.setdiff1d(np.arange(n_domains), plan.held_out)
+    # Held-out domains stay out, or early stopping and the offset would see rows seen before.
+    kept = np.flatnonzero(np.isin(index, trained)) if len(plan.held_out) else slice(None)
+    own_rows, own_index = rows[kept], np.searchsorted(trained, index[kept])
+    shape = fit_shape(own_rows, own_index, len(trained), settings.seed)
     if previous is not None:
-        scale = previous.scale
+        network_input, shape = previous.network_input, previous.shape
     elif isinstance(settings.network["backbone"], nn.Module):
-        scale = None  # a user's network sees the rows as they are
+        network_input = NetworkInput(None, None)  # a user's network sees the rows as they are
     else:
-        # Held-out domains stay out, or early stopping and the offset would see rows seen before.
-        kept = np.flatnonzero(np.isin(index, trained)) if len(plan.held_out) else slice(None)
-        scale = fit_scale(rows[kept], np.searchsorted(trained, index[kept]), len(trained))
-    pool = TaskPool(rows, index, scale, torch.device(resolve_device(settings.device)))
+        network_input = NetworkInput.of(shape, whiten=plan.whiten)
+    mix = plan.mix
+    if mix is None:
+        apart = separability(own_rows, own_index, shape, settings.seed)
+        mix = MIXED if apart >= _APART else OutlierMix(made=1.0)
+    plan = replace(plan, mix=mix)
+    width = network_input.width(rows.shape[1])
+    settings = replace(settings, network=settings.network | {"n_features": width})
+    pool = TaskPool(rows, index, network_input, torch.device(resolve_device(settings.device)))
     # A fit that goes on draws new tasks.
     first = 0 if previous is None else previous.fitted.next_step
     stream = TaskStream(
@@ -146,7 +177,8 @@ def _meta_train(
             advance=False,
         )
     net = None if previous is None else previous.fitted.net
-    return MetaTrained(train(stream, held_out, settings, template, net), scale)
+    fitted = train(stream, held_out, settings, template, net)
+    return MetaTrained(fitted, network_input, shape)
 
 
 def _sampler(
@@ -157,11 +189,13 @@ def _sampler(
     normal: NDArray[np.int64],
     outlier: NDArray[np.int64],
 ) -> TaskSampler:
+    assert plan.mix is not None
     return TaskSampler(
         pool,
         plan.tasks,
         normal_domains=normal,
         outlier_domains=outlier,
+        mix=plan.mix,
         source=plan.source,
         seed=seed,
     )

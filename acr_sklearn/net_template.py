@@ -7,7 +7,7 @@ from typing import Any
 
 from sklearn.base import clone
 
-from acr_sklearn.objectives import ACRNetwork
+from acr_sklearn.networks import ACREnsemble, ACRNetwork
 
 __all__ = ["merge_template"]
 
@@ -24,6 +24,7 @@ _GOVERNED = {
     "warm_start": "warm_start",
     "predict_nonlinearity": "objective",
     "module__n_features": "training data",
+    "module__n_estimators": "n_estimators",
 }
 #: Settings that both can give: parameter of the detector -> names in the template.
 _SHARED = {
@@ -65,7 +66,7 @@ def merge_template(template: Any, ours: dict[str, Any], explicit: frozenset[str]
     for name, governor in _GOVERNED.items():
         # A part that is ours takes no options either, but for the module's.
         own = {c for c in changed if c == name or (c.startswith(f"{name}__") and name != "module")}
-        if own and not (name == "module" and template.module is ACRNetwork):
+        if own and not (name == "module" and template.module in (ACRNetwork, ACREnsemble)):
             raise ValueError(
                 f"net sets {min(own)}, which the detector's {governor} governs. Leave it at "
                 "skorch's default (None for module and criterion) in the template."

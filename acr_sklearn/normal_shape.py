@@ -36,6 +36,11 @@ class NormalShape:
     axes: NDArray[np.float64]
     variances: NDArray[np.float64]
 
+    @property
+    def is_diagonal(self) -> bool:
+        """Whether the axes are the features themselves."""
+        return len(self.variances) > _FULL_COVARIANCE
+
     def inverse_spread(self, ridge: float) -> NDArray[np.float64]:
         """Weights that whiten coordinates along the axes.
 

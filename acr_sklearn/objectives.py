@@ -5,14 +5,14 @@ Inside torch code a high `anomaly_score` means abnormal.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-from acr_sklearn.backbones import TaskBatchNorm, make_backbone, rows_first
+from acr_sklearn.backbones import TaskBatchNorm, rows_first
 
-__all__ = ["OBJECTIVES", "ACRNetwork", "DeepSVDD", "ObjectiveLoss"]
+__all__ = ["OBJECTIVES", "DeepSVDD", "ObjectiveLoss"]
 
 #: Bounds the outlier loss 1/A near A = 0; A is about twice `embedding_dim` before training.
 _INVERSE_FLOOR = 1e-3
@@ -39,20 +39,37 @@ class DeepSVDD(nn.Module):
         self.norm = TaskBatchNorm(embedding_dim)
         self.center = nn.Parameter(torch.randn(embedding_dim))
 
-    def forward(self, hidden: Tensor) -> Tensor:
-        """Squared distance of each row to the centre.
+    def embed(self, hidden: Tensor, kept: Tensor | None = None) -> Tensor:
+        """Map the backbone's output to z.
 
         Parameters
         ----------
         hidden : Tensor of shape (..., n_rows, in_features)
             Output of the backbone.
+        kept : Tensor of shape (..., n_rows), bool, or None
+            Rows that the statistics are computed on; None: all.
+
+        Returns
+        -------
+        Tensor of shape (..., n_rows, embedding_dim)
+            z of every row.
+        """
+        kept = None if kept is None else rows_first(kept[..., None])[..., 0]
+        return rows_first(self.norm(self.linear(rows_first(hidden)), kept))
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        """Squared distance of each row to the centre.
+
+        Parameters
+        ----------
+        embedding : Tensor of shape (..., n_rows, embedding_dim)
+            z of every row.
 
         Returns
         -------
         Tensor of shape (..., n_rows)
             A for every row.
         """
-        embedding = rows_first(self.norm(self.linear(rows_first(hidden))))
         return (embedding - self.center).square().sum(-1)
 
     @staticmethod
@@ -109,7 +126,7 @@ class ObjectiveLoss(nn.Module):
 
         Parameters
         ----------
-        output : Tensor of shape (n_tasks, n_rows, ...)
+        output : Tensor of shape (n_tasks, n_rows) or (n_estimators, n_tasks, n_rows)
             What the network returned.
         is_outlier : Tensor of shape (n_tasks, n_rows), bool
             True for the rows drawn as outliers.
@@ -117,67 +134,7 @@ class ObjectiveLoss(nn.Module):
         Returns
         -------
         Tensor of shape ()
-            All tasks have the same number of rows, so one mean is the mean of means.
+            All tasks have the same number of rows, so one mean is the mean of means (and of members).
         """
         normal_loss, outlier_loss = self.losses(output)
         return torch.where(is_outlier, outlier_loss, normal_loss).mean()
-
-
-class ACRNetwork(nn.Module):
-    """Backbone and objective head in one module: the network that is meta-trained.
-
-    Parameters
-    ----------
-    n_features : int
-        Width of the input.
-    backbone : {"mlp"} or nn.Module, default="mlp"
-        Network before the head.
-    hidden_layer_sizes : sequence of int, default=(128, 128, 128)
-        Widths of the "mlp" backbone.
-    embedding_dim : int, default=32
-        Width of the head.
-    objective : {"dsvdd"}, default="dsvdd"
-        Which head.
-    """
-
-    def __init__(
-        self,
-        n_features: int,
-        backbone: str | nn.Module = "mlp",
-        hidden_layer_sizes: Sequence[int] = (128, 128, 128),
-        embedding_dim: int = 32,
-        objective: str = "dsvdd",
-    ):
-        super().__init__()
-        self.backbone = make_backbone(backbone, n_features, hidden_layer_sizes)
-        self.objective = OBJECTIVES[objective](self.backbone.out_features, embedding_dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Run the network under the statistics of each task's rows.
-
-        Parameters
-        ----------
-        x : Tensor of shape (n_rows, n_features) or (n_tasks, n_rows, n_features)
-            One batch, or a stack of tasks.
-
-        Returns
-        -------
-        Tensor of shape (..., n_rows)
-            The objective's output per row.
-        """
-        return self.objective(self.backbone(x))
-
-    def anomaly_score(self, x: Tensor) -> Tensor:
-        """Score rows within their batch.
-
-        Parameters
-        ----------
-        x : Tensor of shape (n_rows, n_features) or (n_tasks, n_rows, n_features)
-            One batch, or a stack of batches of equal size.
-
-        Returns
-        -------
-        Tensor of shape (..., n_rows)
-            High for abnormal rows.
-        """
-        return self.objective.anomaly_score(self(x))

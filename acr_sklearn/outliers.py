@@ -12,7 +12,12 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["OutlierSource", "SyntheticOutliers", "choose_source"]
+from acr_sklearn.task_settings import OutlierMix
+
+__all__ = ["MIXED", "OutlierSource", "SyntheticOutliers", "choose_outliers"]
+
+#: A network that only ever saw other domains as outliers is blind to anomalies inside its own.
+MIXED = OutlierMix(blended=0.25, made=0.5)
 
 
 @runtime_checkable
@@ -98,12 +103,14 @@ class SyntheticOutliers:
         return np.where(touched, changed, rows)
 
 
-def choose_source(wanted: str | OutlierSource, n_domains: int, *, who: str) -> OutlierSource | None:
-    """Turn the detector's parameter into a source.
+def choose_outliers(
+    wanted: str | OutlierSource, n_domains: int, *, who: str
+) -> tuple[OutlierMix | None, OutlierSource | None]:
+    """Turn the detector's parameter into parts.
 
     Parameters
     ----------
-    wanted : {"auto", "domains", "synthetic"} or OutlierSource
+    wanted : {"auto", "mixed", "domains", "synthetic"} or OutlierSource
         The parameter.
     n_domains : int
         Training domains.
@@ -112,19 +119,25 @@ def choose_source(wanted: str | OutlierSource, n_domains: int, *, who: str) -> O
 
     Returns
     -------
-    OutlierSource or None
-        None for the rows of other domains.
+    mix : OutlierMix or None
+        Of what outliers are; None leaves it to the data.
+    source : OutlierSource or None
+        What makes those that are no rows of other domains.
 
     Raises
     ------
     ValueError
-        For "domains" when there is no other domain.
+        For "domains" or "mixed" when there is no other domain.
     """
-    if wanted == "domains" and n_domains == 1:
+    if not isinstance(wanted, str):
+        return OutlierMix(made=1.0), wanted
+    if wanted in ("domains", "mixed") and n_domains == 1:
         raise ValueError(
-            f"{who} got a single data set with outlier_source='domains': there is no other domain "
+            f"{who} got a single data set with outlier_source={wanted!r}: there is no other domain "
             "to draw outliers from. Pass several data sets, or use outlier_source='synthetic'."
         )
-    if wanted == "domains" or (wanted == "auto" and n_domains > 1):
-        return None
-    return SyntheticOutliers() if isinstance(wanted, str) else wanted
+    if wanted == "domains":
+        return OutlierMix(), None
+    if wanted == "auto" and n_domains > 1:
+        return None, SyntheticOutliers()
+    return (MIXED if wanted == "mixed" else OutlierMix(made=1.0)), SyntheticOutliers()

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from acr_sklearn.heads import ScoreHead
-from acr_sklearn.objectives import ACRNetwork
+from acr_sklearn.heads import Network, ScoreHead
+from acr_sklearn.network_input import NetworkInput
 from acr_sklearn.scaling import FeatureScale
 
 __all__ = ["score_batches"]
@@ -24,8 +24,8 @@ _STACKED_ROWS = 65536
 
 
 def score_batches(
-    network: ACRNetwork,
-    scale: FeatureScale | None,
+    network: Network,
+    network_input: NetworkInput,
     rows: NDArray[Any],
     batches: Sequence[NDArray[np.int64]],
     head: ScoreHead,
@@ -34,10 +34,10 @@ def score_batches(
 
     Parameters
     ----------
-    network : ACRNetwork
+    network : ACRNetwork or ACREnsemble
         In eval mode; neither its parameters nor its buffers are touched.
-    scale : FeatureScale or None
-        Units of the network's input; None passes the rows on as they are.
+    network_input : NetworkInput
+        From rows to what the network sees.
     rows : ndarray of shape (n_rows, n_features), float32 or float64
         The computation runs in this precision.
     batches : sequence of ndarray of int
@@ -56,24 +56,28 @@ def score_batches(
     for stack in _stacks(batches):
         # All rows in order, the usual call, need no copy.
         batch = rows[None] if np.array_equal(stack, [np.arange(len(rows))]) else rows[stack]
-        x = np.array(batch) if scale is None else scale.batch(batch)
+        scale = network_input.scale
+        units = np.array(batch) if scale is None else scale.batch(batch)
         with torch.no_grad():
-            tensor = torch.from_numpy(x).to(device)
-            out = head.score(network, tensor, _units(head, scale, batch, tensor))
+            x = torch.from_numpy(network_input.beside_whitened(units)).to(device)
+            out = head.score(network, x, _units(head, scale, batch, units, device))
         scores[stack] = out.double().cpu().numpy()
     return scores
 
 
 def _units(
-    head: ScoreHead, scale: FeatureScale | None, batch: NDArray[Any], x: torch.Tensor
+    head: ScoreHead,
+    scale: FeatureScale | None,
+    batch: NDArray[Any],
+    units: NDArray[Any],
+    device: torch.device,
 ) -> torch.Tensor | None:
     """Bring the batches into the units of the head's shape, mostly those of the network."""
     if head.shape is None:
         return None
-    if scale is not None and np.array_equal(scale.scale, head.shape.scale.scale):
-        return x
-    # A user's network has no units, and one that went on training has those of its first fit.
-    return torch.from_numpy(head.shape.scale.batch(batch)).to(x.device)
+    if scale is not head.shape.scale:
+        units = head.shape.scale.batch(batch)  # a user's network has no units
+    return torch.from_numpy(units).to(device)
 
 
 def _stacks(batches: Sequence[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
@@ -88,7 +92,7 @@ def _stacks(batches: Sequence[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
     return stacks
 
 
-def _in_precision(network: ACRNetwork, dtype: torch.dtype) -> ACRNetwork:
+def _in_precision(network: Network, dtype: torch.dtype) -> Network:
     """Return the network itself, or a copy in another precision or off a device without it."""
     like = next(network.parameters())
     # Metal has no float64, and a score must not depend on the machine.

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,47 +11,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
+from acr_sklearn.network_input import NetworkInput
 from acr_sklearn.outliers import OutlierSource
 from acr_sklearn.sampling import draw_distinct
-from acr_sklearn.scaling import FeatureScale
+from acr_sklearn.task_settings import OutlierMix, TaskSettings
 
-__all__ = ["TaskPool", "TaskSampler", "TaskSettings", "TaskStream"]
+__all__ = ["TaskPool", "TaskSampler", "TaskStream"]
 
-_MIN_TASK_SIZE = 16
-
-
-@dataclass(frozen=True)
-class TaskSettings:
-    """Shape of a step.
-
-    Attributes
-    ----------
-    n_tasks, task_size : int
-        Tasks per step and rows per task.
-    outlier_fraction : float
-        Share of a task's rows that are outliers, pi in the paper.
-    permute_features : bool
-        Whether each task sees the features in an order of its own.
-    """
-
-    n_tasks: int
-    task_size: int
-    outlier_fraction: float
-    permute_features: bool
-
-    @property
-    def n_normal(self) -> int:
-        """Normal rows per task: round((1 - pi) m), leaving at least two of them and one outlier."""
-        n_normal = round((1 - self.outlier_fraction) * self.task_size)
-        return min(max(n_normal, 2), self.task_size - 1)
-
-    def capped(self, n_rows: int) -> TaskSettings:
-        """Keep tasks no larger than a domain of `n_rows` rows can fill, but at least of 16.
-
-        A larger one would only repeat rows: the same gradient at a higher price.
-        """
-        filled = max(math.ceil(n_rows / (1 - self.outlier_fraction)), _MIN_TASK_SIZE)
-        return replace(self, task_size=min(self.task_size, filled))
+#: Share of a blended row's features that are another domain's.
+_BLENDED_FEATURES = (0.1, 0.9)
 
 
 class TaskPool:
@@ -65,8 +31,8 @@ class TaskPool:
         Rows in the users' units.
     index : ndarray of shape (n_rows,)
         Domain of each row, 0..n_domains-1.
-    scale : FeatureScale or None
-        Turns rows into the network's units; None leaves them as they are.
+    network_input : NetworkInput
+        Turns rows into what the network sees.
     device : torch.device
         Where the tensor lives; tasks are gathered there.
     """
@@ -75,7 +41,7 @@ class TaskPool:
         self,
         rows: NDArray[Any],
         index: NDArray[np.int64],
-        scale: FeatureScale | None,
+        network_input: NetworkInput,
         device: torch.device,
     ):
         self.sizes = np.bincount(index)
@@ -83,14 +49,8 @@ class TaskPool:
         # Lists arrive sorted: only labelled rows in mixed order are moved.
         is_sorted = bool(np.all(index[1:] >= index[:-1]))
         self.rows = rows if is_sorted else rows[np.argsort(index, kind="stable")]
-        self.scale = scale
-        self.tensor = torch.from_numpy(self.in_network_units(self.rows)).to(device)
-
-    def in_network_units(self, rows: NDArray[Any]) -> NDArray[np.float32]:
-        """Rows as the network sees them in training, float32, a copy."""
-        if self.scale is None:
-            return np.array(rows, dtype=np.float32)
-        return self.scale.training_rows(rows)
+        self.network_input = network_input
+        self.tensor = torch.from_numpy(network_input.training_rows(self.rows)).to(device)
 
     def domain(self, domain: int) -> NDArray[Any]:
         """Rows of one domain in the users' units, a view of shape (n_domain_rows, n_features)."""
@@ -113,8 +73,10 @@ class TaskSampler:
         Domains whose rows are the normals of a task, each about equally often.
     outlier_domains : ndarray of int
         Domains whose rows are drawn as outliers (never a task's own).
+    mix : OutlierMix
+        Of what the outliers are.
     source : OutlierSource or None
-        Makes the outliers; None draws them from `outlier_domains`.
+        Makes those of `mix.made`.
     seed : int
         With the number of the step it alone decides what is drawn.
     """
@@ -126,10 +88,12 @@ class TaskSampler:
         *,
         normal_domains: NDArray[np.int64],
         outlier_domains: NDArray[np.int64],
+        mix: OutlierMix,
         source: OutlierSource | None,
         seed: int,
     ):
         self.pool = pool
+        self.mix = mix
         self.settings = settings
         self.normal_domains = normal_domains
         self.source = source
@@ -161,30 +125,46 @@ class TaskSampler:
         rng = np.random.default_rng((self.seed, step))
         n_tasks, n_rows = self.settings.n_tasks, self.settings.task_size
         n_normal = self.settings.n_normal
+        n_plain, n_blended, n_made = self.mix.counts(n_rows - n_normal)
         domains = self._draw_domains(rng)
-        normal = draw_distinct(self.pool.sizes[domains], n_normal, rng)
-        chosen = [normal + self.pool.starts[domains][:, None]]
-        if self.source is None:
-            chosen.append(self._draw_outliers(domains, n_rows - n_normal, rng))
+        chosen = [self._draw_normals(domains, n_normal, rng)]
+        if n_plain:
+            chosen.append(self._draw_outliers(domains, n_plain, rng))
         index = torch.from_numpy(np.concatenate(chosen, axis=1).T.reshape(-1).copy())
         filled = self._buffer[: len(index)]
         torch.index_select(self.pool.tensor, 0, index.to(filled.device), out=filled)
         x = self._buffer.view(n_rows, n_tasks, -1)
-        if self.source is not None:
-            x[n_normal:] = self._make_outliers(domains, n_rows - n_normal, rng)
+        if n_blended:
+            x[n_normal + n_plain : n_rows - n_made] = self._blend(domains, n_blended, rng)
+        if n_made:
+            x[n_rows - n_made :] = self._make_outliers(domains, n_made, rng)
         x = x.transpose(0, 1)
         if self.settings.permute_features:
-            order = rng.permuted(np.tile(np.arange(x.shape[2]), (n_tasks, 1)), axis=1)
-            x = x.take_along_dim(torch.from_numpy(order)[:, None].to(x.device), dim=2)
+            x = x.take_along_dim(self._orders(rng).to(x.device), dim=2)
         is_outlier = torch.zeros(n_tasks, n_rows, dtype=torch.bool, device=x.device)
         is_outlier[:, n_normal:] = True
         return x, is_outlier
+
+    def _orders(self, rng: np.random.Generator) -> Tensor:
+        """Orders of the inputs, one per task; features and whitened ones stay on their sides."""
+        n_features = self.pool.rows.shape[1]
+        sides = self.pool.tensor.shape[1] // n_features
+        order = np.tile(np.arange(n_features), (self.settings.n_tasks, sides, 1))
+        order = rng.permuted(order, axis=2) + n_features * np.arange(sides)[:, None]
+        return torch.from_numpy(order.reshape(self.settings.n_tasks, 1, -1))
 
     def _draw_domains(self, rng: np.random.Generator) -> NDArray[np.int64]:
         """Domain of each task, shape (n_tasks,): shuffled rounds, so that none is left out."""
         rounds = -(-self.settings.n_tasks // len(self.normal_domains))
         order = rng.permuted(np.tile(self.normal_domains, (rounds, 1)), axis=1)
         return order.reshape(-1)[: self.settings.n_tasks]
+
+    def _draw_normals(
+        self, domains: NDArray[np.int64], n: int, rng: np.random.Generator
+    ) -> NDArray[np.int64]:
+        """Positions in the pool of rows of the tasks' own domains, shape (n_tasks, n)."""
+        own = draw_distinct(self.pool.sizes[domains], n, rng)
+        return own + self.pool.starts[domains][:, None]
 
     def _draw_outliers(
         self, domains: NDArray[np.int64], n: int, rng: np.random.Generator
@@ -199,17 +179,27 @@ class TaskSampler:
         first = self._outlier_ends - self._outlier_sizes
         return self.pool.starts[domain] + place - first[domain]
 
+    def _blend(self, domains: NDArray[np.int64], n: int, rng: np.random.Generator) -> Tensor:
+        """Own rows with some features of other domains' rows, shape (n, n_tasks, n_inputs)."""
+        own = self.pool.rows[self._draw_normals(domains, n, rng)]
+        other = self.pool.rows[self._draw_outliers(domains, n, rng)]
+        share = rng.uniform(*_BLENDED_FEATURES, own.shape[:2])[..., None]
+        blended = np.where(rng.random(own.shape, np.float32) < share, other, own)
+        seen = self.pool.network_input.training_rows(blended.transpose(1, 0, 2))
+        return torch.from_numpy(seen).to(self.pool.tensor.device)
+
     def _make_outliers(
         self, domains: NDArray[np.int64], n: int, rng: np.random.Generator
     ) -> Tensor:
-        """Rows from the source in the network's units, shape (n, n_tasks, n_features)."""
+        """Rows from the source as the network sees them, shape (n, n_tasks, n_inputs)."""
         assert self.source is not None
         wanted = (n, self.pool.rows.shape[1])
-        made = np.empty((n, len(domains), wanted[1]), np.float32)
+        made = np.empty((n, len(domains), wanted[1]))
         for task, domain in enumerate(domains):
             rows = self.source.sample(self.pool.domain(domain), int(domain), n, rng)
-            made[:, task] = self.pool.in_network_units(self._check_made(rows, wanted))
-        return torch.from_numpy(made).to(self.pool.tensor.device)
+            made[:, task] = self._check_made(rows, wanted)
+        seen = self.pool.network_input.training_rows(made)
+        return torch.from_numpy(seen).to(self.pool.tensor.device)
 
     def _check_made(self, rows: Any, wanted: tuple[int, int]) -> NDArray[np.float64]:
         try:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from skorch import NeuralNet, NeuralNetClassifier, NeuralNetRegressor
-from skorch.callbacks import Callback, EarlyStopping
+from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from skorch.helper import predefined_split
 from torch import Tensor
 from tqdm.auto import tqdm
@@ -18,7 +18,8 @@ from acr_sklearn.backbones import MLPBackbone
 from acr_sklearn.devices import isolated_rng, resolve_device, threads_for
 from acr_sklearn.metrics import task_auc
 from acr_sklearn.net_template import merge_template
-from acr_sklearn.objectives import ACRNetwork, ObjectiveLoss
+from acr_sklearn.networks import ACREnsemble, ACRNetwork
+from acr_sklearn.objectives import ObjectiveLoss
 from acr_sklearn.tasks import TaskStream
 
 __all__ = ["TrainedNet", "TrainingSettings", "train"]
@@ -32,7 +33,9 @@ class TrainingSettings:
     """How to train; `explicit` names the settings that the user changed from their defaults."""
 
     network: dict[str, Any]
+    n_estimators: int
     learning_rate: float
+    lr_schedule: str
     weight_decay: float
     n_iter_no_change: int
     device: str
@@ -97,6 +100,8 @@ def train(
         ]
     with isolated_rng(settings.seed):
         net = _make_net(template, settings)
+        if settings.lr_schedule == "cosine" and not _has_schedule(net):
+            watchers.append(("acr_schedule", _cosine(stream.limit - first)))
         if net.verbose:
             watchers.append(("acr_progress", _Progress(stream.limit - first)))
         net.set_params(
@@ -155,7 +160,7 @@ def _operations_per_step(net: NeuralNet, stream: TaskStream) -> float:
 
 def _make_net(template: NeuralNet | None, settings: TrainingSettings) -> NeuralNet:
     ours: dict[str, Any] = {
-        "module": ACRNetwork,
+        "module": ACRNetwork if settings.n_estimators == 1 else ACREnsemble,
         "criterion": ObjectiveLoss,
         "criterion__objective": settings.network["objective"],
         "optimizer": torch.optim.Adam,
@@ -169,6 +174,8 @@ def _make_net(template: NeuralNet | None, settings: TrainingSettings) -> NeuralN
         "verbose": settings.verbose,
     }
     ours |= {f"module__{name}": value for name, value in settings.network.items()}
+    if settings.n_estimators > 1:
+        ours["module__n_estimators"] = settings.n_estimators
     if template is None:
         return NeuralNet(**ours)
     if not isinstance(template, NeuralNet) or isinstance(template, _WITH_A_TASK_OF_THEIR_OWN):
@@ -235,11 +242,24 @@ class _HeldOutAUC(Callback):
         self, net: NeuralNet, batch: Any = None, training: bool | None = None, **step: Any
     ) -> None:
         if not training:
-            scores = net.module_.objective.anomaly_score(step["y_pred"])
+            scores = net.module_.output_scores(step["y_pred"])
             self.values_.append(task_auc(scores, batch[1].to(scores.device)))
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         net.history.record("valid_auc", float(torch.cat(self.values_).mean()))
+
+
+def _cosine(n_steps: int) -> LRScheduler:
+    """Let the learning rate fall to zero along half a cosine (Loshchilov and Hutter, 2017)."""
+    policy = torch.optim.lr_scheduler.CosineAnnealingLR
+    return LRScheduler(policy, step_every="batch", event_name=None, T_max=n_steps)
+
+
+def _has_schedule(net: NeuralNet) -> bool:
+    """Whether the user's own callbacks move the learning rate."""
+    given = [] if net.callbacks in (None, "disable") else net.callbacks
+    parts = [c[1] if isinstance(c, tuple) else c for c in given]
+    return any(isinstance(c, LRScheduler) or c is LRScheduler for c in parts)
 
 
 def _stopper(patience: int) -> EarlyStopping:

@@ -5,7 +5,7 @@ from sklearn.neighbors import NearestNeighbors
 
 import acr_sklearn.heads as module
 from acr_sklearn.heads import SCORE_HEADS, make_head, nearest_distance, robust_z
-from acr_sklearn.objectives import ACRNetwork
+from acr_sklearn.networks import ACRNetwork
 
 RNG = np.random.default_rng(0)
 N_FEATURES = 4

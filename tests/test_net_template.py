@@ -4,7 +4,7 @@ from skorch import NeuralNet
 from skorch.callbacks import GradientNormClipping
 
 from acr_sklearn.net_template import merge_template
-from acr_sklearn.objectives import ACRNetwork
+from acr_sklearn.networks import ACRNetwork
 
 OURS = {
     "module": ACRNetwork,

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from acr_sklearn.objectives import ACRNetwork, DeepSVDD, ObjectiveLoss
+from acr_sklearn.networks import ACRNetwork
+from acr_sklearn.objectives import DeepSVDD, ObjectiveLoss
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from acr_sklearn.heads import make_head
-from acr_sklearn.objectives import ACRNetwork
+from acr_sklearn.networks import ACRNetwork
 from acr_sklearn.scaling import FeatureScale
 from acr_sklearn.scoring import score_batches as score_by_head
 

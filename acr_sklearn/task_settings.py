@@ -1,0 +1,78 @@
+"""Shape of a step, and of what the outliers of its tasks are."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+__all__ = ["OutlierMix", "TaskSettings"]
+
+_MIN_TASK_SIZE = 16
+
+
+@dataclass(frozen=True)
+class OutlierMix:
+    """Of what the outliers of a task are.
+
+    Attributes
+    ----------
+    blended : float
+        Share that are own rows with some features of a row of another domain, as CutMix makes
+        them of images (Yun et al., 2019): nearer to the normals than the other row.
+    made : float
+        Share that comes from an outlier source. The rest are rows of other domains.
+    """
+
+    blended: float = 0.0
+    made: float = 0.0
+
+    def counts(self, n: int) -> tuple[int, int, int]:
+        """Share out `n` outliers.
+
+        Parameters
+        ----------
+        n : int
+            Outliers of a task.
+
+        Returns
+        -------
+        n_plain, n_blended, n_made : int
+            With the sum `n`.
+        """
+        n_made = round(self.made * n)
+        n_blended = min(round(self.blended * n), n - n_made)
+        return n - n_made - n_blended, n_blended, n_made
+
+
+@dataclass(frozen=True)
+class TaskSettings:
+    """Shape of a step.
+
+    Attributes
+    ----------
+    n_tasks, task_size : int
+        Tasks per step and rows per task.
+    outlier_fraction : float
+        Share of a task's rows that are outliers, pi in the paper.
+    permute_features : bool
+        Whether each task sees the features in an order of its own.
+    """
+
+    n_tasks: int
+    task_size: int
+    outlier_fraction: float
+    permute_features: bool
+
+    @property
+    def n_normal(self) -> int:
+        """Normal rows per task: round((1 - pi) m), leaving at least two of them and one outlier."""
+        n_normal = round((1 - self.outlier_fraction) * self.task_size)
+        return min(max(n_normal, 2), self.task_size - 1)
+
+    def capped(self, n_rows: int) -> TaskSettings:
+        """Keep tasks no larger than a domain of `n_rows` rows can fill, but at least of 16.
+
+        A larger one would only repeat rows: the same gradient at a higher price.
+        """
+        filled = max(math.ceil(n_rows / (1 - self.outlier_fraction)), _MIN_TASK_SIZE)
+        return replace(self, task_size=min(self.task_size, filled))

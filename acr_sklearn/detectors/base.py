@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import ABCMeta, abstractmethod
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OutlierMixin, _fit_context
-from sklearn.metrics import roc_auc_score
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from acr_sklearn._labels import read_y
-from acr_sklearn._validation import DomainRows, read_rows, warn_small_domains
-from acr_sklearn.exceptions import ACRWarning
+from acr_sklearn._validation import (
+    DomainRows,
+    read_rows,
+    require_two_rows,
+    warn_small_domains,
+)
 from acr_sklearn.heads import ScoreHead
 from acr_sklearn.meta_training import MetaTrained
+from acr_sklearn.metrics import mean_domain_auc
 from acr_sklearn.scoring import score_batches
 from acr_sklearn.thresholds import calibration_batches, contamination_offset
 from acr_sklearn.training import TrainedNet
@@ -91,7 +94,7 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
     def _fit(self, X: Any, domains: ArrayLike | None) -> None:
         who = f"{type(self).__name__}.fit"
         data = read_rows(self, X, domains, reset=True, method="fit")
-        self._require_two_rows(data, "fit")
+        require_two_rows(data, who=who, in_fit=True)
         warn_small_domains(data, who=who)
         seed = self._draw_seed()
         held_out = self._hold_out(data, seed)
@@ -136,24 +139,6 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
     ) -> NDArray[np.float64]:
         return score_batches(self.module_, self.feature_scale_, rows, batches, self.head_)
 
-    def _require_two_rows(self, data: DomainRows, method: str) -> None:
-        single = np.flatnonzero(data.sizes < 2)
-        if len(single) == 0:
-            return
-        who = f"{type(self).__name__}.{method}"
-        label = data.labels[single[0]]
-        shown = label.item() if isinstance(label, np.generic) else label
-        named = f" (domain {shown!r})" if data.named else ""
-        if method == "fit":
-            raise ValueError(
-                f"{who} got a domain of 1 sample{named}. Batch statistics compare rows, so every "
-                "domain needs at least 2. Merge it with a related domain or leave it out."
-            )
-        raise ValueError(
-            f"{who} got a batch of 1 sample{named}. Batch statistics compare rows, so a batch "
-            "needs at least 2. Score the rows of a domain together."
-        )
-
     def score_samples(self, X: Any, *, domains: ArrayLike | None = None) -> NDArray[np.float64]:
         """Score rows within their batch; the higher, the more normal.
 
@@ -185,7 +170,7 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
     ) -> tuple[NDArray[np.float64], DomainRows]:
         check_is_fitted(self)
         data = read_rows(self, X, domains, reset=False, method=method)
-        self._require_two_rows(data, method)
+        require_two_rows(data, who=f"{type(self).__name__}.{method}", in_fit=False)
         # Plus zero, so that no score reads -0.0.
         return 0.0 - self._anomaly_scores(data.rows, data.batches()), data
 
@@ -272,36 +257,7 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
         scores, data = self._score_rows(X, domains, "score")
         who = f"{type(self).__name__}.score"
         labels = read_y(y, len(scores), who=who)
-        odd = sorted(set(labels.tolist()) - {1, -1}, key=str)
-        if odd:
-            warnings.warn(
-                f"{who} got y with values {odd[:5]} and returns nan; it needs 1 for normal rows "
-                "and -1 for anomalies. PyOD's labels are 0 and 1 (1 = anomaly): convert them with "
-                "np.where(y == 1, -1, 1).",
-                ACRWarning,
-                stacklevel=2,
-            )
-            return float("nan")
-        is_normal = np.asarray(labels == 1, dtype=bool)
-        values, skipped = [], []
-        for name, rows in zip(data.labels, data.batches(), strict=True):
-            if is_normal[rows].all() or not is_normal[rows].any():
-                skipped.append(str(name))
-            else:
-                values.append(roc_auc_score(is_normal[rows], scores[rows]))
-        if not values:
-            raise ValueError(
-                f"{who} needs at least one domain with both normal rows (1) and anomalies (-1); "
-                "each domain given has only one of them."
-            )
-        if skipped:
-            warnings.warn(
-                f"{who} left out domains with one kind of label only: {', '.join(skipped[:5])}"
-                + (f" and {len(skipped) - 5} more." if len(skipped) > 5 else "."),
-                ACRWarning,
-                stacklevel=2,
-            )
-        return float(np.mean(values))
+        return mean_domain_auc(scores, labels, data.labels, data.batches(), who=who)
 
     def _previous(self, data: DomainRows) -> MetaTrained | None:
         if not hasattr(self, "net_"):

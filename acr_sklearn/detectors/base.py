@@ -12,17 +12,19 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from acr_sklearn._labels import read_y
-from acr_sklearn._validation import (
-    DomainRows,
-    read_rows,
-    require_two_rows,
-    warn_small_domains,
-)
+from acr_sklearn._sizes import require_two_rows, warn_small_batches, warn_small_domains
+from acr_sklearn._validation import DomainRows, read_rows
+from acr_sklearn.familiarity import fit_familiarity, warn_unfamiliar_batches
 from acr_sklearn.heads import ScoreHead
 from acr_sklearn.meta_training import MetaTrained
 from acr_sklearn.metrics import mean_domain_auc
 from acr_sklearn.scoring import score_batches
-from acr_sklearn.thresholds import calibration_batches, contamination_offset
+from acr_sklearn.thresholds import (
+    batch_offsets,
+    calibration_batches,
+    compact_scores,
+    contamination_offset,
+)
 from acr_sklearn.training import TrainedNet
 
 __all__ = ["BaseBatchDetector"]
@@ -44,7 +46,8 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
         "sample_weight": None,
     }
 
-    contamination: float
+    contamination: float | str
+    threshold: str
     random_state: Any
 
     @abstractmethod
@@ -108,12 +111,16 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
         self.feature_scale_ = trained.scale
         self._next_step = trained.fitted.next_step
         self.head_ = self._make_head(data, held_out, seed)
-        self.offset_ = self._calibrate(data, held_out, seed)
+        scores = self._calibrate(data, held_out, seed)
+        self.offset_ = contamination_offset(scores, self.contamination)
         if not np.isfinite(self.offset_):
             raise ValueError(
                 f"{who} ended with scores that are not finite. Lower learning_rate, or scale the "
                 "features first (for example with StandardScaler)."
             )
+        self._calibration_scores = compact_scores(scores)
+        trained_on = np.setdiff1d(np.arange(self.n_domains_), held_out)
+        self._familiarity = fit_familiarity(data.rows, data.index, trained_on)
 
     def _draw_seed(self) -> int:
         if self.random_state is None:
@@ -123,7 +130,9 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
             return int(self.random_state)
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
-    def _calibrate(self, data: DomainRows, held_out: NDArray[np.int64], seed: int) -> float:
+    def _calibrate(
+        self, data: DomainRows, held_out: NDArray[np.int64], seed: int
+    ) -> NDArray[np.float64]:
         domains = data.batches()
         if len(domains) == 1:
             batches = domains
@@ -131,8 +140,7 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
             chosen = held_out if len(held_out) else np.arange(len(domains))
             rng = np.random.default_rng((seed, 1))
             batches = calibration_batches([domains[i] for i in chosen], rng)
-        scores = -self._anomaly_scores(data.rows, batches)[np.concatenate(batches)]
-        return contamination_offset(scores, self.contamination)
+        return -self._anomaly_scores(data.rows, batches)[np.concatenate(batches)]
 
     def _anomaly_scores(
         self, rows: NDArray[Any], batches: list[NDArray[np.int64]]
@@ -162,6 +170,13 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
         ------
         ValueError
             For invalid input, and for a batch of one row.
+
+        Warns
+        -----
+        SmallBatchWarning
+            For a batch of fewer than 16 rows, too few to say what is normal in it.
+        UnfamiliarBatchWarning
+            For a batch that varies unlike every training domain, given 3 or more of these.
         """
         return self._score_rows(X, domains, "score_samples")[0]
 
@@ -170,7 +185,10 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
     ) -> tuple[NDArray[np.float64], DomainRows]:
         check_is_fitted(self)
         data = read_rows(self, X, domains, reset=False, method=method)
-        require_two_rows(data, who=f"{type(self).__name__}.{method}", in_fit=False)
+        who = f"{type(self).__name__}.{method}"
+        require_two_rows(data, who=who, in_fit=False)
+        warn_small_batches(data, who=who)
+        warn_unfamiliar_batches(self._familiarity, data, who=who)
         # Plus zero, so that no score reads -0.0.
         return 0.0 - self._anomaly_scores(data.rows, data.batches()), data
 
@@ -187,9 +205,11 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         ndarray of shape (n_rows,), float64
-            ``score_samples(X) - offset_``.
+            ``score_samples(X) - offset_``, or with ``threshold="batch"`` relative to the offset of
+            the row's own batch.
         """
-        return self._score_rows(X, domains, "decision_function")[0] - self.offset_
+        scores, data = self._score_rows(X, domains, "decision_function")
+        return scores - self._offsets(scores, data)
 
     def predict(self, X: Any, *, domains: ArrayLike | None = None) -> NDArray[np.int64]:
         """Label rows as normal or anomalous.
@@ -204,10 +224,17 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         ndarray of shape (n_rows,), int64
-            1 for normal rows, -1 for anomalies.
+            1 for normal rows, -1 for anomalies: rows whose `decision_function` is negative.
         """
-        scores = self._score_rows(X, domains, "predict")[0]
-        return np.where(scores >= self.offset_, 1, -1).astype(np.int64)
+        scores, data = self._score_rows(X, domains, "predict")
+        return np.where(scores >= self._offsets(scores, data), 1, -1).astype(np.int64)
+
+    def _offsets(
+        self, scores: NDArray[np.float64], data: DomainRows
+    ) -> float | NDArray[np.float64]:
+        if self.threshold == "train":
+            return self.offset_
+        return batch_offsets(scores, data.batches(), self.contamination, self._calibration_scores)
 
     def fit_predict(
         self, X: Any, y: Any = None, *, domains: ArrayLike | None = None

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import chi2
 from scipy.stats import t as student_t
 
 from acr_sklearn._sizes import SMALL_BATCH, shown_label
@@ -43,6 +44,8 @@ _PRIOR_SPREAD, _PRIOR_DOMAINS = 0.4, 8
 #: the reach from which a batch is called unfamiliar. These two and the prior were chosen on
 #: validation domains, see docs/concepts.md.
 _WITHIN, _UNFAMILIAR = 0.95, 1.25
+#: Probability with which chance alone does not carry a batch further.
+_CHANCE = 0.99
 
 
 @dataclass(frozen=True)
@@ -94,8 +97,10 @@ class Familiarity:
         near = [
             _distances(own[None], known).min() for own, known in zip(views, self.views, strict=True)
         ]
-        # A small batch is off by chance; the allowance shrinks with its number of rows.
-        reach = np.sqrt(self.reach**2 + self.noise / min(len(rows), _ROWS))
+        # A small batch is off by chance, the more so the fewer numbers its distance is a mean of.
+        widths = np.array([max(known.shape[1], 1) for known in self.views])
+        chance = self.noise / min(len(rows), _ROWS) * chi2.ppf(_CHANCE, widths) / widths
+        reach = np.sqrt(self.reach**2 + chance)
         return float(np.max(np.array(near) / reach))
 
 
@@ -126,7 +131,9 @@ def fit_familiarity(
     parts = [rows[np.ix_(_spaced(positions[domain]), features)] for domain in kept]
     sizes = [len(part) for part in parts]
     scale = fit_scale(np.concatenate(parts), np.repeat(np.arange(len(parts)), sizes), len(parts))
-    axes = _common_axes(parts, scale)
+    # The axes of a few rows fit these rows' chance variation, so other rows are measured on them.
+    axes = _common_axes([part[::2] if len(part) >= SMALL_BATCH else part for part in parts], scale)
+    parts = [part[1::2] if len(part) >= SMALL_BATCH else part for part in parts]
     own = np.arange(len(features))
     spreads, along = zip(*(_views(part, own, scale, axes) for part in parts), strict=True)
     views = (np.stack(spreads), np.stack(along))

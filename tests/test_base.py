@@ -45,7 +45,8 @@ def test_domains_in_one_call_equal_separate_calls(fitted, fresh, method):
 def test_a_batch_is_scored_as_a_whole(fitted, fresh):
     X = fresh[0]
     assert not np.allclose(fitted.score_samples(X)[:20], fitted.score_samples(X[:20]))
-    pooled = fitted.score_samples(np.concatenate(fresh))
+    with pytest.warns(UnfamiliarBatchWarning):
+        pooled = fitted.score_samples(np.concatenate(fresh))
     assert not np.allclose(pooled, fitted.score_samples(fresh))
 
 

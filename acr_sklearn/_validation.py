@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from inspect import signature
@@ -14,12 +13,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
 
 from acr_sklearn._labels import read_labels
-from acr_sklearn.exceptions import SmallDomainWarning
 
-__all__ = ["DomainRows", "changed_parameters", "is_domain_list", "read_rows", "warn_small_domains"]
+__all__ = ["DomainRows", "changed_parameters", "is_domain_list", "read_rows"]
 
-#: Below this many rows a domain is named in a `SmallDomainWarning`.
-SMALL_DOMAIN = 16
 _FLOATS = [np.float64, np.float32]
 
 
@@ -218,30 +214,6 @@ def _take_domain_column(
     if names:  # polars and other frames that speak the same few words
         return X[[names[i] for i in keep]], X[names[place]]
     return X[:, keep], X[:, place]
-
-
-def warn_small_domains(data: DomainRows, *, who: str) -> None:
-    """Warn once, naming the domains with fewer than 16 rows.
-
-    Parameters
-    ----------
-    data : DomainRows
-        The training rows.
-    who : str
-        For the message.
-    """
-    small = np.flatnonzero(data.sizes < SMALL_DOMAIN)
-    if len(small) == 0:
-        return
-    named = ", ".join(f"{data.labels[i]!s} ({data.sizes[i]} rows)" for i in small[:5])
-    more = f" and {len(small) - 5} more" if len(small) > 5 else ""
-    warnings.warn(
-        f"{who} got domains with fewer than {SMALL_DOMAIN} rows: {named}{more}. Their tasks draw "
-        "rows with replacement, so little is learnt from them. Give each domain more rows, or "
-        "leave the small ones out.",
-        SmallDomainWarning,
-        stacklevel=5,
-    )
 
 
 def changed_parameters(estimator: BaseEstimator) -> frozenset[str]:

@@ -1,6 +1,13 @@
 """Warning classes of the package, so that users can filter or raise on each one."""
 
-__all__ = ["ACRWarning", "EarlyStoppingWarning", "SingleDomainWarning", "SmallDomainWarning"]
+__all__ = [
+    "ACRWarning",
+    "EarlyStoppingWarning",
+    "SingleDomainWarning",
+    "SmallBatchWarning",
+    "SmallDomainWarning",
+    "UnfamiliarBatchWarning",
+]
 
 
 class ACRWarning(UserWarning):
@@ -17,3 +24,11 @@ class SingleDomainWarning(ACRWarning):
 
 class EarlyStoppingWarning(ACRWarning):
     """Early stopping was asked for, but there are too few domains to hold any out."""
+
+
+class SmallBatchWarning(ACRWarning):
+    """A batch has too few rows for its statistics to say what is normal in it."""
+
+
+class UnfamiliarBatchWarning(ACRWarning):
+    """A batch looks unlike every training domain, so what was learnt may not hold for it."""

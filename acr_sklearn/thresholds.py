@@ -1,32 +1,185 @@
-"""From scores of normal rows to the offset that cuts them."""
+"""From scores to the offset that cuts them: of the training rows, or of each batch by itself."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CALIBRATION_ROWS", "calibration_batches", "contamination_offset"]
+__all__ = [
+    "CALIBRATION_ROWS",
+    "batch_offsets",
+    "calibration_batches",
+    "compact_scores",
+    "contamination_offset",
+    "estimate_share",
+    "outlying_offset",
+]
 
 #: Rows per calibration batch, where a domain has as many.
 CALIBRATION_ROWS = 256
+#: Calibration scores that a detector keeps.
+_KEPT_SCORES = 4096
+#: Modified z-score beyond which Iglewicz and Hoaglin call a value an outlier, and the standard
+#: normal's upper quartile, which makes it comparable with a standard deviation.
+_OUTLYING, _QUARTILE = 3.5, 0.6745
+#: Cuts looked at are those below which at most this share of calibration scores lies, and the
+#: standard errors taken off: chosen on validation domains, see docs/concepts.md.
+_HIGHEST_CUT, _STANDARD_ERRORS = 0.1, 0.25
+_MOST = 0.5
 
 
-def contamination_offset(scores: NDArray[np.float64], contamination: float) -> float:
-    """Score below which the given share of rows lies.
+def contamination_offset(scores: NDArray[np.float64], contamination: float | str) -> float:
+    """Offset that cuts calibration scores.
 
     Parameters
     ----------
     scores : ndarray of shape (n_rows,)
         Calibration scores, high for normal rows.
-    contamination : float
-        Share in (0, 0.5].
+    contamination : float or "auto"
+        Share in (0, 0.5], or "auto" for `outlying_offset`.
 
     Returns
     -------
     float
         The percentile, linearly interpolated, as scikit-learn's own detectors take it.
     """
+    if isinstance(contamination, str):
+        return outlying_offset(scores)
     return float(np.percentile(scores, 100.0 * contamination))
+
+
+def outlying_offset(scores: NDArray[np.float64]) -> float:
+    """Offset below which a score is an outlier among scores of normal rows.
+
+    It is the score whose modified z-score is -3.5: ``median - 3.5 * MAD / 0.6745``, with MAD the
+    median absolute deviation [1]_.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_rows,)
+        Calibration scores, high for normal rows.
+
+    Returns
+    -------
+    float
+        The lowest score, which cuts off no row, when more than half of the scores are equal.
+
+    References
+    ----------
+    .. [1] B. Iglewicz, D. C. Hoaglin, "How to Detect and Handle Outliers", ASQC Quality Press,
+       1993, the modified z-score.
+    """
+    median = np.median(scores)
+    deviation = np.median(np.abs(scores - median))
+    if deviation == 0:
+        return float(np.min(scores))
+    return float(median - _OUTLYING * deviation / _QUARTILE)
+
+
+def batch_offsets(
+    scores: NDArray[np.float64],
+    batches: list[NDArray[np.int64]],
+    contamination: float | str,
+    calibration: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Offset of each batch, cut by itself.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_rows,)
+        High for normal rows.
+    batches : list of ndarray of int
+        Positions of the rows of each batch.
+    contamination : float or "auto"
+        Share of every batch to be cut off, or "auto" to estimate it by `estimate_share`.
+    calibration : ndarray of shape (n_scores,)
+        Sorted scores of normal rows; only "auto" looks at them.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+        The offset of the row's batch. Below it lies the share asked for, rounded up to whole rows;
+        less where scores tie, as rows that score the same are cut off together or not at all.
+    """
+    offsets = np.empty(len(scores))
+    for rows in batches:
+        own = scores[rows]
+        auto = isinstance(contamination, str)
+        share = estimate_share(own, calibration) if auto else float(contamination)
+        offsets[rows] = _percentile(own, share)
+    return offsets
+
+
+def _percentile(scores: NDArray[np.float64], share: float) -> float:
+    """Take the percentile, or the value above it where ties would carry the cut past the share."""
+    offset = np.percentile(scores, 100.0 * share)
+    allowed = np.ceil(share * (len(scores) - 1))
+    if np.count_nonzero(scores < offset) > allowed:
+        offset = scores[scores < offset].max()
+    return float(offset)
+
+
+def estimate_share(scores: NDArray[np.float64], calibration: NDArray[np.float64]) -> float:
+    """Estimate the share of anomalies in a batch.
+
+    The estimator of Meinshausen and Rice [1]_. With p-values p against the calibration scores,
+    F(t) the share of the batch with p <= t, and d(t) = sqrt(t (1 - t)), it is the largest
+    ``(F(t) - t - b d(t)) / (1 - t)``, with b a quarter of ``sqrt(1 / n_rows + 1 / n_scores)``. It
+    falls short of the true share where anomalies score like normal rows. Unlike the paper's, the
+    maximum is over t <= 0.1 only: scores are relative to their batch, so anomalies change the
+    scores of its normal rows, least in the lower tail. At b = 0 and one t this is one minus the
+    share of true hypotheses by Storey [2]_.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_rows,)
+        Of one batch, high for normal rows.
+    calibration : ndarray of shape (n_scores,)
+        Sorted scores of normal rows in batches of their own.
+
+    Returns
+    -------
+    float
+        In [0, 0.5]; 0 with fewer than 9 calibration scores, which cannot show anything unusual.
+
+    References
+    ----------
+    .. [1] N. Meinshausen, J. Rice, "Estimating the proportion of false null hypotheses among a
+       large number of independently tested hypotheses", Annals of Statistics 34, 2006.
+    .. [2] J. D. Storey, "A direct approach to false discovery rates", Journal of the Royal
+       Statistical Society B 64, 2002.
+    """
+    n_rows, n_scores = len(scores), len(calibration)
+    rank = np.searchsorted(calibration, scores, side="right")
+    t = np.sort((1 + rank) / (n_scores + 1))
+    # At its last occurrence a tied p-value has all of its rows counted.
+    reached = np.arange(1, n_rows + 1) / n_rows
+    low = t <= _HIGHEST_CUT
+    t, reached = t[low], reached[low]
+    if len(t) == 0:
+        return 0.0
+    noise = _STANDARD_ERRORS * np.sqrt(t * (1 - t) * (1 / n_rows + 1 / n_scores))
+    return float(np.clip(((reached - t - noise) / (1 - t)).max(), 0.0, _MOST))
+
+
+def compact_scores(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sort calibration scores, and keep 4096 evenly spaced quantiles of more.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_rows,)
+        In any order.
+
+    Returns
+    -------
+    ndarray of shape (min(n_rows, 4096),), float64
+        Ascending.
+    """
+    ordered = np.sort(np.asarray(scores, dtype=np.float64))
+    if len(ordered) <= _KEPT_SCORES:
+        return ordered
+    middle = (np.arange(_KEPT_SCORES) + 0.5) / _KEPT_SCORES
+    return np.quantile(ordered, middle)
 
 
 def calibration_batches(

@@ -331,7 +331,7 @@ def labelled(make_domain):
     return X, y, domains
 
 
-GRID = {"acr__contamination": [0.05, 0.1, 0.2]}
+GRID = {"acr__contamination": [0.05, 0.1, 0.2, "auto"], "acr__threshold": ["train", "batch"]}
 SCORER = make_scorer(matthews_corrcoef)
 
 
@@ -361,7 +361,7 @@ def test_pipeline_with_routing_on(quick, labelled):
 
 
 @pytest.mark.parametrize("routing", [False, True])
-def test_a_search_over_contamination_trains_once_per_fold(
+def test_a_search_over_thresholds_trains_once_per_fold(
     quick, labelled, trainings, tmp_path, routing
 ):
     X, y, domains = labelled
@@ -381,7 +381,7 @@ def test_a_search_over_contamination_trains_once_per_fold(
     assert len(trainings) == 6
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert search.cv_results_["mean_test_score"].max() > 0.3
-    assert len(set(search.cv_results_["mean_test_score"])) > 1
+    assert len(set(search.cv_results_["mean_test_score"])) == 8
 
 
 def test_a_search_over_what_matters_trains_for_each_value(quick, labelled, trainings, tmp_path):
@@ -412,7 +412,8 @@ def test_a_search_over_what_matters_trains_for_each_value(quick, labelled, train
         ({"contamination": 0.6}, "'contamination' parameter"),
         ({"outlier_fraction": 1.0}, "'outlier_fraction' parameter"),
         ({"task_size": 3}, "'task_size' parameter"),
-        ({"threshold": "batch"}, "'threshold' parameter"),
+        ({"contamination": "most"}, "'contamination' parameter"),
+        ({"threshold": "row"}, "'threshold' parameter"),
         ({"score_head": "distance"}, "'score_head' parameter"),
         ({"n_neighbors": 0}, "'n_neighbors' parameter"),
         ({"outlier_source": object()}, "'outlier_source' parameter"),
@@ -460,6 +461,7 @@ ODD = {
 
 
 @pytest.mark.filterwarnings("ignore::acr_sklearn.exceptions.SmallDomainWarning")
+@pytest.mark.filterwarnings("ignore::acr_sklearn.exceptions.SmallBatchWarning")
 @pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_odd_values_work_and_stay_finite(quick, domains, odd, dtype):

@@ -11,7 +11,14 @@ from sklearn.exceptions import NotFittedError
 from sklearn.metrics import roc_auc_score
 
 from acr_sklearn import ZeroShotACRDetector, concat_domains
-from acr_sklearn.exceptions import ACRWarning, SingleDomainWarning, SmallDomainWarning
+from acr_sklearn.exceptions import (
+    ACRWarning,
+    EarlyStoppingWarning,
+    SingleDomainWarning,
+    SmallBatchWarning,
+    SmallDomainWarning,
+    UnfamiliarBatchWarning,
+)
 
 N_FEATURES = 5
 METHODS = ["score_samples", "decision_function", "predict"]
@@ -38,7 +45,8 @@ def test_domains_in_one_call_equal_separate_calls(fitted, fresh, method):
 def test_a_batch_is_scored_as_a_whole(fitted, fresh):
     X = fresh[0]
     assert not np.allclose(fitted.score_samples(X)[:20], fitted.score_samples(X[:20]))
-    pooled = fitted.score_samples(np.concatenate(fresh))
+    with pytest.warns(UnfamiliarBatchWarning):
+        pooled = fitted.score_samples(np.concatenate(fresh))
     assert not np.allclose(pooled, fitted.score_samples(fresh))
 
 
@@ -91,6 +99,62 @@ def test_without_held_out_domains_the_training_domains_set_the_offset(quick, dom
     # Every domain is smaller than 256 rows, so each is one batch.
     scores = detector.score_samples(domains)
     assert detector.offset_ == pytest.approx(np.percentile(scores, 25), rel=1e-9)
+
+
+# ------------------------------------------------------------------ thresholds
+
+
+def test_each_batch_is_cut_at_its_own_share(quick, domains, fresh):
+    train, batch = (
+        quick(contamination=0.2).fit(domains),
+        quick(contamination=0.2, threshold="batch"),
+    )
+    batch.fit(domains)
+    assert batch.offset_ == train.offset_
+    scores, labels = batch.score_samples(fresh), batch.predict(fresh)
+    np.testing.assert_array_equal(scores, train.score_samples(fresh))
+    ends = np.cumsum([len(X) for X in fresh])[:-1]
+    for own, label in zip(np.split(scores, ends), np.split(labels, ends), strict=True):
+        np.testing.assert_array_equal(label == -1, own < np.percentile(own, 20))
+    assert (labels != train.predict(fresh)).any()
+    decision = batch.decision_function(fresh)
+    np.testing.assert_array_equal(np.where(decision >= 0, 1, -1), labels)
+
+
+def test_one_data_set_is_cut_alike_by_both_thresholds(quick, domains):
+    with pytest.warns(SingleDomainWarning):
+        detector = quick(contamination=0.2).fit(domains[0])
+    train = detector.predict(domains[0])
+    np.testing.assert_array_equal(detector.set_params(threshold="batch").predict(domains[0]), train)
+
+
+def test_auto_finds_the_rows_that_stand_out_in_each_batch(quick, domains, make_domain):
+    detector = quick(contamination="auto", threshold="batch").fit(domains)
+    batches = [make_domain(60, n_rows=200), make_domain(61, n_rows=200)]
+    batches[1][:30] += np.random.default_rng(0).normal(0, 40, (30, N_FEATURES))
+    clean, dirty = np.split(detector.predict(batches) == -1, 2)
+    assert clean.mean() < 0.06
+    assert dirty[:30].mean() > 0.8
+    assert dirty[30:].mean() < 0.1
+
+
+def test_auto_at_the_training_threshold_flags_few_normal_rows(quick, domains, fresh):
+    fixed = quick().fit(domains)
+    auto = quick(contamination="auto").fit(domains)
+    assert auto.offset_ < fixed.offset_
+    X = fresh[0].copy()
+    X[:3] += 40
+    assert (auto.predict(X)[:3] == -1).all()
+    assert (auto.predict(X)[3:] == -1).mean() < 0.1
+    again = quick(contamination="auto", threshold="batch").fit(domains)
+    assert again.offset_ == auto.offset_
+
+
+def test_calibration_scores_survive_a_pickle_and_not_a_clone(quick, domains, fresh):
+    detector = quick(contamination="auto", threshold="batch").fit(domains)
+    again = pickle.loads(pickle.dumps(detector))
+    np.testing.assert_array_equal(again.decision_function(fresh), detector.decision_function(fresh))
+    assert not hasattr(clone(detector), "_calibration_scores")
 
 
 def test_fit_predict_forwards_domains(quick, domains):
@@ -286,3 +350,38 @@ def test_parameters_survive_fit_and_clone(quick, domains):
     detector.fit(domains)
     assert detector.get_params() == before
     assert clone(detector).get_params() == before
+
+
+# ------------------------------------------------------------------ batches to be wary of
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_small_and_unfamiliar_batches_are_warned_about(fitted, fresh, method):
+    stretched = fresh[0] * np.array([1, 1, 1, 1, 500])
+    with pytest.warns() as seen:
+        getattr(fitted, method)([fresh[1], stretched, fresh[2][:7], fresh[0][:9]])
+    small, odd = sorted(seen, key=lambda warning: warning.category.__name__)
+    assert small.category is SmallBatchWarning
+    assert f"{method} got a batch of fewer than 16 rows: 2 (7 rows), 3 (9" in str(small.message)
+    assert odd.category is UnfamiliarBatchWarning
+    assert f"{method} got a batch unlike every training domain: domain 1 (" in str(odd.message)
+    assert small.filename == odd.filename == __file__
+
+
+def test_only_domains_trained_on_are_familiar(quick, domains, make_domain):
+    many = [make_domain(seed) for seed in range(8)]
+    held_out = quick().fit(many)._hold_out(detector_rows(quick().fit(many), many), 0)
+    many[held_out[0]] = many[held_out[0]] * np.array([1, 1, 1, 1, 500])
+    with pytest.warns(UnfamiliarBatchWarning, match=rf"domain: domain {held_out[0]} \("):
+        quick().fit(many).predict(many)
+    with pytest.warns(EarlyStoppingWarning):
+        few = quick().fit(domains[:2])
+    few.predict(domains[0] * np.array([1, 1, 1, 1, 500]))  # two domains tell nothing: no warning
+
+
+def test_a_users_module_gets_the_warning_too(quick, domains):
+    backbone = torch.nn.Sequential(torch.nn.Linear(5, 8), torch.nn.BatchNorm1d(8))
+    detector = quick(backbone=backbone).fit(domains)
+    assert detector.feature_scale_ is None
+    with pytest.warns(UnfamiliarBatchWarning):
+        detector.predict(domains[0] * np.array([1, 1, 1, 1, 500]))

@@ -4,8 +4,7 @@ import polars as pl
 import pytest
 from sklearn.base import BaseEstimator
 
-from acr_sklearn._validation import DomainRows, is_domain_list, read_rows, warn_small_domains
-from acr_sklearn.exceptions import SmallDomainWarning
+from acr_sklearn._validation import is_domain_list, read_rows
 
 RNG = np.random.default_rng(0)
 
@@ -137,15 +136,3 @@ def test_later_calls_are_held_to_the_features_of_fit():
 def test_frames_in_a_list_must_agree_on_names():
     with pytest.raises(ValueError, match="element 1 of the list: The feature names should match"):
         read([frame()[["a", "b"]], frame()[["b", "a"]]])
-
-
-def test_small_domains_are_named_once():
-    sizes = [20, 3, 15, 16]
-    data = DomainRows(
-        np.zeros((54, 1)), np.repeat(np.arange(4), sizes), np.array(list("abcd")), True
-    )
-    with pytest.warns(
-        SmallDomainWarning, match=r"b \(3 rows\), c \(15 rows\)\. Their tasks"
-    ) as seen:
-        warn_small_domains(data, who="fit")
-    assert len(seen) == 1

@@ -81,12 +81,12 @@ class ZeroShotACRDetector(BaseBatchDetector):
         Share of the domains held out, at least one.
     n_iter_no_change : int, default=10
         Evaluations without improvement before stopping; one every ``max(1, max_iter // 50)`` steps.
-    contamination : float, default=0.1
-        Share of normal rows to be flagged, which sets `offset_`; in (0, 0.5].
-    threshold : {"train"}, default="train"
-        How `offset_` is set: from the scores of training rows. With one domain they are scored as
-        one batch; with several, in batches of min(256, n) rows of the held-out domains, or of all
-        when none is held out.
+    contamination : float or "auto", default=0.1
+        Share of rows to be flagged, in (0, 0.5]; "auto" takes it from the scores.
+    threshold : {"train", "batch"}, default="train"
+        "train" cuts at `offset_`, set on training rows in batches of up to 256 (of the held-out
+        domains if there are any); "auto" puts it below all but their outliers. "batch" cuts each
+        batch by itself; "auto" estimates its share, see `acr_sklearn.thresholds`.
     domain_column : int, str or None, default=None
         Column of `X` with the domain's label, kept from the network.
     device : str or torch.device, default="auto"
@@ -130,7 +130,7 @@ class ZeroShotACRDetector(BaseBatchDetector):
     n_iter_ : int
         Steps run.
     offset_ : float
-        Rows that score below it are predicted as anomalies.
+        With ``threshold="train"``, rows that score below it are predicted as anomalies.
 
     See Also
     --------
@@ -174,8 +174,8 @@ class ZeroShotACRDetector(BaseBatchDetector):
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "contamination": [Interval(Real, 0, 0.5, closed="right")],
-        "threshold": [StrOptions({"train"})],
+        "contamination": [Interval(Real, 0, 0.5, closed="right"), StrOptions({"auto"})],
+        "threshold": [StrOptions({"train", "batch"})],
         "domain_column": [Integral, str, None],
         "device": [str, torch.device],
         "net": [HasMethods(["initialize", "fit_loop"]), None],
@@ -206,7 +206,7 @@ class ZeroShotACRDetector(BaseBatchDetector):
         early_stopping: bool = True,
         validation_fraction: float = 0.2,
         n_iter_no_change: int = 10,
-        contamination: float = 0.1,
+        contamination: float | str = 0.1,
         threshold: str = "train",
         domain_column: str | int | None = None,
         device: str = "auto",

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import ABCMeta, abstractmethod
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OutlierMixin, _fit_context
-from sklearn.metrics import roc_auc_score
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from acr_sklearn._labels import read_y
-from acr_sklearn._validation import DomainRows, read_rows, warn_small_domains
-from acr_sklearn.exceptions import ACRWarning
+from acr_sklearn._sizes import require_two_rows, warn_small_batches, warn_small_domains
+from acr_sklearn._validation import DomainRows, read_rows
+from acr_sklearn.familiarity import fit_familiarity, warn_unfamiliar_batches
 from acr_sklearn.heads import ScoreHead
 from acr_sklearn.meta_training import MetaTrained
+from acr_sklearn.metrics import mean_domain_auc
 from acr_sklearn.scoring import score_batches
-from acr_sklearn.thresholds import calibration_batches, contamination_offset
+from acr_sklearn.thresholds import (
+    batch_offsets,
+    calibration_batches,
+    compact_scores,
+    contamination_offset,
+)
 from acr_sklearn.training import TrainedNet
 
 __all__ = ["BaseBatchDetector"]
@@ -41,7 +46,8 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
         "sample_weight": None,
     }
 
-    contamination: float
+    contamination: float | str
+    threshold: str
     random_state: Any
 
     @abstractmethod
@@ -91,7 +97,7 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
     def _fit(self, X: Any, domains: ArrayLike | None) -> None:
         who = f"{type(self).__name__}.fit"
         data = read_rows(self, X, domains, reset=True, method="fit")
-        self._require_two_rows(data, "fit")
+        require_two_rows(data, who=who, in_fit=True)
         warn_small_domains(data, who=who)
         seed = self._draw_seed()
         held_out = self._hold_out(data, seed)
@@ -105,12 +111,16 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
         self.feature_scale_ = trained.scale
         self._next_step = trained.fitted.next_step
         self.head_ = self._make_head(data, held_out, seed)
-        self.offset_ = self._calibrate(data, held_out, seed)
+        scores = self._calibrate(data, held_out, seed)
+        self.offset_ = contamination_offset(scores, self.contamination)
         if not np.isfinite(self.offset_):
             raise ValueError(
                 f"{who} ended with scores that are not finite. Lower learning_rate, or scale the "
                 "features first (for example with StandardScaler)."
             )
+        self._calibration_scores = compact_scores(scores)
+        trained_on = np.setdiff1d(np.arange(self.n_domains_), held_out)
+        self._familiarity = fit_familiarity(data.rows, data.index, trained_on)
 
     def _draw_seed(self) -> int:
         if self.random_state is None:
@@ -120,7 +130,9 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
             return int(self.random_state)
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
-    def _calibrate(self, data: DomainRows, held_out: NDArray[np.int64], seed: int) -> float:
+    def _calibrate(
+        self, data: DomainRows, held_out: NDArray[np.int64], seed: int
+    ) -> NDArray[np.float64]:
         domains = data.batches()
         if len(domains) == 1:
             batches = domains
@@ -128,31 +140,12 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
             chosen = held_out if len(held_out) else np.arange(len(domains))
             rng = np.random.default_rng((seed, 1))
             batches = calibration_batches([domains[i] for i in chosen], rng)
-        scores = -self._anomaly_scores(data.rows, batches)[np.concatenate(batches)]
-        return contamination_offset(scores, self.contamination)
+        return -self._anomaly_scores(data.rows, batches)[np.concatenate(batches)]
 
     def _anomaly_scores(
         self, rows: NDArray[Any], batches: list[NDArray[np.int64]]
     ) -> NDArray[np.float64]:
         return score_batches(self.module_, self.feature_scale_, rows, batches, self.head_)
-
-    def _require_two_rows(self, data: DomainRows, method: str) -> None:
-        single = np.flatnonzero(data.sizes < 2)
-        if len(single) == 0:
-            return
-        who = f"{type(self).__name__}.{method}"
-        label = data.labels[single[0]]
-        shown = label.item() if isinstance(label, np.generic) else label
-        named = f" (domain {shown!r})" if data.named else ""
-        if method == "fit":
-            raise ValueError(
-                f"{who} got a domain of 1 sample{named}. Batch statistics compare rows, so every "
-                "domain needs at least 2. Merge it with a related domain or leave it out."
-            )
-        raise ValueError(
-            f"{who} got a batch of 1 sample{named}. Batch statistics compare rows, so a batch "
-            "needs at least 2. Score the rows of a domain together."
-        )
 
     def score_samples(self, X: Any, *, domains: ArrayLike | None = None) -> NDArray[np.float64]:
         """Score rows within their batch; the higher, the more normal.
@@ -177,6 +170,13 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
         ------
         ValueError
             For invalid input, and for a batch of one row.
+
+        Warns
+        -----
+        SmallBatchWarning
+            For a batch of fewer than 16 rows, too few to say what is normal in it.
+        UnfamiliarBatchWarning
+            For a batch that varies unlike every training domain, given 3 or more of these.
         """
         return self._score_rows(X, domains, "score_samples")[0]
 
@@ -185,7 +185,10 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
     ) -> tuple[NDArray[np.float64], DomainRows]:
         check_is_fitted(self)
         data = read_rows(self, X, domains, reset=False, method=method)
-        self._require_two_rows(data, method)
+        who = f"{type(self).__name__}.{method}"
+        require_two_rows(data, who=who, in_fit=False)
+        warn_small_batches(data, who=who)
+        warn_unfamiliar_batches(self._familiarity, data, who=who)
         # Plus zero, so that no score reads -0.0.
         return 0.0 - self._anomaly_scores(data.rows, data.batches()), data
 
@@ -202,9 +205,11 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         ndarray of shape (n_rows,), float64
-            ``score_samples(X) - offset_``.
+            ``score_samples(X) - offset_``, or with ``threshold="batch"`` relative to the offset of
+            the row's own batch.
         """
-        return self._score_rows(X, domains, "decision_function")[0] - self.offset_
+        scores, data = self._score_rows(X, domains, "decision_function")
+        return scores - self._offsets(scores, data)
 
     def predict(self, X: Any, *, domains: ArrayLike | None = None) -> NDArray[np.int64]:
         """Label rows as normal or anomalous.
@@ -219,10 +224,17 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         ndarray of shape (n_rows,), int64
-            1 for normal rows, -1 for anomalies.
+            1 for normal rows, -1 for anomalies: rows whose `decision_function` is negative.
         """
-        scores = self._score_rows(X, domains, "predict")[0]
-        return np.where(scores >= self.offset_, 1, -1).astype(np.int64)
+        scores, data = self._score_rows(X, domains, "predict")
+        return np.where(scores >= self._offsets(scores, data), 1, -1).astype(np.int64)
+
+    def _offsets(
+        self, scores: NDArray[np.float64], data: DomainRows
+    ) -> float | NDArray[np.float64]:
+        if self.threshold == "train":
+            return self.offset_
+        return batch_offsets(scores, data.batches(), self.contamination, self._calibration_scores)
 
     def fit_predict(
         self, X: Any, y: Any = None, *, domains: ArrayLike | None = None
@@ -272,36 +284,7 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
         scores, data = self._score_rows(X, domains, "score")
         who = f"{type(self).__name__}.score"
         labels = read_y(y, len(scores), who=who)
-        odd = sorted(set(labels.tolist()) - {1, -1}, key=str)
-        if odd:
-            warnings.warn(
-                f"{who} got y with values {odd[:5]} and returns nan; it needs 1 for normal rows "
-                "and -1 for anomalies. PyOD's labels are 0 and 1 (1 = anomaly): convert them with "
-                "np.where(y == 1, -1, 1).",
-                ACRWarning,
-                stacklevel=2,
-            )
-            return float("nan")
-        is_normal = np.asarray(labels == 1, dtype=bool)
-        values, skipped = [], []
-        for name, rows in zip(data.labels, data.batches(), strict=True):
-            if is_normal[rows].all() or not is_normal[rows].any():
-                skipped.append(str(name))
-            else:
-                values.append(roc_auc_score(is_normal[rows], scores[rows]))
-        if not values:
-            raise ValueError(
-                f"{who} needs at least one domain with both normal rows (1) and anomalies (-1); "
-                "each domain given has only one of them."
-            )
-        if skipped:
-            warnings.warn(
-                f"{who} left out domains with one kind of label only: {', '.join(skipped[:5])}"
-                + (f" and {len(skipped) - 5} more." if len(skipped) > 5 else "."),
-                ACRWarning,
-                stacklevel=2,
-            )
-        return float(np.mean(values))
+        return mean_domain_auc(scores, labels, data.labels, data.batches(), who=who)
 
     def _previous(self, data: DomainRows) -> MetaTrained | None:
         if not hasattr(self, "net_"):

@@ -69,7 +69,12 @@ def _panels(plt: Any, curve: dict[str, Any], panel: Any, height: float, **option
     for ax in axes.flat[len(sets) :]:
         ax.set_visible(False)
     fig.legend(
-        found.values(), found.keys(), loc="outside lower center", ncols=4, frameon=False, fontsize=8
+        found.values(),
+        found.keys(),
+        loc="outside lower center",
+        ncols=min(4, 2 * n_columns),
+        frameon=False,
+        fontsize=8,
     )
     return fig
 

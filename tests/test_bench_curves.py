@@ -58,11 +58,18 @@ def test_a_domain_without_the_rows_is_left_out_and_never_draws_one_twice():
     def kinds(size, share):
         return [b.kind for b in exact_batches(_run(), size, share, 1)]
 
-    # 50 own rows; the foreign rows come on top of them, 15 of the pool are allowed.
-    assert kinds(51, 0.1) == ["natural"]
-    assert kinds(56, 0.1) == ["natural"]
-    assert kinds(57, 0.1) == []
-    assert kinds(50, 0.4) == ["shuffled", "cluster"]
+    # 50 own rows; 15 of the pool are allowed.
+    every = ["natural", "shuffled", "cluster"]
+    assert kinds(50, 0.1) == kinds(37, 0.4) == every
+    assert kinds(51, 0.1) == kinds(50, 0.4) == []
+    alone = {
+        kind: [
+            size for size in (50, 51, 56, 57) if list(exact_batches(_run(), size, 0.1, 1, [kind]))
+        ]
+        for kind in every
+    }
+    # Foreign rows come on top of the own ones: 6 to 50 in a batch of 56.
+    assert alone == {"natural": [50, 51, 56], "shuffled": [50], "cluster": [50]}
 
 
 def test_larger_batches_hold_the_normal_rows_of_smaller_ones():

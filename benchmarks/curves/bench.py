@@ -175,15 +175,20 @@ def of_domain(
     n_batches: int,
     kinds: Sequence[str] = KINDS,
 ) -> Iterator[Batch]:
-    """Yield the batches of one domain, with at least one anomaly unless the share is 0."""
+    """Yield the batches of one domain, with at least one anomaly unless the share is 0.
+
+    None where the rows do not suffice for every kind: a domain would count at some points with
+    its easier kinds only.
+    """
     n_anomalous = max(1, round(share * size)) if share else 0
     n_normal = size - n_anomalous
+    own = {n_normal if kind == "natural" else size for kind in kinds}
+    foreign = n_anomalous if "natural" in kinds else 0
+    if max(own) > len(domain.normals) or foreign > len(domain.allowed):
+        return
     for kind in kinds:
-        own = n_normal if kind == "natural" else size
-        foreign = n_anomalous if kind == "natural" else 0
-        if own <= len(domain.normals) and foreign <= len(domain.allowed):
-            for i in range(n_batches):
-                yield Batch(run.split.name, domain, kind, share, i, n_normal, n_anomalous)
+        for i in range(n_batches):
+            yield Batch(run.split.name, domain, kind, share, i, n_normal, n_anomalous)
 
 
 def usual_batches(run: Run, amounts: Amounts, share: float = 0.1) -> Iterator[Batch]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def draw(name: str, curve: dict[str, Any], path: Path) -> None:
     elif name in ("shift", "norm", "layers"):
         fig = _panels(plt, curve, _dots, 0.3 * _n_points(curve) + 0.9)
     else:
-        fig = _panels(plt, curve, _lines, 2.7, log=name in LOGARITHMIC)
+        fig = _panels(plt, curve, _lines, 2.5, name == "size", log=name in LOGARITHMIC)
     fig.suptitle(f"{curve['title']}: {curve['value']} on unseen domains", fontsize=11)
     fig.savefig(path, dpi=130)
     plt.close(fig)
@@ -44,7 +45,14 @@ def _n_points(curve: dict[str, Any]) -> int:
     return max(len(series) for one in curve["sets"].values() for series in one.values())
 
 
-def _panels(plt: Any, curve: dict[str, Any], panel: Any, height: float, **options: Any) -> Any:
+def _panels(
+    plt: Any,
+    curve: dict[str, Any],
+    panel: Callable[..., None],
+    height: float,
+    share_x: bool = False,
+    **options: Any,
+) -> Any:
     sets = curve["sets"]
     n_columns = min(3, len(sets))
     n_rows = -(-len(sets) // n_columns)
@@ -53,6 +61,7 @@ def _panels(plt: Any, curve: dict[str, Any], panel: Any, height: float, **option
         n_columns,
         figsize=(0.8 + 3.5 * n_columns, height * n_rows + 0.9),
         squeeze=False,
+        sharex=share_x,
         sharey=True,
         layout="constrained",
     )
@@ -62,7 +71,7 @@ def _panels(plt: Any, curve: dict[str, Any], panel: Any, height: float, **option
         ax.set_title(set_name, fontsize=10, weight="bold", loc="left")
         ax.grid(color="#DDDDDD", linewidth=0.6)
         ax.set_axisbelow(True)
-        ax.tick_params(labelsize=8)
+        ax.tick_params(labelsize=8, labelbottom=True)
         ax.spines[["top", "right"]].set_visible(False)
         handles, names = ax.get_legend_handles_labels()
         found |= dict(zip(names, handles, strict=True))
@@ -101,7 +110,8 @@ def _lines(ax: Any, series: dict[str, Any], curve: dict[str, Any], *, log: bool)
         ax.plot(xs, highest, **style)
         ax.plot(xs, xs, color="black", lw=0.8, ls="--", label="nominal")
     if log:
-        ax.set_xscale("log")
+        ax.set_xscale("log", base=2)
+        ax.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
     if min(point["mean"] for points in series.values() for point in points) < 0.55 and not flagged:
         ax.axhline(0.5, color="black", lw=0.8, ls="--")
     if any(isinstance(x, float) for x in xs):

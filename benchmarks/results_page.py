@@ -124,8 +124,8 @@ def _curves(curves: dict[str, Any] | None, folder: Path) -> list[str]:
 def _amounts(curve: dict[str, Any]) -> str:
     setting = curve["setting"]
     return (
-        f"{len(setting['seeds'])} seeds, {setting['batches']} batches per (domain, kind, point), "
-        f"{curve['seconds']:.0f} seconds."
+        f"Seeds: {len(setting['seeds'])}; batches per (domain, kind, point): {setting['batches']}; "
+        f"measured in {curve['seconds']:.0f} seconds."
     )
 
 

@@ -54,7 +54,7 @@ def _panels(
     **options: Any,
 ) -> Any:
     sets = curve["sets"]
-    n_columns = min(3, len(sets))
+    n_columns = 2 if len(sets) == 4 else min(3, len(sets))
     n_rows = -(-len(sets) // n_columns)
     fig, axes = plt.subplots(
         n_rows,

@@ -38,12 +38,14 @@ def _ahead(curve: Curve) -> str:
 def _size(curve: Curve) -> str:
     parts = []
     for name, points in _ours(curve):
-        enough = max(p["mean"] for p in points) - CLOSE
-        short = [i for i, p in enumerate(points) if p["mean"] < enough]
-        start = short[-1] + 1 if short else 0
-        where = f"from {tick(points[start]['x'])} rows on" if start < len(points) else "nowhere"
-        parts.append(f"{name} {where}")
-    return f"ACR stays within {CLOSE} of its best AUROC: {'; '.join(parts)}; {_ahead(curve)}."
+        last = points[-1]
+        short = [i for i, p in enumerate(points) if abs(p["mean"] - last["mean"]) > CLOSE]
+        start = points[short[-1] + 1 if short else 0]
+        parts.append(f"{name} from {tick(start['x'])} rows on (to {tick(last['x'])})")
+    return (
+        f"ACR stays within {CLOSE} of its AUROC in the largest batches: {'; '.join(parts)}; "
+        f"{_ahead(curve)}."
+    )
 
 
 def _share(curve: Curve) -> str:

@@ -104,6 +104,20 @@ def test_every_seed_has_splits_of_its_own(tmp_path):
     assert [run.seed for run in bench.runs("digits", one_split=True)] == [5, 6]
 
 
+def test_a_detector_is_fitted_once_and_another_threshold_needs_no_training(tmp_path, trainings):
+    from curves.bench import Amounts, Bench
+
+    bench = Bench(Amounts(seeds=(0,), max_iter=2), str(tmp_path))
+    (run,) = bench.runs("digits", one_split=True)
+    first = bench.detector(run)
+    assert bench.detector(run, contamination=0.1) is first is bench.detector(run)
+    other = bench.detector(run, contamination=0.01)
+    assert other.offset_ < first.offset_
+    assert len(trainings) == 1
+    assert bench.detector(run, run.split.train[:4]) is not first
+    assert len(trainings) == 2
+
+
 def test_shifts_do_what_they_are_called():
     from curves.scored import _changes
 

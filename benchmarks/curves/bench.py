@@ -116,6 +116,9 @@ class Bench:
         """
         if train is not None:
             return self._fit(list(train), run.seed, changes)
+        # A value that is the default's anyway must not cost a second training.
+        own = ZeroShotACRDetector().get_params()
+        changes = {name: value for name, value in changes.items() if value != own[name]}
         key = ("acr", run.set_name, run.split.name, run.seed, *sorted(changes.items()))
         if key not in self._fitted:
             # Trainings are cached, so that another contamination moves the threshold only.

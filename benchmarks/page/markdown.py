@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
+NUMBER = re.compile(r"[-+]?[\d.,]*%?")  # an empty cell is one that has no number
 PICTURES = "../benchmarks/results"  # from docs/
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table, the first column to the left, the others to the right."""
-    rule = ["---", *["---:"] * (len(header) - 1)]
+    """Return a table, columns of numbers to the right and those of words to the left."""
+    rule = [
+        "---:" if all(map(NUMBER.fullmatch, column)) else "---"
+        for column in zip(*rows, strict=True)
+    ]
     return "\n".join("| " + " | ".join(line) + " |" for line in [header, rule, *rows])
 
 

@@ -24,6 +24,7 @@ from curves.pictures import draw
 from curves.tables import table
 from quality.datasets import SETS, WITHOUT, available
 
+AMOUNTS = ("seeds", "trained_seeds", "domains", "batches")
 QUICK = Amounts(
     seeds=(0,),
     domains=2,
@@ -76,6 +77,12 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     sets = [name for name in SETS if (name, "validation") not in WITHOUT]
     parser.add_argument("--sets", nargs="+", choices=sets, help="default: all that are here")
     parser.add_argument("--seeds", nargs="+", type=int, help=f"default: {standard.seeds}")
+    parser.add_argument(
+        "--trained-seeds",
+        type=int,
+        help="so many of the seeds for foreign, norm and layers, which train a network per point; "
+        f"default: {standard.trained_seeds}",
+    )
     parser.add_argument("--domains", type=int, help=f"unseen, per seed; {standard.domains}")
     parser.add_argument(
         "--batches", type=int, help=f"per (domain, kind, point); default: {standard.batches}"
@@ -89,7 +96,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     here = available("validation")
     if missing := [name for name in arguments.sets or [] if name not in here]:
         parser.error(f"no data of {', '.join(missing)}: `make bench-data` fetches the sets")
-    asked = {name: getattr(arguments, name) for name in ("seeds", "domains", "batches")}
+    asked = {name: getattr(arguments, name) for name in AMOUNTS}
     changes = {k: tuple(v) if k == "seeds" else v for k, v in asked.items() if v is not None}
     arguments.amounts = replace(QUICK if arguments.quick else standard, **changes)
     return arguments

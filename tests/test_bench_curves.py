@@ -104,6 +104,32 @@ def test_every_seed_has_splits_of_its_own(tmp_path):
     assert [run.seed for run in bench.runs("digits", one_split=True)] == [5, 6]
 
 
+def test_splits_with_almost_as_many_training_domains_share_their_last_point(tmp_path, monkeypatch):
+    from dataclasses import replace
+
+    from curves import trained
+    from curves.bench import Amounts, Bench
+
+    seen = []
+
+    class Counted:
+        def __init__(self, part):
+            seen.append(len(part))
+
+        def score(self, X):
+            return np.zeros(len(X))
+
+    bench = Bench(Amounts(seeds=(0,), counts=(2,), rows=40), str(tmp_path))
+    one = _run()
+    every = np.random.default_rng(1).normal(size=(21, 12, 4)).astype(np.float32)
+    runs = [replace(one, split=replace(one.split, train=tuple(every[:n]))) for n in (20, 21, 4)]
+    monkeypatch.setattr(bench, "runs", lambda *args, **kwargs: runs)
+    monkeypatch.setattr(bench, "detector", lambda run, part=None: Counted(part or run.split.train))
+    monkeypatch.setattr(trained, "by_head", lambda detector: {"acr": detector.score})
+    assert {point["x"] for point in trained.counts(bench, "made")} == {2, 20, 4}
+    assert seen == [2, 20, 2, 20, 2, 4]
+
+
 def test_a_detector_is_fitted_once_and_another_threshold_needs_no_training(tmp_path, trainings):
     from curves.bench import Amounts, Bench
 

@@ -36,6 +36,9 @@ class Amounts:
     ----------
     seeds : tuple of int
         Each takes splits of its own.
+    trained_seeds : int
+        So many of them serve the curves over foreign sets, norms and layers, whose points each
+        cost a training; the curve over training domains has all seeds.
     domains : int
         Unseen domains per seed, where one split is enough for a network: splits are added until
         there are as many. Curves that train a network per point use one split per seed.
@@ -52,6 +55,7 @@ class Amounts:
     """
 
     seeds: tuple[int, ...] = (0, 1)
+    trained_seeds: int = 1
     domains: int = 4
     batches: int = 1
     rows: int = 200
@@ -90,6 +94,10 @@ class Bench:
     amounts: Amounts
     memory: str
     _fitted: dict[tuple[object, ...], Any] = field(default_factory=dict)
+
+    def trained_runs(self, set_name: str) -> list[Run]:
+        """Return the runs of the curves in which every point is a training."""
+        return self.runs(set_name, one_split=True)[: self.amounts.trained_seeds]
 
     def runs(self, set_name: str, *, one_split: bool = False) -> list[Run]:
         """Return the runs of a set; its splits are taken evenly spaced."""

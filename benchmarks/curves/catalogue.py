@@ -46,9 +46,10 @@ CURVES: dict[str, Curve] = {
         "Batch size",
         "rows in the batch",
         "One anomaly in ten rows, at least one, no row twice. A domain counts where it has the "
-        "distinct rows for every kind of anomaly, so larger batches are of fewer domains. Pairs: "
-        "two unseen classes of Fashion-MNIST pooled to one domain, the only way here to more than "
-        "6,000 distinct rows; nothing foreign is left then, so no natural anomalies.",
+        "distinct rows for every kind of anomaly, so larger batches are of fewer domains; from "
+        "1,000 rows on only the largest domain of a split is scored. Pairs: two unseen classes of "
+        "Fashion-MNIST pooled to one domain, the only way here to more than 6,000 distinct rows; "
+        "nothing foreign is left then, so no natural anomalies.",
         scored.sizes,
     ),
     "share": Curve(

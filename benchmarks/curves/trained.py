@@ -28,10 +28,13 @@ DEFAULT_LAYERS = "3 x 128"
 
 def counts(bench: Bench, set_name: str) -> Iterator[Record]:
     """Vary the number of training domains: nested random subsets, up to all."""
-    for run in bench.runs(set_name, one_split=True):
+    runs = bench.runs(set_name, one_split=True)
+    for run in runs:
         train = run.split.train
+        # Splits that differ by a domain or two share their last point.
+        last = min(n for r in runs if (n := len(r.split.train)) > 0.9 * len(train))
         order = np.random.default_rng(run.seed).permutation(len(train))
-        for count in [*(n for n in bench.amounts.counts if n < len(train)), len(train)]:
+        for count in [*(n for n in bench.amounts.counts if n < last), last]:
             part = [train[i] for i in np.sort(order[:count])]
             every = count == len(train)
             detector = bench.detector(run) if every else bench.detector(run, part)
@@ -46,9 +49,9 @@ def foreign(bench: Bench, set_name: str) -> Iterator[Record]:
     """Train on the domains of another set of images, of the same size or made so."""
     if set_name not in IMAGES:
         return
-    for i, run in enumerate(bench.runs(set_name, one_split=True)):
+    for i, run in enumerate(bench.trained_runs(set_name)):
         for other in (name for name in IMAGES if name in available("validation")):
-            source = bench.runs(other, one_split=True)[i]
+            source = bench.trained_runs(other)[i]
             yield from _transfer(bench, source, run, small=True)
             if "digits" not in (set_name, other):
                 yield from _transfer(bench, source, run, small=False)
@@ -87,7 +90,7 @@ def _shrunk(run: Run) -> Run:
 
 def norms(bench: Bench, set_name: str) -> Iterator[Record]:
     """Swap the normalisation behind every layer; the heads are those that use the network alone."""
-    for run in bench.runs(set_name, one_split=True):
+    for run in bench.trained_runs(set_name):
         for name, norm in NORMS.items():
             if norm is None:
                 detector = bench.detector(run)
@@ -101,7 +104,7 @@ def norms(bench: Bench, set_name: str) -> Iterator[Record]:
 
 def layers(bench: Bench, set_name: str) -> Iterator[Record]:
     """Vary width and depth of the network."""
-    for run in bench.runs(set_name, one_split=True):
+    for run in bench.trained_runs(set_name):
         for name, widths in LAYERS.items():
             if name == DEFAULT_LAYERS:
                 detector = bench.detector(run)

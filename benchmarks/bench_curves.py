@@ -55,6 +55,7 @@ def measure(name: str, sets: Sequence[str], bench: Bench) -> dict[str, Any]:
         "x": curve.x,
         "value": curve.value,
         "note": curve.note,
+        "asked": list(sets),
         "sets": points(records),
     }
 
@@ -62,8 +63,8 @@ def measure(name: str, sets: Sequence[str], bench: Bench) -> dict[str, Any]:
 def show(name: str, curve: dict[str, Any]) -> None:
     """Print the tables of a curve."""
     print(f"\n{curve['title']}: {curve['value']}. {curve['note']}")
-    if not curve["sets"]:
-        print("No domain of the chosen sets has the rows for it.")
+    if left := [one for one in curve["asked"] if one not in curve["sets"]]:
+        print(f"Nothing to measure on: {', '.join(left)}.")
     for set_name in curve["sets"]:
         header, rows = table(name, curve, set_name)
         print("", set_name, format_table(header, rows), sep="\n", flush=True)

@@ -111,7 +111,7 @@ def _curves(curves: dict[str, Any] | None, folder: Path) -> list[str]:
             continue
         out += [
             f"### {curve['title']}",
-            f"{curve['note']} {_amounts(curve)}",
+            f"{curve['note']} {_amounts(name, curve)}",
             reading(name, curve),
             *picture(folder, f"curves-{name}.png", curve["title"]),
         ]
@@ -121,10 +121,14 @@ def _curves(curves: dict[str, Any] | None, folder: Path) -> list[str]:
     return out
 
 
-def _amounts(curve: dict[str, Any]) -> str:
+def _amounts(name: str, curve: dict[str, Any]) -> str:
     setting = curve["setting"]
+    rows = {"size": "", "alarms": f"Batches of {setting['clean_rows']} rows. "}
+    left = [one for one in curve.get("asked", []) if one not in curve["sets"]]
     return (
-        f"Seeds: {len(setting['seeds'])}; batches per (domain, kind, point): {setting['batches']}; "
+        rows.get(name, f"Batches of up to {setting['rows']} rows. ")
+        + (f"Nothing to measure on: {', '.join(left)}. " if left else "")
+        + f"Seeds: {len(setting['seeds'])}; batches per (domain, kind, point): {setting['batches']}; "
         f"measured in {curve['seconds']:.0f} seconds."
     )
 

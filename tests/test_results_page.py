@@ -76,7 +76,7 @@ def test_a_point_of_a_curve_changes_table_and_reading(copied):
     _change(copied / "curves.json", collapse)
     changed = [line for line in page(copied).splitlines() if line not in before]
     assert len(changed) == 2
-    assert changed[0].startswith("The ranking of ACR turns over")
+    assert changed[0].startswith("AUROC of ACR from the fewest")
     assert "| 0.012 |" in changed[1]
 
 

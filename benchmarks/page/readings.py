@@ -58,7 +58,7 @@ def _share(curve: Curve) -> str:
             f"{name} {first['mean']:.2f} at {tick(first['x'])}, {last['mean']:.2f} at "
             f"{tick(last['x'])}, {where}"
         )
-    return f"The ranking of ACR turns over where anomalies are the majority: {'; '.join(parts)}."
+    return f"AUROC of ACR from the fewest anomalies to the most: {'; '.join(parts)}."
 
 
 def _domains(curve: Curve) -> str:
@@ -67,8 +67,8 @@ def _domains(curve: Curve) -> str:
         heads = [key for key in series if key.startswith(OWN)]
         moves = (f"{series[h][0]['mean']:.2f} to {series[h][-1]['mean']:.2f}" for h in heads)
         few, every = (tick(series[OWN][i]["x"]) for i in (0, -1))
-        parts.append(f"{name} ({few} to {every}) {', '.join(moves)}")
-    names = ", ".join(label(head) for head in heads)
+        parts.append(f"{name} ({few} to {every}) {' / '.join(moves)}")
+    names = " / ".join(label(head).removeprefix("ACR, ") for head in heads)
     return f"From fewest to all training domains ({names}): {'; '.join(parts)}."
 
 

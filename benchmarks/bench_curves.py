@@ -40,7 +40,8 @@ QUICK = Amounts(
 def measure(name: str, sets: Sequence[str], bench: Bench) -> dict[str, Any]:
     """Measure a curve: who ran it, what it is, and its points per set and method."""
     curve = CURVES[name]
-    described = describe_run(bench.amounts.seeds, (*PACKAGES, "pandas"))
+    n_seeds = bench.amounts.trained_seeds if curve.few_seeds else None
+    described = describe_run(bench.amounts.seeds[:n_seeds], (*PACKAGES, "pandas"))
     began = time.perf_counter()
     records = []
     for set_name in sets:

@@ -122,13 +122,14 @@ def _curves(curves: dict[str, Any] | None, folder: Path) -> list[str]:
 
 
 def _amounts(name: str, curve: dict[str, Any]) -> str:
-    setting = curve["setting"]
+    setting, seeds = curve["setting"], ", ".join(map(str, curve["run"]["seeds"]))
     rows = {"size": "", "alarms": f"Batches of {setting['clean_rows']} rows. "}
     left = [one for one in curve.get("asked", []) if one not in curve["sets"]]
+    nothing = f"Nothing to measure on: {', '.join(left)}. " if left else ""
     return (
         rows.get(name, f"Batches of up to {setting['rows']} rows. ")
-        + (f"Nothing to measure on: {', '.join(left)}. " if left else "")
-        + f"Seeds: {len(setting['seeds'])}; batches per (domain, kind, point): {setting['batches']}; "
+        + nothing
+        + f"Batches per (domain, kind, point): {setting['batches']}; seeds: {seeds}; "
         f"measured in {curve['seconds']:.0f} seconds."
     )
 

@@ -92,6 +92,17 @@ def test_a_clean_batch_has_no_anomaly():
     assert (y == 1).all()
 
 
+def test_curves_that_train_anew_take_the_first_seeds_and_say_so(tmp_path):
+    from bench_curves import measure
+    from curves.bench import Amounts, Bench
+
+    amounts = Amounts(seeds=(5, 6), trained_seeds=1, domains=1, rows=60, max_iter=1)
+    bench = Bench(amounts, str(tmp_path))
+    assert [run.seed for run in bench.trained_runs("digits")] == [5]
+    assert measure("norm", ["digits"], bench)["run"]["seeds"] == [5]
+    assert measure("alarms", ["digits"], bench)["run"]["seeds"] == [5, 6]
+
+
 def test_every_seed_has_splits_of_its_own(tmp_path):
     from curves.bench import Amounts, Bench
 

@@ -31,6 +31,8 @@ class Curve:
         What is measured.
     sets : tuple of str or None
         The sets on which it is measured unless told otherwise; None for all.
+    few_seeds : bool, default=False
+        Whether it is measured with the first `trained_seeds` of the seeds only.
     """
 
     title: str
@@ -39,6 +41,7 @@ class Curve:
     measure: Callable[[Bench, str], Iterator[Record]]
     value: str = "AUROC"
     sets: tuple[str, ...] | None = None
+    few_seeds: bool = False
 
 
 CURVES: dict[str, Curve] = {
@@ -73,6 +76,7 @@ CURVES: dict[str, Curve] = {
         "1. IsolationForest and kNN see the batch only.",
         trained.foreign,
         sets=trained.IMAGES,
+        few_seeds=True,
     ),
     "shift": Curve(
         "Shift of the whole batch",
@@ -90,6 +94,7 @@ CURVES: dict[str, Curve] = {
         "norm the batch is not centred before the network either.",
         trained.norms,
         sets=("digits", "fashion_mnist", "fars"),
+        few_seeds=True,
     ),
     "layers": Curve(
         "Width and depth",
@@ -97,6 +102,7 @@ CURVES: dict[str, Curve] = {
         "The network is one of four views of the default score; the other two lines use it alone.",
         trained.layers,
         sets=("digits", "fashion_mnist", "fars"),
+        few_seeds=True,
     ),
     "alarms": Curve(
         "False alarms",

@@ -18,6 +18,10 @@ SEEDS ?= 0 1 2
 METHODS ?= acr rivals
 BENCH_ARGS ?=
 
+# The curves: which (empty: all) and what else bench_curves.py --help lists, such as --seeds.
+CURVES ?=
+CURVES_ARGS ?=
+
 VENV := .venv
 FLOOR := .venv-floor
 PIP_QUIET := --quiet --disable-pip-version-check --no-input --progress-bar off
@@ -31,7 +35,8 @@ test test-floor: export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-floor lint bench-train bench-data bench-quality clean
+.PHONY: help demo test test-floor lint bench-train bench-data bench-quality bench-curves results-page \
+	clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +65,13 @@ bench-quality: $(VENV)/.bench ## detection quality on unseen domains against ref
 	@$(VENV)/bin/python benchmarks/bench_quality.py $(if $(SETS),--sets $(SETS)) \
 		--split $(SPLIT) --batches $(BATCHES) --seeds $(SEEDS) --methods $(METHODS) \
 		$(if $(filter test,$(SPLIT)),--test-runs benchmarks/results/test-runs.json) $(BENCH_ARGS)
+
+bench-curves: $(VENV)/.bench ## how detection breaks or holds: batch size, share, shift, training, ...
+	@$(VENV)/bin/python benchmarks/bench_curves.py $(if $(CURVES),--curves $(CURVES)) \
+		$(if $(SETS),--sets $(SETS)) $(CURVES_ARGS)
+
+results-page: $(VENV)/.bench ## docs/results.md from the files in benchmarks/results
+	@$(VENV)/bin/python benchmarks/results_page.py
 
 clean: ## remove the environments, the caches and demo.png
 	rm -rf $(VENV) $(FLOOR) build dist *.egg-info demo.png htmlcov .coverage \

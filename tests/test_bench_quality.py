@@ -276,7 +276,25 @@ def test_summary_sorts_averages_and_compares_with_the_best_rival_per_metric():
     assert figures["natural"] == pytest.approx(np.mean(natural), abs=1e-5)
     assert figures["cells"]["cluster 10%"] == pytest.approx(of_cell["cluster", 0.1], abs=1e-5)
     assert figures["seed_spread"] > 0 == found["methods"]["copod"]["ap"]["seed_spread"]
-    assert summarise({"acr": a})["comparison"] == {}
+    assert summarise({"acr": a})["comparison"] == summarise({"acr": a})["against"] == {}
+
+
+def test_summary_compares_ours_with_every_rival():
+    from dataclasses import asdict
+
+    from quality.protocol import compare
+    from quality.summary import summarise
+
+    results = {"ecod": _results(2), "acr": _results(1, seeds=(0, 1)), "ours:too": _results(3)}
+    results["copod"] = results["acr"].assign(auroc=0.9)
+    found = summarise(results)
+    assert found["against"].keys() == {"acr", "ours:too"}
+    for label, pairs in found["against"].items():
+        assert list(pairs) == ["copod", "ecod"], "the best rival first"
+        for rival, pair in pairs.items():
+            assert pair == pytest.approx(asdict(compare(results[label], results[rival])), abs=1e-5)
+    best = found["comparison"]["acr"]["auroc"]
+    assert found["against"]["acr"][best.pop("rival")] == best
 
 
 # --------------------------------------------------------------------------------- the rivals

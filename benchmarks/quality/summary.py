@@ -1,4 +1,4 @@
-"""What the results of a set come to: means per method, and ours against the best rival."""
+"""What the results of a set come to: means per method, and ours against the rivals."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ def summarise(results: dict[str, pd.DataFrame]) -> dict[str, Any]:
         "batches": len(first),
         "methods": {label: methods[label] for label in order},
         "comparison": _comparison(results, methods),
+        "against": _against(results, methods),
     }
 
 
@@ -73,9 +74,28 @@ def _comparison(
     }
 
 
+def _against(
+    results: dict[str, pd.DataFrame], methods: dict[str, dict[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Every method that is no rival against every rival by AUROC, the best rival first."""
+    order = sorted(methods, key=lambda label: -methods[label]["auroc"]["overall"])
+    rivals = [label for label in order if methods[label]["rival"]]
+    return {
+        label: {rival: _difference(results, label, rival, "auroc") for rival in rivals}
+        for label in order
+        if rivals and label not in rivals
+    }
+
+
 def _pair(results: dict[str, pd.DataFrame], label: str, rival: str, metric: str) -> dict[str, Any]:
+    return {"rival": rival} | _difference(results, label, rival, metric)
+
+
+def _difference(
+    results: dict[str, pd.DataFrame], label: str, rival: str, metric: str
+) -> dict[str, Any]:
     figures = asdict(compare(results[label], results[rival], metric))
-    return {"rival": rival} | {name: _rounded(value) for name, value in figures.items()}
+    return {name: _rounded(value) for name, value in figures.items()}
 
 
 def _rounded(value: float) -> float:

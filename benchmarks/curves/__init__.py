@@ -1,0 +1,1 @@
+"""How detection breaks or holds, as curves over one quantity at a time."""

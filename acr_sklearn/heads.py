@@ -134,9 +134,7 @@ def most_normal(scores: Tensor, trim_fraction: float) -> Tensor:
     return scores <= limit + 100 * torch.finfo(scores.dtype).eps * (1 + limit.abs())
 
 
-def make_head(
-    kind: str, n_neighbors: int, trim_fraction: float, shape: NormalShape
-) -> ScoreHead:
+def make_head(kind: str, n_neighbors: int, trim_fraction: float, shape: NormalShape) -> ScoreHead:
     """Build a head.
 
     Parameters

@@ -59,7 +59,7 @@ class ACRNetwork(nn.Module):
         return output
 
     def views(self, x: Tensor, kept: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """What scoring looks at.
+        """Compute what scoring looks at.
 
         Parameters
         ----------
@@ -162,7 +162,7 @@ class ACREnsemble(nn.Module):
         return torch.vmap(run, randomness="different")(stacked)
 
     def views(self, x: Tensor, kept: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """What scoring looks at: the members' layers side by side, their mean score.
+        """Compute what scoring looks at: the members' layers side by side, their mean score.
 
         Parameters
         ----------

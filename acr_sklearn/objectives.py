@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from acr_sklearn.backbones import TaskBatchNorm, rows_first
+from acr_sklearn.batch_norm import TaskBatchNorm, rows_first
 
 __all__ = ["OBJECTIVES", "DeepSVDD", "ObjectiveLoss"]
 
@@ -134,7 +134,7 @@ class ObjectiveLoss(nn.Module):
         Returns
         -------
         Tensor of shape ()
-            All tasks have the same number of rows, so one mean is the mean of means (and of members).
+            All tasks have the same number of rows, so one mean is the mean of means.
         """
         normal_loss, outlier_loss = self.losses(output)
         return torch.where(is_outlier, outlier_loss, normal_loss).mean()

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import warnings
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_memory
 from torch import nn
 
 from acr_sklearn._validation import DomainRows, changed_parameters
+from acr_sklearn.detectors._acr_parameters import CONSTRAINTS
 from acr_sklearn.detectors.base import BaseBatchDetector
 from acr_sklearn.exceptions import EarlyStoppingWarning, SingleDomainWarning
-from acr_sklearn.heads import SCORE_HEADS, ScoreHead, make_head
+from acr_sklearn.heads import ScoreHead, make_head
 from acr_sklearn.meta_training import MetaTrained, MetaTrainingPlan, meta_train
-from acr_sklearn.outliers import choose_source
+from acr_sklearn.outliers import choose_outliers
 from acr_sklearn.sampling import hold_out_domains
-from acr_sklearn.tasks import TaskSettings
+from acr_sklearn.task_settings import TaskSettings
 from acr_sklearn.training import TrainingSettings
 
 __all__ = ["ZeroShotACRDetector"]
@@ -45,11 +44,11 @@ class ZeroShotACRDetector(BaseBatchDetector):
         Network before the objective's head. A module maps (n_rows, n_features) to (n_rows, width)
         and has batch-norm layers; a copy of it is made to use the batch's statistics. It gets the
         rows as they are; for "mlp" they are scaled, see `feature_scale_`.
-    hidden_layer_sizes : array-like of int, default=(128, 128, 128)
-        Widths of "mlp".
+    hidden_layer_sizes : array-like of int, default=(512,)
+        Widths of "mlp"; the paper has (128, 128, 128).
     embedding_dim : int, default=32
         Width of the objective's head.
-    max_iter : int, default=100
+    max_iter : int, default=300
         Number of optimiser steps.
     n_tasks : int, default=16
         Tasks per step.
@@ -57,21 +56,33 @@ class ZeroShotACRDetector(BaseBatchDetector):
         Rows per task, fewer if no domain can fill one; a domain that cannot repeats rows.
     outlier_fraction : float, default=0.2
         Share of a task's rows that are outliers, in (0, 1).
-    outlier_source : {"auto", "domains", "synthetic"} or object, default="auto"
-        Where outliers come from: other domains, rows of the task's own changed at random, or an
-        object with ``sample(X, domain_index, n, rng)``, see `acr_sklearn.outliers.OutlierSource`.
-        "auto" means "domains", or "synthetic" when there is one domain only.
+    outlier_source : {"auto", "mixed", "domains", "synthetic"} or object, default="auto"
+        Where outliers come from: other domains, rows of the task's own changed at random, a
+        mixture of these and of rows between them, or an object with ``sample(X, domain_index, n,
+        rng)``, see `acr_sklearn.outliers.OutlierSource`. "auto" is "mixed", or "synthetic" when
+        there is one domain only or domains cannot be told apart.
     permute_features : bool, default=False
         Whether each training task has an order of features of its own, which turns few domains
         into many. Scoring never permutes.
+    whiten_features : bool, default=True
+        Whether "mlp" sees beside the features the same whitened by the covariance that domains
+        have in common, so that broken dependence between features is in sight.
     score_head : {"combined", "objective", "neighbors", "mahalanobis"}, default="combined"
         "objective" is the paper's score; "neighbors" the distance to nearby rows of the batch in
-        the last hidden layer; "mahalanobis" that to the batch's mean by the covariance of centred
-        training normals; "combined" the most alarming of several, see docs/concepts.md.
+        the network's layers; "mahalanobis" that to the batch's mean by the covariance of centred
+        training normals; "combined" the more alarming of the first two, see docs/concepts.md.
     n_neighbors : int, default=5
         Neighbours for "neighbors" and "combined".
-    learning_rate : float, default=0.0004
+    trim_fraction : float, default=0.25
+        Share of the batch, the most anomalous rows by a first pass, that the batch statistics and
+        the neighbours leave out; 0 for one pass. In [0, 0.5).
+    n_estimators : int, default=1
+        Networks, trained stacked from different random weights; their scores are averaged.
+    learning_rate : float, default=0.001
         Of Adam.
+    lr_schedule : {"cosine", "constant"}, default="cosine"
+        How the learning rate moves; "cosine" falls to zero over `max_iter` steps. A skorch
+        LRScheduler among `callbacks` takes its place.
     weight_decay : float, default=0.0
         L2 penalty in Adam.
     early_stopping : bool, default=True
@@ -122,6 +133,8 @@ class ZeroShotACRDetector(BaseBatchDetector):
         Its network.
     feature_scale_ : FeatureScale or None
         Units of the features, measured in fit; None for a user's backbone.
+    whitening_ : ndarray of shape (n_features, n_features) or None
+        Turns features in those units into whitened ones; None where there are none.
     head_ : ScoreHead
         How rows are scored.
     history_ : list of dict
@@ -156,52 +169,28 @@ class ZeroShotACRDetector(BaseBatchDetector):
     (100,)
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "objective": [StrOptions({"dsvdd"})],
-        "backbone": [StrOptions({"mlp"}), nn.Module],
-        "hidden_layer_sizes": ["array-like"],
-        "embedding_dim": [Interval(Integral, 1, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "n_tasks": [Interval(Integral, 1, None, closed="left")],
-        "task_size": [Interval(Integral, 4, None, closed="left")],
-        "outlier_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "outlier_source": [StrOptions({"auto", "domains", "synthetic"}), HasMethods("sample")],
-        "permute_features": ["boolean"],
-        "score_head": [StrOptions(set(SCORE_HEADS))],
-        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "contamination": [Interval(Real, 0, 0.5, closed="right"), StrOptions({"auto"})],
-        "threshold": [StrOptions({"train", "batch"})],
-        "domain_column": [Integral, str, None],
-        "device": [str, torch.device],
-        "net": [HasMethods(["initialize", "fit_loop"]), None],
-        "callbacks": [list, tuple, None],
-        "memory": [str, HasMethods("cache"), None],
-        "warm_start": ["boolean"],
-        "verbose": ["verbose"],
-        "random_state": ["random_state"],
-    }
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS
 
     def __init__(
         self,
         *,
         objective: str = "dsvdd",
         backbone: str | nn.Module = "mlp",
-        hidden_layer_sizes: tuple[int, ...] = (128, 128, 128),
+        hidden_layer_sizes: tuple[int, ...] = (512,),
         embedding_dim: int = 32,
-        max_iter: int = 100,
+        max_iter: int = 300,
         n_tasks: int = 16,
         task_size: int = 128,
         outlier_fraction: float = 0.2,
         outlier_source: Any = "auto",
         permute_features: bool = False,
+        whiten_features: bool = True,
         score_head: str = "combined",
         n_neighbors: int = 5,
-        learning_rate: float = 4e-4,
+        trim_fraction: float = 0.25,
+        n_estimators: int = 1,
+        learning_rate: float = 1e-3,
+        lr_schedule: str = "cosine",
         weight_decay: float = 0.0,
         early_stopping: bool = True,
         validation_fraction: float = 0.2,
@@ -227,9 +216,13 @@ class ZeroShotACRDetector(BaseBatchDetector):
         self.outlier_fraction = outlier_fraction
         self.outlier_source = outlier_source
         self.permute_features = permute_features
+        self.whiten_features = whiten_features
         self.score_head = score_head
         self.n_neighbors = n_neighbors
+        self.trim_fraction = trim_fraction
+        self.n_estimators = n_estimators
         self.learning_rate = learning_rate
+        self.lr_schedule = lr_schedule
         self.weight_decay = weight_decay
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
@@ -269,11 +262,8 @@ class ZeroShotACRDetector(BaseBatchDetector):
         rng = np.random.default_rng((seed, 0))
         return hold_out_domains(n_domains, self.validation_fraction, rng)[1]
 
-    def _make_head(self, data: DomainRows, held_out: NDArray[np.int64], seed: int) -> ScoreHead:
-        # Held-out domains stay out, or the offset would be set on rows seen before.
-        kept = np.flatnonzero(~np.isin(data.index, held_out)) if len(held_out) else slice(None)
-        index = np.unique(data.index[kept], return_inverse=True)[1]
-        return make_head(self.score_head, self.n_neighbors, data.rows[kept], index, seed)
+    def _make_head(self, trained: MetaTrained) -> ScoreHead:
+        return make_head(self.score_head, self.n_neighbors, self.trim_fraction, trained.shape)
 
     def _train(self, data: DomainRows, held_out: NDArray[np.int64], seed: int) -> MetaTrained:
         widths = list(self.hidden_layer_sizes)
@@ -290,7 +280,9 @@ class ZeroShotACRDetector(BaseBatchDetector):
                 "embedding_dim": self.embedding_dim,
                 "objective": self.objective,
             },
+            n_estimators=self.n_estimators,
             learning_rate=self.learning_rate,
+            lr_schedule=self.lr_schedule,
             weight_decay=self.weight_decay,
             n_iter_no_change=self.n_iter_no_change,
             device=self.device,
@@ -303,8 +295,15 @@ class ZeroShotACRDetector(BaseBatchDetector):
             self.n_tasks, self.task_size, self.outlier_fraction, self.permute_features
         )
         who = f"{type(self).__name__}.fit"
-        source = choose_source(self.outlier_source, len(data.labels), who=who)
-        plan = MetaTrainingPlan(self.max_iter, tasks.capped(data.sizes.max()), held_out, source)
+        mix, source = choose_outliers(self.outlier_source, len(data.labels), who=who)
+        plan = MetaTrainingPlan(
+            self.max_iter,
+            tasks.capped(data.sizes.max()),
+            held_out,
+            mix,
+            source,
+            self.whiten_features,
+        )
         previous = self._previous(data) if self.warm_start else None
         # Only a fit that a key can stand for is cached: same rows, same parameters, same result.
         repeats = isinstance(self.random_state, int | np.integer) and self.callbacks is None

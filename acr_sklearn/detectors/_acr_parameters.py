@@ -1,0 +1,51 @@
+"""What the parameters of `ZeroShotACRDetector` may be."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+import torch
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from torch import nn
+
+from acr_sklearn.heads import SCORE_HEADS
+
+__all__ = ["CONSTRAINTS"]
+
+CONSTRAINTS: dict[str, list[Any]] = {
+    "objective": [StrOptions({"dsvdd"})],
+    "backbone": [StrOptions({"mlp"}), nn.Module],
+    "hidden_layer_sizes": ["array-like"],
+    "embedding_dim": [Interval(Integral, 1, None, closed="left")],
+    "max_iter": [Interval(Integral, 1, None, closed="left")],
+    "n_tasks": [Interval(Integral, 1, None, closed="left")],
+    "task_size": [Interval(Integral, 4, None, closed="left")],
+    "outlier_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "outlier_source": [
+        StrOptions({"auto", "mixed", "domains", "synthetic"}),
+        HasMethods("sample"),
+    ],
+    "permute_features": ["boolean"],
+    "whiten_features": ["boolean"],
+    "score_head": [StrOptions(set(SCORE_HEADS))],
+    "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+    "trim_fraction": [Interval(Real, 0, 0.5, closed="left")],
+    "n_estimators": [Interval(Integral, 1, None, closed="left")],
+    "learning_rate": [Interval(Real, 0, None, closed="neither")],
+    "lr_schedule": [StrOptions({"cosine", "constant"})],
+    "weight_decay": [Interval(Real, 0, None, closed="left")],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+    "contamination": [Interval(Real, 0, 0.5, closed="right"), StrOptions({"auto"})],
+    "threshold": [StrOptions({"train", "batch"})],
+    "domain_column": [Integral, str, None],
+    "device": [str, torch.device],
+    "net": [HasMethods(["initialize", "fit_loop"]), None],
+    "callbacks": [list, tuple, None],
+    "memory": [str, HasMethods("cache"), None],
+    "warm_start": ["boolean"],
+    "verbose": ["verbose"],
+    "random_state": ["random_state"],
+}

@@ -15,7 +15,7 @@ SETS ?=
 SPLIT ?= validation
 BATCHES ?= 10
 SEEDS ?= 0 1 2
-METHODS ?= acr rivals
+METHODS ?= acr paper controls rivals
 BENCH_ARGS ?=
 
 # The curves: which (empty: all) and what else bench_curves.py --help lists, such as --seeds.

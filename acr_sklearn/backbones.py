@@ -15,7 +15,45 @@ from torch.nn import functional as F
 from acr_sklearn.batch_norm import TaskBatchNorm, rows_first
 from acr_sklearn.user_module import StackedModule
 
-__all__ = ["MLPBackbone", "make_backbone"]
+__all__ = ["MLPBackbone", "WhitenedLinear", "make_backbone"]
+
+
+class WhitenedLinear(nn.Linear):
+    """A linear layer on the features and, beside them, the same features whitened.
+
+    Batch norm sees one direction at a time, so a network starts out blind to what is unusual only
+    in the dependence between features; in whitened directions it is not. The fixed whitening is
+    folded into the weights, which costs less than whitening rows and keeps none twice.
+
+    Parameters
+    ----------
+    whitening : Tensor of shape (n_features, n_features)
+        Rows times this matrix are whitened.
+    out_features : int
+        Width of the output.
+    """
+
+    whitening: Tensor
+
+    def __init__(self, whitening: Tensor, out_features: int):
+        super().__init__(2 * len(whitening), out_features, bias=False)
+        self.register_buffer("whitening", whitening)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map rows.
+
+        Parameters
+        ----------
+        x : Tensor of shape (..., n_features)
+            Rows, not whitened.
+
+        Returns
+        -------
+        Tensor of shape (..., out_features)
+            Weighted sums of features and whitened features.
+        """
+        plain, white = self.weight.split(len(self.whitening), dim=1)
+        return F.linear(x, plain + white @ self.whitening.T)
 
 
 class MLPBackbone(nn.Module):
@@ -28,14 +66,23 @@ class MLPBackbone(nn.Module):
     ----------
     n_features : int
         Width of the input.
-    hidden_layer_sizes : sequence of int, default=(128, 128, 128)
+    hidden_layer_sizes : sequence of int, default=(512,)
         Widths of the layers.
+    whitening : Tensor of shape (n_features, n_features) or None, default=None
+        For a first layer that sees whitened features as well.
     """
 
-    def __init__(self, n_features: int, hidden_layer_sizes: Sequence[int] = (128, 128, 128)):
+    def __init__(
+        self,
+        n_features: int,
+        hidden_layer_sizes: Sequence[int] = (512,),
+        whitening: Tensor | None = None,
+    ):
         super().__init__()
         widths = [n_features, *hidden_layer_sizes]
         self.linears = nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in pairwise(widths))
+        if whitening is not None:
+            self.linears[0] = WhitenedLinear(whitening, widths[1])
         self.norms = nn.ModuleList(TaskBatchNorm(width) for width in widths[1:])
         self.out_features = widths[-1]
 
@@ -78,7 +125,10 @@ class MLPBackbone(nn.Module):
 
 
 def make_backbone(
-    backbone: str | nn.Module, n_features: int, hidden_layer_sizes: Sequence[int]
+    backbone: str | nn.Module,
+    n_features: int,
+    hidden_layer_sizes: Sequence[int],
+    whitening: Tensor | None = None,
 ) -> MLPBackbone | StackedModule:
     """Build the network part of the detector.
 
@@ -89,6 +139,8 @@ def make_backbone(
     n_features : int
         Width of the input.
     hidden_layer_sizes : sequence of int
+        For "mlp".
+    whitening : Tensor of shape (n_features, n_features) or None, default=None
         For "mlp".
 
     Returns
@@ -105,4 +157,4 @@ def make_backbone(
         return StackedModule(backbone, n_features)
     if backbone != "mlp":
         raise ValueError(f"Unknown backbone {backbone!r}. Use 'mlp' or an nn.Module.")
-    return MLPBackbone(n_features, hidden_layer_sizes)
+    return MLPBackbone(n_features, hidden_layer_sizes, whitening)

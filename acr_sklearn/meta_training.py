@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from acr_sklearn.devices import resolve_device
-from acr_sklearn.network_input import NetworkInput
 from acr_sklearn.normal_shape import NormalShape, fit_shape
 from acr_sklearn.outliers import MIXED, OutlierSource
+from acr_sklearn.scaling import FeatureScale
 from acr_sklearn.separability import separability
 from acr_sklearn.task_settings import OutlierMix, TaskSettings
 from acr_sklearn.tasks import TaskPool, TaskSampler, TaskStream
@@ -29,6 +29,8 @@ _EVALUATIONS = 50
 _HELD_OUT_STEPS = 2
 #: Separability of the domains from which their rows serve as outliers of one another.
 _APART = 0.95
+#: Ridge of the whitening: a weaker one lets directions without variance drown the rest.
+_RIDGE = 0.1
 #: Steps are numbered; those of held-out tasks start here, so that none is drawn twice.
 _FIRST_HELD_OUT_STEP = 2**40
 
@@ -69,14 +71,14 @@ class MetaTrained:
     ----------
     fitted : TrainedNet
         The fitted net.
-    network_input : NetworkInput
-        From rows to its input.
+    scale : FeatureScale or None
+        Units of its input; None passes rows on as they are.
     shape : NormalShape
         Of the rows that were trained on.
     """
 
     fitted: TrainedNet
-    network_input: NetworkInput
+    scale: FeatureScale | None
     shape: NormalShape
 
 
@@ -145,19 +147,19 @@ def _meta_train(
     own_rows, own_index = rows[kept], np.searchsorted(trained, index[kept])
     shape = fit_shape(own_rows, own_index, len(trained), settings.seed)
     if previous is not None:
-        network_input, shape = previous.network_input, previous.shape
-    elif isinstance(settings.network["backbone"], nn.Module):
-        network_input = NetworkInput(None, None)  # a user's network sees the rows as they are
-    else:
-        network_input = NetworkInput.of(shape, whiten=plan.whiten)
+        shape = previous.shape
+    embedded = not isinstance(settings.network["backbone"], nn.Module)
+    scale = shape.scale if embedded else None  # a user's network sees the rows as they are
+    whitening = None
+    if embedded and plan.whiten and not shape.is_diagonal:
+        whitening = torch.from_numpy(shape.axes * shape.inverse_spread(_RIDGE)).float()
+    settings = replace(settings, network=settings.network | {"whitening": whitening})
     mix = plan.mix
     if mix is None:
         apart = separability(own_rows, own_index, shape, settings.seed)
         mix = MIXED if apart >= _APART else OutlierMix(made=1.0)
     plan = replace(plan, mix=mix)
-    width = network_input.width(rows.shape[1])
-    settings = replace(settings, network=settings.network | {"n_features": width})
-    pool = TaskPool(rows, index, network_input, torch.device(resolve_device(settings.device)))
+    pool = TaskPool(rows, index, scale, torch.device(resolve_device(settings.device)))
     # A fit that goes on draws new tasks.
     first = 0 if previous is None else previous.fitted.next_step
     stream = TaskStream(
@@ -178,7 +180,7 @@ def _meta_train(
         )
     net = None if previous is None else previous.fitted.net
     fitted = train(stream, held_out, settings, template, net)
-    return MetaTrained(fitted, network_input, shape)
+    return MetaTrained(fitted, scale, shape)
 
 
 def _sampler(

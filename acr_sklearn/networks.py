@@ -22,24 +22,27 @@ class ACRNetwork(nn.Module):
         Width of the input.
     backbone : {"mlp"} or nn.Module, default="mlp"
         Network before the head.
-    hidden_layer_sizes : sequence of int, default=(128, 128, 128)
+    hidden_layer_sizes : sequence of int, default=(512,)
         Widths of the "mlp" backbone.
     embedding_dim : int, default=32
         Width of the head.
     objective : {"dsvdd"}, default="dsvdd"
         Which head.
+    whitening : Tensor of shape (n_features, n_features) or None, default=None
+        For an "mlp" backbone that sees whitened features as well.
     """
 
     def __init__(
         self,
         n_features: int,
         backbone: str | nn.Module = "mlp",
-        hidden_layer_sizes: Sequence[int] = (128, 128, 128),
+        hidden_layer_sizes: Sequence[int] = (512,),
         embedding_dim: int = 32,
         objective: str = "dsvdd",
+        whitening: Tensor | None = None,
     ):
         super().__init__()
-        self.backbone = make_backbone(backbone, n_features, hidden_layer_sizes)
+        self.backbone = make_backbone(backbone, n_features, hidden_layer_sizes, whitening)
         self.objective = OBJECTIVES[objective](self.backbone.out_features, embedding_dim)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -14,7 +14,6 @@ import torch
 from numpy.typing import NDArray
 
 from acr_sklearn.heads import Network, ScoreHead
-from acr_sklearn.network_input import NetworkInput
 from acr_sklearn.scaling import FeatureScale
 
 __all__ = ["score_batches"]
@@ -25,7 +24,7 @@ _STACKED_ROWS = 65536
 
 def score_batches(
     network: Network,
-    network_input: NetworkInput,
+    scale: FeatureScale | None,
     rows: NDArray[Any],
     batches: Sequence[NDArray[np.int64]],
     head: ScoreHead,
@@ -36,8 +35,8 @@ def score_batches(
     ----------
     network : ACRNetwork or ACREnsemble
         In eval mode; neither its parameters nor its buffers are touched.
-    network_input : NetworkInput
-        From rows to what the network sees.
+    scale : FeatureScale or None
+        Units of the network's input; None passes the rows on as they are.
     rows : ndarray of shape (n_rows, n_features), float32 or float64
         The computation runs in this precision.
     batches : sequence of ndarray of int
@@ -56,11 +55,10 @@ def score_batches(
     for stack in _stacks(batches):
         # All rows in order, the usual call, need no copy.
         batch = rows[None] if np.array_equal(stack, [np.arange(len(rows))]) else rows[stack]
-        scale = network_input.scale
         units = np.array(batch) if scale is None else scale.batch(batch)
         with torch.no_grad():
-            x = torch.from_numpy(network_input.beside_whitened(units)).to(device)
-            out = head.score(network, x, _units(head, scale, batch, units, device))
+            x = torch.from_numpy(units).to(device)
+            out = head.score(network, x, _units(head, scale, batch, x))
         scores[stack] = out.double().cpu().numpy()
     return scores
 
@@ -69,15 +67,15 @@ def _units(
     head: ScoreHead,
     scale: FeatureScale | None,
     batch: NDArray[Any],
-    units: NDArray[Any],
-    device: torch.device,
+    x: torch.Tensor,
 ) -> torch.Tensor | None:
     """Bring the batches into the units of the head's shape, mostly those of the network."""
     if head.shape is None:
         return None
-    if scale is not head.shape.scale:
-        units = head.shape.scale.batch(batch)  # a user's network has no units
-    return torch.from_numpy(units).to(device)
+    if scale is head.shape.scale:
+        return x
+    # A user's network has no units.
+    return torch.from_numpy(head.shape.scale.batch(batch)).to(x.device)
 
 
 def _stacks(batches: Sequence[NDArray[np.int64]]) -> list[NDArray[np.int64]]:

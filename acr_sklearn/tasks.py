@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
-from acr_sklearn.network_input import NetworkInput
 from acr_sklearn.outliers import OutlierSource
 from acr_sklearn.sampling import draw_distinct
+from acr_sklearn.scaling import FeatureScale
 from acr_sklearn.task_settings import OutlierMix, TaskSettings
 
 __all__ = ["TaskPool", "TaskSampler", "TaskStream"]
@@ -31,8 +31,8 @@ class TaskPool:
         Rows in the users' units.
     index : ndarray of shape (n_rows,)
         Domain of each row, 0..n_domains-1.
-    network_input : NetworkInput
-        Turns rows into what the network sees.
+    scale : FeatureScale or None
+        Turns rows into the network's units; None leaves them as they are.
     device : torch.device
         Where the tensor lives; tasks are gathered there.
     """
@@ -41,7 +41,7 @@ class TaskPool:
         self,
         rows: NDArray[Any],
         index: NDArray[np.int64],
-        network_input: NetworkInput,
+        scale: FeatureScale | None,
         device: torch.device,
     ):
         self.sizes = np.bincount(index)
@@ -49,8 +49,14 @@ class TaskPool:
         # Lists arrive sorted: only labelled rows in mixed order are moved.
         is_sorted = bool(np.all(index[1:] >= index[:-1]))
         self.rows = rows if is_sorted else rows[np.argsort(index, kind="stable")]
-        self.network_input = network_input
-        self.tensor = torch.from_numpy(network_input.training_rows(self.rows)).to(device)
+        self.scale = scale
+        self.tensor = torch.from_numpy(self.in_network_units(self.rows)).to(device)
+
+    def in_network_units(self, rows: NDArray[Any]) -> NDArray[np.float32]:
+        """Rows as the network sees them in training, float32, a copy."""
+        if self.scale is None:
+            return np.array(rows, dtype=np.float32)
+        return self.scale.training_rows(rows)
 
     def domain(self, domain: int) -> NDArray[Any]:
         """Rows of one domain in the users' units, a view of shape (n_domain_rows, n_features)."""
@@ -140,18 +146,11 @@ class TaskSampler:
             x[n_rows - n_made :] = self._make_outliers(domains, n_made, rng)
         x = x.transpose(0, 1)
         if self.settings.permute_features:
-            x = x.take_along_dim(self._orders(rng).to(x.device), dim=2)
+            order = rng.permuted(np.tile(np.arange(x.shape[2]), (n_tasks, 1)), axis=1)
+            x = x.take_along_dim(torch.from_numpy(order)[:, None].to(x.device), dim=2)
         is_outlier = torch.zeros(n_tasks, n_rows, dtype=torch.bool, device=x.device)
         is_outlier[:, n_normal:] = True
         return x, is_outlier
-
-    def _orders(self, rng: np.random.Generator) -> Tensor:
-        """Orders of the inputs, one per task; features and whitened ones stay on their sides."""
-        n_features = self.pool.rows.shape[1]
-        sides = self.pool.tensor.shape[1] // n_features
-        order = np.tile(np.arange(n_features), (self.settings.n_tasks, sides, 1))
-        order = rng.permuted(order, axis=2) + n_features * np.arange(sides)[:, None]
-        return torch.from_numpy(order.reshape(self.settings.n_tasks, 1, -1))
 
     def _draw_domains(self, rng: np.random.Generator) -> NDArray[np.int64]:
         """Domain of each task, shape (n_tasks,): shuffled rounds, so that none is left out."""
@@ -180,25 +179,25 @@ class TaskSampler:
         return self.pool.starts[domain] + place - first[domain]
 
     def _blend(self, domains: NDArray[np.int64], n: int, rng: np.random.Generator) -> Tensor:
-        """Own rows with some features of other domains' rows, shape (n, n_tasks, n_inputs)."""
+        """Own rows with some features of other domains' rows, shape (n, n_tasks, n_features)."""
         own = self.pool.rows[self._draw_normals(domains, n, rng)]
         other = self.pool.rows[self._draw_outliers(domains, n, rng)]
         share = rng.uniform(*_BLENDED_FEATURES, own.shape[:2])[..., None]
         blended = np.where(rng.random(own.shape, np.float32) < share, other, own)
-        seen = self.pool.network_input.training_rows(blended.transpose(1, 0, 2))
+        seen = self.pool.in_network_units(blended.transpose(1, 0, 2))
         return torch.from_numpy(seen).to(self.pool.tensor.device)
 
     def _make_outliers(
         self, domains: NDArray[np.int64], n: int, rng: np.random.Generator
     ) -> Tensor:
-        """Rows from the source as the network sees them, shape (n, n_tasks, n_inputs)."""
+        """Rows from the source as the network sees them, shape (n, n_tasks, n_features)."""
         assert self.source is not None
         wanted = (n, self.pool.rows.shape[1])
         made = np.empty((n, len(domains), wanted[1]))
         for task, domain in enumerate(domains):
             rows = self.source.sample(self.pool.domain(domain), int(domain), n, rng)
             made[:, task] = self._check_made(rows, wanted)
-        seen = self.pool.network_input.training_rows(made)
+        seen = self.pool.in_network_units(made)
         return torch.from_numpy(seen).to(self.pool.tensor.device)
 
     def _check_made(self, rows: Any, wanted: tuple[int, int]) -> NDArray[np.float64]:

@@ -99,10 +99,10 @@ def _panel(ax: Any, metric: str, figures: dict[str, Any]) -> None:
     ax.plot(overall, places, markersize=11, label="mean of the kinds and shares", **style)
     ax.set_yticks(places, list(methods), fontsize=8)
     for text, method in zip(ax.get_yticklabels(), methods.values(), strict=True):
-        if not method["rival"]:
+        if method["role"] == "ours":
             text.set(color=OURS, weight="bold")
     for place, method in zip(places, methods.values(), strict=True):
-        if not method["rival"]:
+        if method["role"] == "ours":
             ax.axhspan(place - 0.5, place + 0.5, color=OURS, alpha=0.12, linewidth=0)
     pairs = [(label, pair[metric]) for label, pair in figures["comparison"].items()]
     lines = [f"{label} - {pair['rival']}: {difference(pair)}" for label, pair in pairs]
@@ -133,7 +133,10 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--sets", nargs="+", choices=list(SETS), help="default: all that are here")
     parser.add_argument("--split", default="validation", choices=["validation", "test"])
     parser.add_argument(
-        "--methods", nargs="+", default=["acr", "rivals"], help="acr, rivals, one, module:function"
+        "--methods",
+        nargs="+",
+        default=["acr", "paper", "controls", "rivals"],
+        help="acr, paper, controls, rivals, one of them, module:function",
     )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--batches", type=int, default=10, help="per (domain, kind, share)")

@@ -66,7 +66,8 @@ class ZeroShotACRDetector(BaseBatchDetector):
         into many. Scoring never permutes.
     whiten_features : bool, default=True
         Whether "mlp" sees beside the features the same whitened by the covariance that domains
-        have in common, so that broken dependence between features is in sight.
+        have in common, so that broken dependence between features is in sight. Not done with
+        `permute_features`, nor above 2048 features.
     score_head : {"combined", "objective", "neighbors", "mahalanobis"}, default="combined"
         "objective" is the paper's score; "neighbors" the distance to nearby rows of the batch in
         the network's layers; "mahalanobis" that to the batch's mean by the covariance of centred
@@ -133,8 +134,6 @@ class ZeroShotACRDetector(BaseBatchDetector):
         Its network.
     feature_scale_ : FeatureScale or None
         Units of the features, measured in fit; None for a user's backbone.
-    whitening_ : ndarray of shape (n_features, n_features) or None
-        Turns features in those units into whitened ones; None where there are none.
     head_ : ScoreHead
         How rows are scored.
     history_ : list of dict
@@ -302,7 +301,7 @@ class ZeroShotACRDetector(BaseBatchDetector):
             held_out,
             mix,
             source,
-            self.whiten_features,
+            self.whiten_features and not self.permute_features,
         )
         previous = self._previous(data) if self.warm_start else None
         # Only a fit that a key can stand for is cached: same rows, same parameters, same result.

@@ -18,7 +18,6 @@ from acr_sklearn.familiarity import fit_familiarity, warn_unfamiliar_batches
 from acr_sklearn.heads import ScoreHead
 from acr_sklearn.meta_training import MetaTrained
 from acr_sklearn.metrics import mean_domain_auc
-from acr_sklearn.network_input import NetworkInput
 from acr_sklearn.scoring import score_batches
 from acr_sklearn.thresholds import (
     batch_offsets,
@@ -109,8 +108,7 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
         self.module_ = trained.fitted.net.module_
         self.history_ = trained.fitted.history
         self.n_iter_ = trained.fitted.n_iter
-        self.feature_scale_ = trained.network_input.scale
-        self.whitening_ = trained.network_input.whitening
+        self.feature_scale_ = trained.scale
         self._shape = trained.shape
         self._next_step = trained.fitted.next_step
         self.head_ = self._make_head(trained)
@@ -148,8 +146,7 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
     def _anomaly_scores(
         self, rows: NDArray[Any], batches: list[NDArray[np.int64]]
     ) -> NDArray[np.float64]:
-        seen = NetworkInput(self.feature_scale_, self.whitening_)
-        return score_batches(self.module_, seen, rows, batches, self.head_)
+        return score_batches(self.module_, self.feature_scale_, rows, batches, self.head_)
 
     def score_samples(self, X: Any, *, domains: ArrayLike | None = None) -> NDArray[np.float64]:
         """Score rows within their batch; the higher, the more normal.
@@ -293,12 +290,11 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
     def _previous(self, data: DomainRows) -> MetaTrained | None:
         if not hasattr(self, "net_"):
             return None
-        seen = NetworkInput(self.feature_scale_, self.whitening_)
-        before, now = len(self._shape.variances), data.rows.shape[1]
+        before, now = self.net_.module__n_features, data.rows.shape[1]
         if before != now:
             raise ValueError(
                 f"{type(self).__name__}.fit with warm_start=True got {now} features, but the "
                 f"network to go on from was trained on {before}. Set warm_start=False."
             )
         fitted = TrainedNet(self.net_, self.history_, self.n_iter_, self._next_step)
-        return MetaTrained(fitted, seen, self._shape)
+        return MetaTrained(fitted, self.feature_scale_, self._shape)

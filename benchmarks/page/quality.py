@@ -12,6 +12,8 @@ from .markdown import picture, signed, table
 
 NAMES = {"auroc": "AUROC", "ap": "AP"}
 COLUMNS = ("overall", *KINDS, "spread")
+#: Smaller differences lie within what another seed changes.
+_LEAST_LOSS = 0.005
 NOT_EXPLAINED = "not explained yet"
 Figures = dict[str, Any]
 Causes = dict[str, dict[str, str]]
@@ -33,7 +35,10 @@ def section(part: str, result: Figures, causes: Causes, folder: Path) -> list[st
     for name, figures in result["sets"].items():
         out += [f"### {name}, {part}", *_of_set(figures)]
     lost = losses(result["sets"])
-    out += [f"### Losses, {part}", "Every rival that is ahead on a set, or in a cell of it."]
+    out += [
+        f"### Losses, {part}",
+        f"Every rival that is ahead on a set, or in a cell of it by at least {_LEAST_LOSS}.",
+    ]
     out.append(loss_table(lost, causes) if lost else "None.")
     return out
 
@@ -58,7 +63,7 @@ def methods_table(methods: Figures) -> str:
     header.append("sd over seeds")
     rows = [
         [
-            name if one["rival"] else f"**{name}**",
+            f"**{name}**" if _is_ours(one) else name,
             *(f"{one[m][c]:.3f}" if c in one[m] else "" for m in METRICS for c in COLUMNS),
             f"{one['auroc']['seed_spread']:.3f}",
         ]
@@ -95,12 +100,16 @@ def _difference(ours: str, rival: str, metric: str, pair: Figures) -> list[str]:
     ]
 
 
+def _is_ours(method: Figures) -> bool:
+    return bool(method.get("role", "rival" if method["rival"] else "ours") == "ours")
+
+
 def losses(sets: Figures) -> list[Figures]:
     """Return, per set, method of ours, rival and metric, what the rival is ahead on."""
     found = []
     for name, figures in sets.items():
         methods = figures["methods"]
-        ours = [label for label, one in methods.items() if not one["rival"]]
+        ours = [label for label, one in methods.items() if _is_ours(one)]
         rivals = [label for label, one in methods.items() if one["rival"]]
         for own in ours:
             for rival in rivals:
@@ -113,7 +122,8 @@ def losses(sets: Figures) -> list[Figures]:
 
 def _loss(own: Figures, rival: Figures) -> Figures:
     cells = {cell: value - rival["cells"][cell] for cell, value in own["cells"].items()}
-    lost = dict(sorted(((k, v) for k, v in cells.items() if v < 0), key=lambda item: item[1]))
+    worst_first = sorted(cells.items(), key=lambda item: item[1])
+    lost = {cell: value for cell, value in worst_first if value <= -_LEAST_LOSS}
     return {"overall": own["overall"] - rival["overall"], "cells": lost}
 
 

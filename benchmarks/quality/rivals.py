@@ -1,4 +1,4 @@
-"""The rivals, and controls for a scoring head, all with one interface.
+"""The rivals, all with one interface.
 
 A method has ``fit(list_of_training_arrays)`` and ``score_samples(batch)``, high = normal, like
 the detector itself. The refitted rivals use the training rows for the scaling only.
@@ -174,31 +174,6 @@ class CentredMahalanobis(_Centred):
 
     def _score(self, X: np.ndarray) -> np.ndarray:
         return -self._model.mahalanobis(X)
-
-
-@dataclass
-class HeadControl:
-    """Control: a scoring head applied without what meta-training adds.
-
-    Parameters
-    ----------
-    head : callable
-        (n, d) rows -> (n,) scores, high = normal.
-    view : callable, default=standardised
-        What the head sees of a batch: ``standardised``, ``np.asarray`` (raw rows), or the
-        representation of an untrained network.
-    """
-
-    head: Callable[[np.ndarray], np.ndarray]
-    view: Callable[[np.ndarray], np.ndarray] = standardised
-
-    def fit(self, train: Sequence[np.ndarray]) -> HeadControl:
-        """Learn nothing."""
-        return self
-
-    def score_samples(self, X: np.ndarray) -> np.ndarray:
-        """Score the view of the batch by the head."""
-        return self.head(self.view(X))
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Run methods on the batches of a set, and keep what they scored.
 
-A method is ``acr``, our detector at its defaults; a rival's name, or ``rivals`` for all of them;
-or ``module:function``, a function that takes a seed and returns a detector with
+A method is ``acr``, our detector at its defaults; ``paper``, the recipe of the paper; a rival's or
+a control's name, or ``rivals`` or ``controls`` for all of them; or ``module:function``, a function that takes a seed and returns a detector with
 ``fit(list_of_training_arrays)`` and ``score_samples(batch)``. Results are kept per batch in the
 data cache: rivals run once and are reused, detectors are run anew unless told otherwise.
 """
@@ -21,6 +21,7 @@ import pandas as pd
 
 from acr_sklearn import ZeroShotACRDetector
 
+from .controls import CONTROLS, paper
 from .datasets import Part, Split, splits
 from .fetch import cache_dir
 from .protocol import KEY, Batch, Protocol, batches, evaluate
@@ -35,7 +36,7 @@ def acr(seed: int) -> Method:
     return ZeroShotACRDetector(random_state=seed)
 
 
-OWN: dict[str, Callable[[int], Method]] = {"acr": acr}
+OWN: dict[str, Callable[[int], Method]] = {"acr": acr, "paper": paper, **CONTROLS}
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ class Entry:
 def entries(methods: Sequence[str], seeds: Sequence[int], reuse: bool) -> list[Entry]:
     """Return what to run; a deterministic rival runs with the first seed only."""
     # A name that is given twice, alone and within "rivals", runs once.
-    names = dict.fromkeys(n for m in methods for n in (RIVALS if m == "rivals" else [m]))
+    groups = {"rivals": list(RIVALS), "controls": list(CONTROLS)}
+    names = dict.fromkeys(name for m in methods for name in groups.get(m, [m]))
     out = []
     for name in names:
         if name in RIVALS:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from .controls import CONTROLS
 from .protocol import cell_means, compare
 from .rivals import RIVALS
 
@@ -35,8 +36,16 @@ def summarise(results: dict[str, pd.DataFrame]) -> dict[str, Any]:
     }
 
 
+def role(label: str) -> str:
+    """Return "rival", "control", "paper" or, for everything else, "ours"."""
+    if label in RIVALS:
+        return "rival"
+    return "control" if label in CONTROLS else "paper" if label == "paper" else "ours"
+
+
 def _method(label: str, frame: pd.DataFrame) -> dict[str, Any]:
     return {
+        "role": role(label),
         "rival": label in RIVALS,
         "seeds": sorted(map(int, frame["seed"].unique())),
         **{metric: _means(frame, metric) for metric in METRICS},
@@ -62,7 +71,7 @@ def _means(frame: pd.DataFrame, metric: str) -> dict[str, Any]:
 def _comparison(
     results: dict[str, pd.DataFrame], methods: dict[str, dict[str, Any]]
 ) -> dict[str, dict[str, Any]]:
-    """Every method that is no rival against the rival that is best by the same metric."""
+    """Every method of ours against the rival that is best by the same metric."""
     rivals = [label for label in methods if methods[label]["rival"]]
     if not rivals:
         return {}
@@ -70,20 +79,20 @@ def _comparison(
     return {
         label: {metric: _pair(results, label, best[metric], metric) for metric in METRICS}
         for label in methods
-        if label not in rivals
+        if methods[label]["role"] == "ours"
     }
 
 
 def _against(
     results: dict[str, pd.DataFrame], methods: dict[str, dict[str, Any]]
 ) -> dict[str, dict[str, Any]]:
-    """Every method that is no rival against every rival by AUROC, the best rival first."""
+    """Every method of ours against every rival, control and recipe by AUROC, the best first."""
     order = sorted(methods, key=lambda label: -methods[label]["auroc"]["overall"])
-    rivals = [label for label in order if methods[label]["rival"]]
+    others = [label for label in order if methods[label]["role"] != "ours"]
     return {
-        label: {rival: _difference(results, label, rival, "auroc") for rival in rivals}
+        label: {other: _difference(results, label, other, "auroc") for other in others}
         for label in order
-        if rivals and label not in rivals
+        if others and label not in others
     }
 
 

@@ -1,0 +1,86 @@
+"""What our figures are held against beside the rivals: the paper's recipe, and the controls.
+
+A control is the default scoring head without what meta-training adds to it: on raw rows, on rows
+standardised by their batch, and on the network before its first step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from acr_sklearn import ZeroShotACRDetector
+from acr_sklearn.heads import ScoreHead
+
+from .rivals import Method, standardised
+
+
+def paper(seed: int) -> Method:
+    """Return the recipe of Li et al. (2023) for tables: their network, steps, tasks and score."""
+    return ZeroShotACRDetector(
+        hidden_layer_sizes=(128, 128, 128),
+        max_iter=1000,
+        n_tasks=32,
+        task_size=512,
+        learning_rate=4e-4,
+        lr_schedule="constant",
+        outlier_source="domains",
+        whiten_features=False,
+        early_stopping=False,
+        score_head="objective",
+        trim_fraction=0.0,
+        random_state=seed,
+    )
+
+
+def untrained(seed: int) -> Method:
+    """Return our detector at its defaults, but for the training: one step of no length."""
+    return ZeroShotACRDetector(
+        max_iter=1, learning_rate=1e-30, early_stopping=False, random_state=seed
+    )
+
+
+class _Rows(torch.nn.Module):
+    """Stands in for a network: a row is its own representation, the mean its centre."""
+
+    def views(self, x: Tensor, kept: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return the rows, and their squared distance to the mean of the kept ones."""
+        weight = torch.ones(x.shape[:2]) if kept is None else kept
+        weight = weight.to(x)[..., None]
+        center = (x * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True)
+        return x, (x - center).square().sum(-1)
+
+
+@dataclass
+class HeadControl:
+    """The default head on a view of the batch.
+
+    Parameters
+    ----------
+    view : callable
+        What the head sees of a batch: ``np.asarray`` (raw rows) or ``standardised``.
+    """
+
+    view: Callable[[np.ndarray], np.ndarray]
+
+    def fit(self, train: Sequence[np.ndarray]) -> HeadControl:
+        """Take the head's settings from the detector's defaults; learn nothing."""
+        default = ZeroShotACRDetector()
+        self._head = ScoreHead(default.score_head, default.n_neighbors, default.trim_fraction, None)
+        return self
+
+    def score_samples(self, X: np.ndarray) -> np.ndarray:
+        """Score the view of the batch by the head, high = normal."""
+        x = torch.from_numpy(np.asarray(self.view(X), dtype=np.float64))[None]
+        return -self._head.score(_Rows(), x, None)[0].numpy()  # type: ignore[arg-type]
+
+
+CONTROLS: dict[str, Callable[[int], Method]] = {
+    "untrained": untrained,
+    "head_raw": lambda _seed: HeadControl(np.asarray),
+    "head_batch": lambda _seed: HeadControl(standardised),
+}

@@ -24,9 +24,9 @@ SCORE_HEADS = ("combined", "objective", "neighbors", "mahalanobis")
 _ALL_NEIGHBORS, _REFERENCE_ROWS = 2048, 512
 #: Distances held at a time.
 _CHUNK = 2**24
-#: Ridge of the Mahalanobis distance: chosen on validation domains of digits, Fashion-MNIST, road
-#: accidents and glyphs, see docs/concepts.md.
-_RIDGE = 0.03
+#: Ridges of the whitened distances and share of the batch in the wide neighbourhood: chosen on
+#: validation domains of digits, Fashion-MNIST, road accidents and glyphs, see docs/concepts.md.
+_RIDGE_NORM, _RIDGE_NEIGHBORS, _WIDE = 0.03, 0.1, 0.3
 #: Spread of log distances below which a batch counts as having none.
 _LEAST_SPREAD = 1e-3
 
@@ -43,8 +43,12 @@ class ScoreHead:
         Neighbours that count.
     trim_fraction : float
         Share of the batch, the most anomalous at first sight, that the statistics leave out.
+        First sight is the batch in the features: its Mahalanobis distance to the mean by the
+        covariance of centred training normals and, where neighbours count anyway, the distance to
+        near rows in whitened features and to 30 % of the batch in plain ones, whichever is the
+        most alarming.
     shape : NormalShape or None
-        How the training normals vary around their centres; for "mahalanobis".
+        How the training normals vary around their centres; None for the objective in one pass.
     """
 
     kind: str
@@ -69,14 +73,10 @@ class ScoreHead:
         Tensor of shape (n_batches, n_rows)
             High for abnormal rows.
         """
-        first = self._look(network, x, units, None)
-        if round_down(self.trim_fraction, x.shape[1]) == 0:
-            return first
-        return self._look(network, x, units, most_normal(first, self.trim_fraction))
-
-    def _look(
-        self, network: Network, x: Tensor, units: Tensor | None, kept: Tensor | None
-    ) -> Tensor:
+        n_left_out = round_down(self.trim_fraction, x.shape[1])
+        kept = None
+        if n_left_out:
+            kept = most_normal(self._first_sight(units), self.trim_fraction)
         if self.kind == "mahalanobis":
             return self._mahalanobis(units, kept)
         representation, centre = network.views(x, kept)
@@ -87,13 +87,32 @@ class ScoreHead:
             return near
         return torch.maximum(robust_z(near), robust_z(centre.clamp_min(0).sqrt()))
 
-    def _mahalanobis(self, units: Tensor | None, kept: Tensor | None) -> Tensor:
+    def _first_sight(self, units: Tensor | None) -> Tensor:
+        """Score before the network: what is far off in the features already must not move it."""
+        far = self._mahalanobis(units, None)
+        if self.kind in ("objective", "mahalanobis"):
+            return far
+        assert units is not None
+        n_rows = min(units.shape[1], _ALL_NEIGHBORS)
+        n_rows = n_rows if n_rows == units.shape[1] else _REFERENCE_ROWS
+        wide = max(self.n_neighbors, round(_WIDE * n_rows))
+        views = [
+            far,
+            nearest_distance(self._whitened(units, _RIDGE_NEIGHBORS), self.n_neighbors),
+            nearest_distance(units, wide),
+        ]
+        return torch.stack([robust_z(view) for view in views]).amax(dim=0)
+
+    def _whitened(self, units: Tensor, ridge: float) -> Tensor:
         assert self.shape is not None
+        axes = self.shape.axes * self.shape.inverse_spread(ridge)
+        return units @ torch.as_tensor(axes).to(units)
+
+    def _mahalanobis(self, units: Tensor | None, kept: Tensor | None) -> Tensor:
         assert units is not None
         weight = torch.ones_like(units[..., :1]) if kept is None else kept[..., None].to(units)
         centred = units - (units * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True)
-        axes = torch.as_tensor(self.shape.axes * self.shape.inverse_spread(_RIDGE)).to(units)
-        return (centred @ axes).norm(dim=-1)
+        return self._whitened(centred, _RIDGE_NORM).norm(dim=-1)
 
 
 def round_down(fraction: float, n_rows: int) -> int:
@@ -153,7 +172,8 @@ def make_head(kind: str, n_neighbors: int, trim_fraction: float, shape: NormalSh
     ScoreHead
         Ready to score.
     """
-    return ScoreHead(kind, n_neighbors, trim_fraction, shape if kind == "mahalanobis" else None)
+    needed = kind == "mahalanobis" or trim_fraction > 0
+    return ScoreHead(kind, n_neighbors, trim_fraction, shape if needed else None)
 
 
 def robust_z(distances: Tensor) -> Tensor:

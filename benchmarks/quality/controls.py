@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from acr_sklearn import ZeroShotACRDetector
-from acr_sklearn.heads import ScoreHead
+from acr_sklearn.heads import make_head
+from acr_sklearn.normal_shape import fit_shape
 
 from .rivals import Method, standardised
 
@@ -68,15 +69,20 @@ class HeadControl:
     view: Callable[[np.ndarray], np.ndarray]
 
     def fit(self, train: Sequence[np.ndarray]) -> HeadControl:
-        """Take the head's settings from the detector's defaults; learn nothing."""
+        """Take the head's settings from the detector's defaults, and what it needs of the rows."""
         default = ZeroShotACRDetector()
-        self._head = ScoreHead(default.score_head, default.n_neighbors, default.trim_fraction, None)
+        index = np.repeat(np.arange(len(train)), [len(rows) for rows in train])
+        shape = fit_shape(np.concatenate(train), index, len(train), seed=0)
+        settings = default.score_head, default.n_neighbors, default.trim_fraction
+        self._head = make_head(*settings, shape)
         return self
 
     def score_samples(self, X: np.ndarray) -> np.ndarray:
         """Score the view of the batch by the head, high = normal."""
         x = torch.from_numpy(np.asarray(self.view(X), dtype=np.float64))[None]
-        return -self._head.score(_Rows(), x, None)[0].numpy()  # type: ignore[arg-type]
+        assert self._head.shape is not None
+        units = torch.from_numpy(self._head.shape.scale.batch(X.astype(np.float64)))[None]
+        return -self._head.score(_Rows(), x, units)[0].numpy()  # type: ignore[arg-type]
 
 
 CONTROLS: dict[str, Callable[[int], Method]] = {

@@ -1,9 +1,10 @@
 """Run methods on the batches of a set, and keep what they scored.
 
-A method is ``acr``, our detector at its defaults; ``paper``, the recipe of the paper; a rival's or
-a control's name, or ``rivals`` or ``controls`` for all of them; or ``module:function``, a function that takes a seed and returns a detector with
-``fit(list_of_training_arrays)`` and ``score_samples(batch)``. Results are kept per batch in the
-data cache: rivals run once and are reused, detectors are run anew unless told otherwise.
+A method is ``acr``, our detector at its defaults; ``paper``, the recipe of the paper; the name of
+a rival or a control, or ``rivals`` or ``controls`` for all; or ``module:function``, a function
+that takes a seed and returns a detector with ``fit(list_of_training_arrays)`` and
+``score_samples(batch)``. Results are kept per batch in the data cache: rivals run once and are
+reused, detectors are run anew unless told otherwise.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ class Entry:
     reuse: bool
 
 
-def entries(methods: Sequence[str], seeds: Sequence[int], reuse: bool) -> list[Entry]:
+def entries(
+    methods: Sequence[str], seeds: Sequence[int], reuse: bool, rival_seeds: int | None = None
+) -> list[Entry]:
     """Return what to run; a deterministic rival runs with the first seed only."""
     # A name that is given twice, alone and within "rivals", runs once.
     groups = {"rivals": list(RIVALS), "controls": list(CONTROLS)}
@@ -58,7 +61,7 @@ def entries(methods: Sequence[str], seeds: Sequence[int], reuse: bool) -> list[E
     for name in names:
         if name in RIVALS:
             rival = RIVALS[name]
-            own = seeds[:1] if rival.deterministic else seeds
+            own = seeds[:1] if rival.deterministic else seeds[:rival_seeds]
             out += [Entry(name, seed, rival.make, reuse=True) for seed in own]
         else:
             make = OWN.get(name) or _factory(name)

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from acr_sklearn.batch_norm import TaskBatchNorm, rows_first
 from acr_sklearn.user_module import StackedModule
 
-__all__ = ["MLPBackbone", "WhitenedLinear", "make_backbone"]
+__all__ = ["MLPBackbone", "WhitenedLinear", "make_backbone", "run_stacked"]
 
 
 class WhitenedLinear(nn.Linear):
@@ -52,8 +54,18 @@ class WhitenedLinear(nn.Linear):
         Tensor of shape (..., out_features)
             Weighted sums of features and whitened features.
         """
+        return F.linear(x, self.folded_weight())
+
+    def folded_weight(self) -> Tensor:
+        """Weights on the features alone that do the same.
+
+        Returns
+        -------
+        Tensor of shape (out_features, n_features)
+            With the whitening multiplied in.
+        """
         plain, white = self.weight.split(len(self.whitening), dim=1)
-        return F.linear(x, plain + white @ self.whitening.T)
+        return plain + white @ self.whitening.T
 
 
 class MLPBackbone(nn.Module):
@@ -122,6 +134,51 @@ class MLPBackbone(nn.Module):
             hidden = F.relu(norm(linear(hidden), kept))
             outputs.append(rows_first(hidden))
         return outputs
+
+
+def run_stacked(backbones: Sequence[MLPBackbone], x: Tensor) -> list[Tensor]:
+    """Run several backbones of one shape on the same tasks, layer by layer together.
+
+    Parameters
+    ----------
+    backbones : sequence of MLPBackbone
+        Members.
+    x : Tensor of shape (n_tasks, n_rows, n_features)
+        A stack of tasks.
+
+    Returns
+    -------
+    list of Tensor of shape (n_tasks, n_rows, out_features)
+        Last hidden layer of each member: what its own `forward` returns.
+    """
+    hidden = rows_first(x)
+    n_rows, n_tasks = hidden.shape[:2]
+    for depth in range(len(backbones[0].linears)):
+        weights = [_weight(backbone.linears[depth]) for backbone in backbones]
+        if depth == 0:
+            hidden = F.linear(hidden, torch.cat(weights))
+        else:
+            apart = hidden.view(n_rows * n_tasks, len(backbones), -1).transpose(0, 1)
+            hidden = torch.bmm(apart, torch.stack(weights).mT).transpose(0, 1)
+        norms = [cast(TaskBatchNorm, backbone.norms[depth]) for backbone in backbones]
+        flat = F.batch_norm(
+            hidden.reshape(n_rows, -1),
+            None,
+            None,
+            torch.cat([norm.weight for norm in norms]).repeat(n_tasks),
+            torch.cat([norm.bias for norm in norms]).repeat(n_tasks),
+            training=True,
+            eps=norms[0].eps,
+        )
+        hidden = F.relu(flat)
+    apart = hidden.view(n_rows, n_tasks, len(backbones), -1)
+    return [rows_first(member) for member in apart.unbind(dim=2)]
+
+
+def _weight(linear: nn.Module) -> Tensor:
+    if isinstance(linear, WhitenedLinear):
+        return linear.folded_weight()
+    return cast(Tensor, linear.weight)
 
 
 def make_backbone(

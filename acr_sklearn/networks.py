@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from acr_sklearn.backbones import make_backbone
+from acr_sklearn.backbones import MLPBackbone, make_backbone, run_stacked
 from acr_sklearn.objectives import OBJECTIVES
 
 __all__ = ["ACREnsemble", "ACRNetwork"]
@@ -141,7 +141,10 @@ class ACREnsemble(nn.Module):
         return [member for member in self.members if isinstance(member, ACRNetwork)]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Run all members on the same tasks, their weights stacked.
+        """Run all members on the same tasks; embedded backbones run stacked on an accelerator.
+
+        On a CPU one after the other is faster: a step of three members took 1.15 to 1.3 times as
+        long stacked, and 1.7 to 3 times as long under `torch.vmap`.
 
         Parameters
         ----------
@@ -151,18 +154,18 @@ class ACREnsemble(nn.Module):
         Returns
         -------
         Tensor of shape (n_estimators, n_tasks, n_rows)
-            The objective's output per member and row. Only for training: the weights are put
-            into one member for the time of the call, which other threads would see.
+            The objective's output per member and row.
         """
-        first = self._networks[0]
-        own = [dict(member.named_parameters()) for member in self._networks]
-        stacked = {name: torch.stack([part[name] for part in own]) for name in own[0]}
-
-        def run(weights: dict[str, Tensor]) -> Tensor:
-            out: Tensor = torch.func.functional_call(first, weights, (x,))
-            return out
-
-        return torch.vmap(run, randomness="different")(stacked)
+        members = self._networks
+        backbones = [member.backbone for member in members]
+        embedded = [backbone for backbone in backbones if isinstance(backbone, MLPBackbone)]
+        if len(embedded) == len(members) and x.device.type != "cpu":
+            hidden = run_stacked(embedded, x)
+        else:
+            hidden = [backbone(x) for backbone in backbones]
+        heads = [member.objective for member in members]
+        outputs = [head(head.embed(h)) for head, h in zip(heads, hidden, strict=True)]
+        return torch.stack(outputs)
 
     def views(self, x: Tensor, kept: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Compute what scoring looks at: the members' layers side by side, their mean score.

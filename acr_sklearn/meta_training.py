@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from acr_sklearn.devices import resolve_device
+from acr_sklearn.net_template import template_backbone
 from acr_sklearn.network_input import NetworkInput
 from acr_sklearn.normal_shape import NormalShape, fit_shape
 from acr_sklearn.outliers import MIXED, OutlierSource
@@ -144,9 +145,10 @@ def _meta_train(
     kept = np.flatnonzero(np.isin(index, trained)) if len(plan.held_out) else slice(None)
     own_rows, own_index = rows[kept], np.searchsorted(trained, index[kept])
     shape = fit_shape(own_rows, own_index, len(trained), settings.seed)
+    backbone = template_backbone(template) or settings.network["backbone"]
     if previous is not None:
         network_input, shape = previous.network_input, previous.shape
-    elif isinstance(settings.network["backbone"], nn.Module):
+    elif isinstance(backbone, nn.Module):
         network_input = NetworkInput(None, None)  # a user's network sees the rows as they are
     else:
         network_input = NetworkInput.of(shape, whiten=plan.whiten)

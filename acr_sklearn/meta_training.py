@@ -154,7 +154,7 @@ def _meta_train(
         network_input = NetworkInput.of(shape, whiten=plan.whiten)
     mix = plan.mix
     if mix is None:
-        apart = separability(own_rows, own_index, shape, settings.seed)
+        apart = separability(own_rows, own_index, settings.seed)
         mix = MIXED if apart >= _APART else OutlierMix(made=1.0)
     plan = replace(plan, mix=mix)
     width = network_input.width(rows.shape[1])

@@ -280,9 +280,10 @@ def test_a_users_schedule_takes_the_place_of_the_cosine(place):
         return
     others = {"callbacks": own, "named": ("lr", own), "class": LRScheduler}[place]
     seen, _ = rates(others=[others], stream=make_stream(limit=4))
-    # skorch's own, WarmRestartLR, has not moved after so few epochs.
-    assert seen.values == ([0.1, 0.1, 0.05, 0.05] if place != "class" else seen.values)
-    assert not np.allclose(seen.values, 0.05 * (1 + np.cos(np.pi * np.arange(4) / 4)))
+    if place == "class":  # with skorch's own policy, which starts far below
+        assert max(seen.values) < 0.06
+    else:
+        assert seen.values == [0.1, 0.1, 0.05, 0.05]
 
 
 def test_going_on_starts_the_schedule_anew():

@@ -60,6 +60,7 @@ def package_step(domains: list[NDArray[Any]], arguments: argparse.Namespace, see
     detector = ZeroShotACRDetector(
         objective="dsvdd",
         outlier_source="domains",
+        whiten_features=False,
         hidden_layer_sizes=HIDDEN,
         embedding_dim=EMBEDDING,
         n_tasks=arguments.tasks,

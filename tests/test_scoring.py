@@ -103,9 +103,7 @@ def test_sixteen_threads_score_as_one_does(network, kind):
     batches = [RNG.normal(size=(20 + i, 4)).astype([np.float32, float][i % 2]) for i in range(16)]
 
     def score(rows):
-        return score_batches(
-            network, UNIT, rows, whole(rows), kind="combined", trim_fraction=0.25
-        )
+        return score_batches(network, UNIT, rows, whole(rows), kind="combined", trim_fraction=0.25)
 
     expected = [score(rows) for rows in batches]
     wrong = []

@@ -18,7 +18,9 @@ from acr_sklearn.training import TrainingSettings, train
 def make_stream(seed=0, n_steps=2, limit=10, **kwargs):
     rng = np.random.default_rng(0)
     rows = np.concatenate([rng.normal(3 * i, 1, (60, 4)) for i in range(4)])
-    pool = TaskPool(rows, np.repeat(np.arange(4), 60), NetworkInput(None, None), torch.device("cpu"))
+    pool = TaskPool(
+        rows, np.repeat(np.arange(4), 60), NetworkInput(None, None), torch.device("cpu")
+    )
     everything = np.arange(4)
     sampler = TaskSampler(
         pool,

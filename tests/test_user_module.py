@@ -73,7 +73,9 @@ def by_running_statistics(module, x, kept):
     # Layer after layer: what comes before one must already be as it will be in the end.
     for layer in norms:
         inputs = []
-        hook = layer.register_forward_pre_hook(lambda _, given, kept_in=inputs: kept_in.append(given))
+        hook = layer.register_forward_pre_hook(
+            lambda _, given, kept_in=inputs: kept_in.append(given)
+        )
         slow(seen)
         hook.remove()
         (given,) = inputs[0]

@@ -116,6 +116,8 @@ class ACRNetwork(nn.Module):
 class ACREnsemble(nn.Module):
     """Several networks that differ in where they start, trained stacked in one pass.
 
+    Of a user's module each member has a copy; there only the heads start apart.
+
     Parameters
     ----------
     n_estimators : int

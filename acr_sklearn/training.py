@@ -259,7 +259,7 @@ def _has_schedule(net: NeuralNet) -> bool:
     """Whether the user's own callbacks move the learning rate."""
     given = [] if net.callbacks in (None, "disable") else net.callbacks
     parts = [c[1] if isinstance(c, tuple) else c for c in given]
-    return any(isinstance(c, LRScheduler) or c is LRScheduler for c in parts)
+    return any(issubclass(c if isinstance(c, type) else type(c), LRScheduler) for c in parts)
 
 
 def _stopper(patience: int) -> EarlyStopping:

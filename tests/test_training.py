@@ -280,7 +280,8 @@ def test_a_users_schedule_takes_the_place_of_the_cosine(place):
         net = train(make_stream(limit=4), None, given, template).net
         assert dict(net.callbacks_)["seen"].values == [0.1, 0.1, 0.05, 0.05]
         return
-    others = {"callbacks": own, "named": ("lr", own), "class": LRScheduler}[place]
+    own_class = type("Own", (LRScheduler,), {})
+    others = {"callbacks": own, "named": ("lr", own), "class": own_class}[place]
     seen, _ = rates(others=[others], stream=make_stream(limit=4))
     if place == "class":  # with skorch's own policy, which starts far below
         assert max(seen.values) < 0.06

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from acr_sklearn.devices import resolve_device
+from acr_sklearn.net_template import template_backbone
 from acr_sklearn.normal_shape import NormalShape, fit_shape
 from acr_sklearn.outliers import MIXED, OutlierSource
 from acr_sklearn.scaling import FeatureScale
@@ -146,9 +147,10 @@ def _meta_train(
     kept = np.flatnonzero(np.isin(index, trained)) if len(plan.held_out) else slice(None)
     own_rows, own_index = rows[kept], np.searchsorted(trained, index[kept])
     shape = fit_shape(own_rows, own_index, len(trained), settings.seed)
+    backbone = template_backbone(template) or settings.network["backbone"]
     if previous is not None:
         shape = previous.shape
-    embedded = not isinstance(settings.network["backbone"], nn.Module)
+    embedded = not isinstance(backbone, nn.Module)
     scale = shape.scale if embedded else None  # a user's network sees the rows as they are
     whitening = None
     if embedded and plan.whiten and not shape.is_diagonal:
@@ -156,7 +158,7 @@ def _meta_train(
     settings = replace(settings, network=settings.network | {"whitening": whitening})
     mix = plan.mix
     if mix is None:
-        apart = separability(own_rows, own_index, shape, settings.seed)
+        apart = separability(own_rows, own_index, settings.seed)
         mix = MIXED if apart >= _APART else OutlierMix(made=1.0)
     plan = replace(plan, mix=mix)
     pool = TaskPool(rows, index, scale, torch.device(resolve_device(settings.device)))

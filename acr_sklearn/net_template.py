@@ -5,11 +5,11 @@ from __future__ import annotations
 from inspect import signature
 from typing import Any
 
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 
 from acr_sklearn.networks import ACREnsemble, ACRNetwork
 
-__all__ = ["merge_template"]
+__all__ = ["merge_template", "template_backbone"]
 
 #: Which parameter of the detector governs a setting of the template; the latter may not be given.
 _GOVERNED = {
@@ -83,6 +83,7 @@ def merge_template(template: Any, ours: dict[str, Any], explicit: frozenset[str]
         ours.pop(
             "optimizer__weight_decay", None
         )  # every optimizer has a default of its own, or none
+    changed.discard("module")  # one or several networks is for n_estimators to say
     options = {name.removeprefix("optimizer__") for name in changed if "optimizer__" in name}
     if not options <= signature(ours["optimizer"]).parameters.keys():
         # SGD is skorch's default, so naming it changes nothing; its own options show it is meant.
@@ -94,6 +95,23 @@ def merge_template(template: Any, ours: dict[str, Any], explicit: frozenset[str]
             "SGD's own (optimizer__momentum=0.0)."
         )
     return clone(template).set_params(**{k: v for k, v in ours.items() if k not in changed})
+
+
+def template_backbone(template: Any) -> Any:
+    """Backbone that a template sets itself.
+
+    Parameters
+    ----------
+    template : skorch.NeuralNet or None
+        A user's.
+
+    Returns
+    -------
+    {"mlp"} or nn.Module or None
+        None where it sets none.
+    """
+    given = template.get_params(deep=False) if isinstance(template, BaseEstimator) else {}
+    return given.get("module__backbone")
 
 
 def _changed_settings(template: Any) -> set[str]:

@@ -119,6 +119,8 @@ class ACRNetwork(nn.Module):
 class ACREnsemble(nn.Module):
     """Several networks that differ in where they start, trained stacked in one pass.
 
+    Of a user's module each member has a copy; there only the heads start apart.
+
     Parameters
     ----------
     n_estimators : int
@@ -143,8 +145,8 @@ class ACREnsemble(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Run all members on the same tasks; embedded backbones run stacked on an accelerator.
 
-        On a CPU one after the other is faster: a step of three members took 1.15 to 1.3 times as
-        long stacked, and 1.7 to 3 times as long under `torch.vmap`.
+        On a CPU one after the other is faster: a step of three members took 1.1 to 1.3 times as
+        long stacked, and 1.6 to 3 times as long under `torch.vmap`.
 
         Parameters
         ----------

@@ -52,7 +52,7 @@ class DeepSVDD(nn.Module):
         Returns
         -------
         Tensor of shape (..., n_rows, embedding_dim)
-            z of every row.
+            Every row's z.
         """
         kept = None if kept is None else rows_first(kept[..., None])[..., 0]
         return rows_first(self.norm(self.linear(rows_first(hidden)), kept))
@@ -63,12 +63,12 @@ class DeepSVDD(nn.Module):
         Parameters
         ----------
         embedding : Tensor of shape (..., n_rows, embedding_dim)
-            z of every row.
+            Every row's z.
 
         Returns
         -------
         Tensor of shape (..., n_rows)
-            A for every row.
+            Every row's A.
         """
         return (embedding - self.center).square().sum(-1)
 

@@ -127,8 +127,8 @@ def _go_on_from(previous: NeuralNet, net: NeuralNet) -> None:
     if {k: v.shape for k, v in before.items()} != {k: v.shape for k, v in now.items()}:
         raise ValueError(
             "warm_start=True asks to go on from weights of another shape: the backbone, its "
-            "layers, embedding_dim or the objective was changed since the fit before. Change "
-            "it back, or set warm_start=False."
+            "layers, embedding_dim, n_estimators or the objective was changed since the fit "
+            "before. Change it back, or set warm_start=False."
         )
     net.module_.load_state_dict(before)
     if type(previous.optimizer_) is type(net.optimizer_):
@@ -259,7 +259,7 @@ def _has_schedule(net: NeuralNet) -> bool:
     """Whether the user's own callbacks move the learning rate."""
     given = [] if net.callbacks in (None, "disable") else net.callbacks
     parts = [c[1] if isinstance(c, tuple) else c for c in given]
-    return any(isinstance(c, LRScheduler) or c is LRScheduler for c in parts)
+    return any(issubclass(c if isinstance(c, type) else type(c), LRScheduler) for c in parts)
 
 
 def _stopper(patience: int) -> EarlyStopping:

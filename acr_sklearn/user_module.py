@@ -47,6 +47,7 @@ class StackedModule(nn.Module):
         try:
             with torch.no_grad():
                 out = self(trial)
+                self.layers(trial, torch.ones(2, 4, dtype=torch.bool, device=like.device))
         except Exception as error:
             raise ValueError(
                 f"backbone {name} failed on 2 stacked tasks of 4 rows with {n_features} features: "
@@ -153,6 +154,8 @@ def _statistics_of_kept_rows(layer: Any, given: tuple[Tensor, ...], out: Tensor)
     if kept is None:
         return out
     x = given[0]
+    # A module may put parts of a row below one another (patches, tokens), row after row.
+    kept = kept.repeat_interleave(len(x) // len(kept))
     # Channels are the second axis of an image, the last one of a row.
     axes = (0, *range(2, x.dim()))
     normal = normalise(x, kept, axes, layer.eps)

@@ -1,6 +1,8 @@
+import pickle
 import subprocess
 import sys
 import textwrap
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -16,10 +18,11 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback
 from torch import nn
 
-import acr_sklearn.detectors.acr as acr
 from acr_sklearn import NormalTrainSplit, ZeroShotACRDetector, concat_domains
 from acr_sklearn._validation import read_rows
 from acr_sklearn.exceptions import ACRWarning, EarlyStoppingWarning, SingleDomainWarning
+from acr_sklearn.heads import SCORE_HEADS
+from acr_sklearn.networks import ACREnsemble, ACRNetwork
 from acr_sklearn.outliers import SyntheticOutliers
 
 N_FEATURES = 5
@@ -32,27 +35,22 @@ def weights(detector):
 # ------------------------------------------------------------------ detection
 
 
-def test_unseen_digit_classes_are_told_apart_at_the_defaults():
+def test_unseen_digit_classes_are_told_apart_at_the_defaults(tmp_path):
     X, y = load_digits(return_X_y=True)
     values = []
-    for unseen in ((0, 1, 2), (3, 4, 5), (6, 7, 8)):
+    for seed, unseen in enumerate(((0, 1, 2), (3, 4, 5), (6, 7, 8))):
         train = [X[y == c] for c in range(10) if c not in unseen]
-        for seed in range(3):
-            objective = ZeroShotACRDetector(random_state=seed, score_head="objective").fit(train)
-            combined = ZeroShotACRDetector(random_state=seed).fit(train)
-            rng = np.random.default_rng(seed)
-            for c in unseen:
-                normal, others = X[y == c], X[np.isin(y, unseen) & (y != c)]
-                for share in (0.01, 0.05, 0.1, 0.2):
-                    n = max(3, round(share / (1 - share) * len(normal)))
-                    batch = np.vstack([normal, rng.permutation(others)[:n]])
-                    is_anomaly = np.arange(len(batch)) >= len(normal)
-                    values.append(
-                        [
-                            roc_auc_score(is_anomaly, -detector.score_samples(batch))
-                            for detector in (objective, combined)
-                        ]
-                    )
+        # Both heads score with the same training.
+        detector = ZeroShotACRDetector(random_state=seed, memory=str(tmp_path))
+        heads = [clone(detector).set_params(score_head="objective").fit(train), detector.fit(train)]
+        rng = np.random.default_rng(seed)
+        for c in unseen:
+            normal, others = X[y == c], X[np.isin(y, unseen) & (y != c)]
+            for share in (0.01, 0.05, 0.1, 0.2):
+                n = max(3, round(share / (1 - share) * len(normal)))
+                batch = np.vstack([normal, rng.permutation(others)[:n]])
+                is_anomaly = np.arange(len(batch)) >= len(normal)
+                values.append([roc_auc_score(is_anomaly, -h.score_samples(batch)) for h in heads])
     assert np.min(np.mean(values, axis=0)) >= 0.90
 
 
@@ -141,12 +139,21 @@ def test_a_single_data_set_gets_synthetic_outliers_and_one_warning(quick, domain
 
 
 def test_outlier_sources_are_used(quick, domains):
-    from_domains = weights(quick(outlier_source="domains").fit(domains))
-    np.testing.assert_array_equal(from_domains, weights(quick().fit(domains)))
-    synthetic = weights(quick(outlier_source="synthetic").fit(domains))
+    by_source = {
+        wanted: weights(quick(outlier_source=wanted).fit(domains))
+        for wanted in ("domains", "synthetic", "mixed")
+    }
     own = weights(quick(outlier_source=SyntheticOutliers()).fit(domains))
-    np.testing.assert_array_equal(synthetic, own)
-    assert not np.allclose(synthetic, from_domains)
+    np.testing.assert_array_equal(own, by_source["synthetic"])
+    for one, other in combinations(by_source.values(), 2):
+        assert not np.allclose(one, other)
+    # These domains lie apart; rows of one of them, dealt out to six, cannot be told apart.
+    np.testing.assert_array_equal(weights(quick().fit(domains)), by_source["mixed"])
+    alike = np.array_split(np.random.default_rng(0).normal(size=(600, 3)), 6)
+    by_data, synthetic = (
+        weights(quick(outlier_source=wanted).fit(alike)) for wanted in ("auto", "synthetic")
+    )
+    np.testing.assert_array_equal(by_data, synthetic)
 
 
 @pytest.mark.parametrize(
@@ -158,6 +165,12 @@ def test_outlier_sources_are_used(quick, domains):
         {"task_size": 40},
         {"outlier_fraction": 0.4},
         {"permute_features": True},
+        {"whiten_features": False},
+        {"trim_fraction": 0.0},
+        {"trim_fraction": 0.1},
+        {"n_estimators": 2},
+        {"lr_schedule": "constant"},
+        {"outlier_source": "domains"},
         {"n_neighbors": 9},
         {"score_head": "objective"},
         {"score_head": "neighbors"},
@@ -172,7 +185,7 @@ def test_no_parameter_is_accepted_and_ignored(quick, domains, fitted, changes):
     changed = quick(**changes).fit(domains)
     assert changed.offset_ != fitted.offset_
     same_weights = np.array_equal(weights(changed), weights(fitted))
-    assert same_weights == (changes.keys() <= {"score_head", "n_neighbors"})
+    assert same_weights == (changes.keys() <= {"score_head", "n_neighbors", "trim_fraction"})
 
 
 def test_max_iter_counts_steps(quick, domains):
@@ -280,6 +293,83 @@ def test_warm_start_goes_on_from_the_weights_left(quick, domains):
         twice.fit([X[:, :3] for X in domains])
 
 
+def test_warm_start_keeps_units_whitening_and_shape(quick, domains):
+    detector = quick(warm_start=True, score_head="mahalanobis").fit(domains)
+    units, shape = detector.feature_scale_, detector.head_.shape
+    whitening = detector.module_.backbone.linears[0].whitening.clone()
+    detector.fit([100 * X + 7 for X in domains])
+    assert detector.feature_scale_ is units
+    assert torch.equal(detector.module_.backbone.linears[0].whitening, whitening)
+    assert detector.head_.shape is shape
+    cold = clone(detector).set_params(warm_start=False).fit([100 * X + 7 for X in domains])
+    assert not np.allclose(cold.feature_scale_.scale, units.scale)
+
+
+def test_warm_start_goes_on_with_all_networks(quick, domains):
+    detector = quick(warm_start=True, n_estimators=2, early_stopping=False).fit(domains)
+    first = weights(detector)
+    second = weights(detector.fit(domains))
+    assert not np.array_equal(first, second)
+    assert np.linalg.norm(second - first) < 0.5 * np.linalg.norm(first)
+    with pytest.raises(ValueError, match="n_estimators or the objective was changed since"):
+        detector.set_params(n_estimators=3).fit(domains)
+    np.testing.assert_array_equal(weights(detector), second)
+
+
+# ------------------------------------------------------------------ several networks
+
+
+def test_several_networks_through_the_detector(quick, domains):
+    detector = quick(n_estimators=3).fit(domains)
+    assert isinstance(detector.module_, ACREnsemble)
+    assert len(detector.module_.members) == 3
+    assert "valid_auc" in detector.history_[0]
+    again = clone(detector).fit(domains)
+    np.testing.assert_array_equal(weights(again), weights(detector))
+    separate = np.concatenate([detector.score_samples(X) for X in domains])
+    np.testing.assert_allclose(detector.score_samples(domains), separate, rtol=1e-9)
+    backbone = nn.Sequential(nn.Linear(N_FEATURES, 8), nn.BatchNorm1d(8), nn.ReLU())
+    own = quick(n_estimators=2, backbone=backbone).fit(domains)
+    assert np.isfinite(own.score_samples(domains)).all()
+
+
+@pytest.mark.parametrize("module", [None, ACRNetwork, ACREnsemble])
+def test_a_template_serves_several_networks(quick, domains, module):
+    template = NeuralNet(module, None, module__embedding_dim=3)
+    detector = quick(net=template, n_estimators=2).fit(domains)
+    shapes = [tuple(member.objective.center.shape) for member in detector.module_.members]
+    assert shapes == [(3,), (3,)]
+    with pytest.raises(ValueError, match="module__n_estimators, which the detector's n_estimators"):
+        quick(net=NeuralNet(module, None, module__n_estimators=2)).fit(domains)
+
+
+def test_a_templates_backbone_sees_the_rows_as_they_are(quick, domains):
+    backbone = nn.Sequential(nn.Linear(N_FEATURES, 8), nn.BatchNorm1d(8), nn.ReLU())
+    template = NeuralNet(None, None, module__backbone=backbone)
+    detector = quick(net=template).fit(domains)
+    assert detector.feature_scale_ is None
+    direct = quick(backbone=backbone).fit(domains)
+    np.testing.assert_array_equal(weights(detector), weights(direct))
+    np.testing.assert_array_equal(detector.score_samples(domains), direct.score_samples(domains))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"n_estimators": 2},
+        {"score_head": "mahalanobis"},
+        {"backbone": nn.Sequential(nn.Linear(N_FEATURES, 8), nn.BatchNorm1d(8))},
+    ],
+)
+def test_a_pickle_scores_alike_and_can_be_fitted_on(quick, domains, changes):
+    detector = quick(warm_start=True, **changes).fit(domains)
+    twin = pickle.loads(pickle.dumps(detector))
+    np.testing.assert_array_equal(twin.score_samples(domains), detector.score_samples(domains))
+    np.testing.assert_array_equal(twin.predict(domains), detector.predict(domains))
+    np.testing.assert_array_equal(weights(twin.fit(domains)), weights(detector.fit(domains)))
+
+
 def test_memory_trains_once_for_any_contamination(quick, domains, trainings, tmp_path):
     for contamination in (0.05, 0.1, 0.2):
         detector = quick(memory=str(tmp_path), contamination=contamination).fit(domains)
@@ -290,25 +380,42 @@ def test_memory_trains_once_for_any_contamination(quick, domains, trainings, tmp
 
 def test_memory_trains_once_for_any_head(quick, domains, trainings, tmp_path):
     for kind in ("combined", "objective", "neighbors", "mahalanobis"):
-        quick(memory=str(tmp_path), score_head=kind).fit(domains)
+        for trim_fraction in (0.0, 0.25):
+            changes = {"score_head": kind, "trim_fraction": trim_fraction}
+            quick(memory=str(tmp_path), **changes).fit(domains)
     assert len(trainings) == 1
 
 
-def test_the_offset_is_set_on_rows_that_the_head_has_not_seen(quick, domains, monkeypatch):
-    seen = []
-    plain = acr.make_head
+def test_memory_trains_for_every_value_of_what_training_depends_on(
+    quick, domains, trainings, tmp_path
+):
+    changes = [
+        {},
+        {"n_estimators": 2},
+        {"lr_schedule": "constant"},
+        {"whiten_features": False},
+        {"outlier_source": "mixed"},
+        {"outlier_source": "domains"},
+    ]
+    for _ in range(2):
+        for change in changes:
+            cached = quick(memory=str(tmp_path), **change).fit(domains)
+            assert np.isfinite(cached.score_samples(domains[0])).all()
+    assert len(trainings) == len(changes)
 
-    def record(kind, n_neighbors, rows, index, seed):
-        seen.append(rows)
-        return plain(kind, n_neighbors, rows, index, seed)
 
-    monkeypatch.setattr(acr, "make_head", record)
-    detector = quick().fit(domains)
+def test_the_offset_is_set_on_rows_that_nothing_was_measured_on(quick, domains):
+    detector = quick(score_head="mahalanobis").fit(domains)
     data = read_rows(detector, domains, None, reset=False, method="fit")
     (held_out,) = detector._hold_out(data, 0)
-    (rows,) = seen
-    assert len(rows) == sum(map(len, domains)) - len(domains[held_out])
-    assert not (rows[:, None, 0] == domains[held_out][None, :, 0]).any()
+    strange = [1e3 * X if i == held_out else X for i, X in enumerate(domains)]
+    again = quick(score_head="mahalanobis").fit(strange)
+    for name in ("location", "scale"):
+        one, other = (getattr(d.feature_scale_, name) for d in (detector, again))
+        np.testing.assert_array_equal(one, other)
+    one, other = (d.module_.backbone.linears[0].whitening for d in (detector, again))
+    assert torch.equal(one, other)
+    np.testing.assert_array_equal(again.head_.shape.axes, detector.head_.shape.axes)
 
 
 def test_memory_is_bypassed_where_a_key_would_lie(quick, domains, trainings, tmp_path):
@@ -416,6 +523,11 @@ def test_a_search_over_what_matters_trains_for_each_value(quick, labelled, train
         ({"threshold": "row"}, "'threshold' parameter"),
         ({"score_head": "distance"}, "'score_head' parameter"),
         ({"n_neighbors": 0}, "'n_neighbors' parameter"),
+        ({"trim_fraction": 0.5}, "'trim_fraction' parameter"),
+        ({"trim_fraction": -0.1}, "'trim_fraction' parameter"),
+        ({"n_estimators": 0}, "'n_estimators' parameter"),
+        ({"lr_schedule": "linear"}, "'lr_schedule' parameter"),
+        ({"whiten_features": "yes"}, "'whiten_features' parameter"),
         ({"outlier_source": object()}, "'outlier_source' parameter"),
         ({"hidden_layer_sizes": ()}, r"hidden_layer_sizes=\(\). It needs"),
         ({"hidden_layer_sizes": (8, 0)}, r"hidden_layer_sizes=\(8, 0\)"),
@@ -480,3 +592,15 @@ def test_units_and_offsets_cost_no_detection(quick, domains, make_domain, odd):
     changed = quick(max_iter=60).fit([ODD[odd](X) for X in domains])
     scores = changed.score_samples(ODD[odd](new))
     assert roc_auc_score(np.arange(100) < 5, -scores) > 0.95
+
+
+@pytest.mark.filterwarnings("ignore::acr_sklearn.exceptions.SmallBatchWarning")
+@pytest.mark.parametrize("n_rows", [2, 3, 4])
+@pytest.mark.parametrize("head", SCORE_HEADS)
+def test_the_smallest_batches_get_scores(quick, domains, n_rows, head):
+    detector = quick(score_head=head, n_estimators=2).fit(domains)
+    few = domains[0][:n_rows]
+    scores = detector.score_samples(few)
+    assert np.isfinite(scores).all()
+    np.testing.assert_allclose(detector.score_samples(few[::-1]), scores[::-1], rtol=1e-7)
+    assert np.ptp(detector.score_samples(np.tile(few[0], (n_rows, 1)))) == 0

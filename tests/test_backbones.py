@@ -1,17 +1,10 @@
-import copy
-
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from acr_sklearn.backbones import (
-    MLPBackbone,
-    StackedModule,
-    TaskBatchNorm,
-    make_backbone,
-    with_batch_statistics,
-)
+from acr_sklearn.backbones import MLPBackbone, WhitenedLinear, make_backbone, run_stacked
+from acr_sklearn.user_module import StackedModule
 
 N_FEATURES = 6
 
@@ -76,61 +69,25 @@ def test_the_mlp_ignores_a_shift_of_the_batch_and_follows_row_order():
     torch.testing.assert_close(backbone(x[order]), backbone(x)[order])
 
 
-def test_task_batch_norm_is_torchs_in_train_mode():
-    ours, theirs = TaskBatchNorm(N_FEATURES).double(), nn.BatchNorm1d(N_FEATURES).double()
-    x = stack()[0]
-    torch.testing.assert_close(ours(x), theirs.train()(x))
-    torch.testing.assert_close(ours.eval()(x), ours.train()(x))
-    assert not list(ours.buffers())
+def test_masked_layers_of_the_mlp_are_those_of_plain_batch_norm():
+    backbone, x = build("mlp"), stack()
+    kept = torch.rand(4, 10) < 0.6
+    kept[:, :2] = True
+    stacked = backbone.layers(x, kept)
+    for task in range(4):
+        hidden = x[task]
+        for linear, norm, layer in zip(backbone.linears, backbone.norms, stacked, strict=True):
+            hidden = linear(hidden)
+            own = hidden[kept[task]]
+            hidden = (hidden - own.mean(dim=0)) / (own.var(dim=0, unbiased=False) + 1e-5).sqrt()
+            hidden = torch.relu(hidden * norm.weight + norm.bias)
+            torch.testing.assert_close(layer[task], hidden)
+        for layer, alone in zip(stacked, backbone.layers(x[task], kept[task]), strict=True):
+            torch.testing.assert_close(layer[task], alone)
 
 
-def test_a_users_module_is_copied_and_loses_its_running_statistics():
-    module = users_module()
-    module[1].running_mean += 3
-    before = copy.deepcopy(module.state_dict())
-    converted = StackedModule(module, N_FEATURES)
-    assert all(torch.equal(v, before[k]) for k, v in module.state_dict().items())
-    assert not list(converted.buffers())
-    x = stack()[0].float()
-    torch.testing.assert_close(converted.eval()(x), module.train()(x))
-    torch.testing.assert_close(converted.train()(x), converted.eval()(x))
-    assert converted.out_features == 3
-
-
-def test_learnt_batch_norm_weights_are_kept():
-    module = users_module()
-    nn.init.constant_(module[1].weight, 2.5)
-    assert torch.equal(with_batch_statistics(module)[1].weight, module[1].weight)
-
-
-@pytest.mark.parametrize(
-    ("module", "message"),
-    [
-        (nn.Sequential(nn.Linear(6, 4), nn.LayerNorm(4)), "no BatchNorm1d layer.*LayerNorm"),
-        (nn.Linear(6, 4), "backbone Linear has no BatchNorm1d layer"),
-        (nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4)), "failed on 2 stacked tasks of 4 rows"),
-        (
-            nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4), nn.Unflatten(1, (2, 2))),
-            r"turned rows of shape \(4, 6\) into \(4, 2, 2\)",
-        ),
-    ],
-    ids=["layer norm", "no norm", "wrong width", "two axes"],
-)
-def test_unusable_modules_are_refused(module, message):
-    with pytest.raises(ValueError, match=message):
-        make_backbone(module, N_FEATURES, (4,))
-
-
-def test_a_module_that_cannot_be_copied_is_refused():
-    module = users_module()
-    module.last = module(torch.randn(4, N_FEATURES))  # a result with its graph has no copy
-    with pytest.raises(ValueError, match="backbone Sequential cannot be copied"):
-        make_backbone(module, N_FEATURES, (4,))
-
-
-def test_a_module_without_parameters_is_usable():
-    norm = nn.BatchNorm1d(N_FEATURES, affine=False)
-    assert make_backbone(norm, N_FEATURES, ()).out_features == N_FEATURES
+def test_a_module_is_stacked():
+    assert isinstance(make_backbone(users_module(), N_FEATURES, ()), StackedModule)
 
 
 def test_unknown_name_is_refused():
@@ -141,3 +98,33 @@ def test_unknown_name_is_refused():
 def test_the_mlp_has_the_layers_asked_for():
     assert [tuple(p.shape) for p in MLPBackbone(5, (4, 3)).linears.parameters()] == [(4, 5), (3, 4)]
     assert np.isfinite(MLPBackbone(5, (4,))(torch.zeros(3, 5)).detach().numpy()).all()
+
+
+def test_folded_whitening_is_a_layer_on_features_beside_whitened_ones():
+    x = torch.randn(7, 3, N_FEATURES, dtype=torch.float64)
+    whitening = torch.randn(N_FEATURES, N_FEATURES, dtype=torch.float64)
+    layer = WhitenedLinear(whitening, 5).double()
+    beside = torch.cat([x, x @ whitening], dim=-1)
+    torch.testing.assert_close(layer(x), torch.nn.functional.linear(beside, layer.weight))
+    assert layer.weight.shape == (5, 2 * N_FEATURES)
+    assert "whitening" in layer.state_dict()
+
+
+@pytest.mark.parametrize("widths", [(9,), (9, 7, 5)])
+@pytest.mark.parametrize("whiten", [False, True])
+def test_stacked_backbones_equal_single_ones_in_values_and_gradients(widths, whiten):
+    whitening = torch.randn(N_FEATURES, N_FEATURES) if whiten else None
+    members = [MLPBackbone(N_FEATURES, widths, whitening).double() for _ in range(3)]
+    for parameter in (p for member in members for p in member.parameters()):
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    x = stack()
+    together = run_stacked(members, x)
+    alone = [member(x) for member in members]
+    torch.testing.assert_close(together, alone, rtol=1e-12, atol=1e-12)
+    weight = torch.randn_like(alone[0])
+    parameters = [p for member in members for p in member.parameters()]
+    one, other = (
+        torch.autograd.grad(sum((out * weight).sum() for out in outs), parameters)
+        for outs in (together, alone)
+    )
+    torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)

@@ -10,7 +10,8 @@ from torch import nn
 
 import acr_sklearn.meta_training as stage
 from acr_sklearn.meta_training import MetaTrainingPlan, meta_train
-from acr_sklearn.tasks import TaskSettings
+from acr_sklearn.outliers import MIXED, SyntheticOutliers
+from acr_sklearn.task_settings import OutlierMix, TaskSettings
 from acr_sklearn.training import TrainingSettings
 
 RNG = np.random.default_rng(0)
@@ -23,8 +24,26 @@ NETWORK = {
     "embedding_dim": 3,
     "objective": "dsvdd",
 }
-SETTINGS = TrainingSettings(NETWORK, 1e-3, 0.0, 5, "cpu", None, 0, seed=0)
-PLAN = MetaTrainingPlan(6, TaskSettings(4, 16, 0.25, False), np.array([1, 4]), None)
+SETTINGS = TrainingSettings(
+    network=NETWORK,
+    n_estimators=1,
+    learning_rate=1e-3,
+    lr_schedule="cosine",
+    weight_decay=0.0,
+    n_iter_no_change=5,
+    device="cpu",
+    callbacks=None,
+    verbose=0,
+    seed=0,
+)
+PLAN = MetaTrainingPlan(
+    max_iter=6,
+    tasks=TaskSettings(4, 16, 0.25, False),
+    held_out=np.array([1, 4]),
+    mix=OutlierMix(),
+    source=None,
+    whiten=True,
+)
 
 
 def module():
@@ -91,11 +110,17 @@ def drawn(monkeypatch):
     return steps
 
 
-def test_held_out_domains_do_not_set_the_units():
+def whitening(trained):
+    return trained.fitted.net.module_.backbone.linears[0].whitening
+
+
+def test_held_out_domains_set_neither_units_nor_whitening():
     strange = ROWS.copy()
     strange[np.isin(INDEX, PLAN.held_out)] *= 50
-    np.testing.assert_array_equal(run(rows=strange).scale.scale, run().scale.scale)
-    assert (run(rows=50 * ROWS).scale.scale > 40 * run().scale.scale).all()
+    one, other = run(rows=strange), run()
+    np.testing.assert_array_equal(one.scale.scale, other.scale.scale)
+    assert torch.equal(whitening(one), whitening(other))
+    assert (run(rows=50 * ROWS).scale.scale > 40 * other.scale.scale).all()
 
 
 def test_held_out_tasks_are_the_same_in_every_evaluation(drawn):
@@ -111,12 +136,80 @@ def test_going_on_draws_new_tasks_in_the_units_of_before(drawn):
     after = run(plan, rows=100 * ROWS, previous=before)
     assert drawn == [3, 4, 5]
     assert after.scale is before.scale
+    assert torch.equal(whitening(after), whitening(before))
+    assert after.shape is before.shape
     assert after.fitted.next_step == 6
 
 
 def test_a_users_module_sees_the_rows_as_they_are():
-    assert run(settings=replace(SETTINGS, network=NETWORK | {"backbone": module()})).scale is None
+    own = replace(SETTINGS, network=NETWORK | {"backbone": module()})
+    assert run(settings=own).scale is None
+    template = NeuralNet(None, None, module__backbone=module())
+    assert run(template=template).scale is None
     assert run().scale is not None
+
+
+def test_whitened_features_double_the_first_layers_weights():
+    for whiten, width in ((True, 8), (False, 4)):
+        trained = run(replace(PLAN, whiten=whiten))
+        assert trained.fitted.net.module_.backbone.linears[0].in_features == width
+
+
+# ------------------------------------------------------------------ what outliers are
+
+
+@pytest.fixture
+def mixes(monkeypatch):
+    """The mixes that the samplers of a training get."""
+    made = []
+    plain = stage.TaskSampler
+
+    def record(*args, mix, **kwargs):
+        made.append(mix)
+        return plain(*args, mix=mix, **kwargs)
+
+    monkeypatch.setattr(stage, "TaskSampler", record)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("distance", "expected"), [(0, OutlierMix(made=1.0)), (9, MIXED)], ids=["alike", "apart"]
+)
+def test_auto_asks_whether_the_domains_can_be_told_apart(mixes, distance, expected):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(120, 4)) + np.repeat(rng.normal(0, 1, (6, 4)), 20, axis=0) * distance
+    run(replace(PLAN, mix=None, source=SyntheticOutliers()), rows=rows)
+    assert mixes == [expected, expected]
+
+
+def test_held_out_domains_have_no_say_in_that(mixes):
+    rows = np.random.default_rng(0).normal(size=(120, 4))
+    rows[INDEX == 3] += 1e3  # apart from domain 1, as which all held-out ones are
+    plan = replace(PLAN, held_out=np.array([0, 2, 4, 5]))
+    run(replace(plan, mix=None, source=SyntheticOutliers()), rows=rows)
+    assert mixes[0] == MIXED
+
+
+def test_a_mix_asked_for_is_the_mix_used(mixes):
+    run(replace(PLAN, mix=OutlierMix(0.5, 0.25), source=SyntheticOutliers()))
+    assert mixes == [OutlierMix(0.5, 0.25)] * 2
+
+
+@pytest.mark.parametrize("distance", [0, 9])
+def test_what_auto_decides_reaches_the_source(distance):
+    class Recorder(SyntheticOutliers):
+        def __init__(self):
+            self.wanted = set()
+
+        def sample(self, X, domain_index, n, rng):
+            self.wanted.add(n)
+            return super().sample(X, domain_index, n, rng)
+
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(120, 4)) + np.repeat(rng.normal(0, 1, (6, 4)), 20, axis=0) * distance
+    recorder = Recorder()
+    run(replace(PLAN, mix=None, source=recorder), rows=rows)
+    assert recorder.wanted == ({2} if distance else {4})  # of 4 outliers in a task of 16
 
 
 @pytest.fixture
@@ -145,7 +238,16 @@ def test_the_cache_is_keyed_on_everything_that_matters(counted):
     run(memory=memory, settings=replace(SETTINGS, learning_rate=1e-2))
     run(memory=memory, settings=replace(SETTINGS, network=NETWORK | {"embedding_dim": 4}))
     run(memory=memory, template=NeuralNet(None, None, optimizer=torch.optim.AdamW))
-    assert len(calls) == 9
+    run(memory=memory, settings=replace(SETTINGS, n_estimators=2))
+    run(memory=memory, settings=replace(SETTINGS, lr_schedule="constant"))
+    run(memory=memory, plan=replace(PLAN, whiten=False))
+    run(memory=memory, plan=replace(PLAN, mix=OutlierMix(blended=0.5)))
+    run(memory=memory, plan=replace(PLAN, mix=OutlierMix(made=0.5), source=SyntheticOutliers()))
+    run(memory=memory, plan=replace(PLAN, mix=None, source=SyntheticOutliers()))
+    assert len(calls) == 15
+    for n_estimators in (1, 2):
+        run(memory=memory, settings=replace(SETTINGS, n_estimators=n_estimators))
+    assert len(calls) == 15
 
 
 def test_equal_modules_share_a_training_and_unequal_ones_do_not(counted):

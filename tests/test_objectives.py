@@ -2,36 +2,12 @@ import numpy as np
 import pytest
 import torch
 
-from acr_sklearn.networks import ACRNetwork
 from acr_sklearn.objectives import DeepSVDD, ObjectiveLoss
 
 
 @pytest.fixture(autouse=True)
 def _seed():
     torch.manual_seed(0)
-
-
-def slow_network(network, rows):
-    """The whole network in NumPy, one batch."""
-
-    def norm(x, layer):
-        x = (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + layer.eps)
-        return x * layer.weight.detach().numpy() + layer.bias.detach().numpy()
-
-    x = rows
-    for linear, layer in zip(network.backbone.linears, network.backbone.norms, strict=True):
-        x = np.maximum(norm(x @ linear.weight.detach().numpy().T, layer), 0)
-    head = network.objective
-    z = norm(x @ head.linear.weight.detach().numpy().T, head.norm)
-    return ((z - head.center.detach().numpy()) ** 2).sum(axis=1)
-
-
-def test_anomaly_score_is_the_squared_distance_to_the_centre():
-    network = ACRNetwork(5, hidden_layer_sizes=(8, 6), embedding_dim=4).double()
-    rows = np.random.default_rng(0).normal(size=(3, 20, 5))
-    got = network.anomaly_score(torch.from_numpy(rows)).detach().numpy()
-    expected = [slow_network(network, task) for task in rows]
-    np.testing.assert_allclose(got, expected, rtol=1e-10)
 
 
 def test_loss_is_the_mean_over_tasks_of_the_mean_over_rows():

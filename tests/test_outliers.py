@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from acr_sklearn.outliers import OutlierSource, SyntheticOutliers, choose_source
+from acr_sklearn.outliers import MIXED, OutlierSource, SyntheticOutliers, choose_outliers
+from acr_sklearn.task_settings import OutlierMix
 
 RNG = np.random.default_rng(0)
 
@@ -40,17 +41,32 @@ def test_one_row_and_one_feature_are_enough():
     assert made.shape == (5, 1)
 
 
-def test_choice_of_the_source():
+def test_choice_of_the_parts():
     class Own:
         def sample(self, X, domain_index, n, rng):
             return X[:n]
 
-    own = Own()
+    own, made = Own(), OutlierMix(made=1.0)
     assert isinstance(own, OutlierSource)
-    assert choose_source(own, 1, who="fit") is own
-    assert choose_source("domains", 2, who="fit") is None
-    assert choose_source("auto", 2, who="fit") is None
-    assert isinstance(choose_source("auto", 1, who="fit"), SyntheticOutliers)
-    assert isinstance(choose_source("synthetic", 2, who="fit"), SyntheticOutliers)
-    with pytest.raises(ValueError, match="det.fit got a single data set with outlier_source='dom"):
-        choose_source("domains", 1, who="det.fit")
+    for n_domains in (1, 2):
+        assert choose_outliers(own, n_domains, who="fit") == (made, own)
+    assert choose_outliers("domains", 2, who="fit") == (OutlierMix(), None)
+    expected = {("auto", 1): made, ("auto", 2): None, ("mixed", 2): MIXED}
+    expected |= {("synthetic", 1): made, ("synthetic", 2): made}
+    for (wanted, n_domains), mix in expected.items():
+        got, source = choose_outliers(wanted, n_domains, who="fit")
+        assert got == mix
+        assert isinstance(source, SyntheticOutliers)
+
+
+@pytest.mark.parametrize("wanted", ["domains", "mixed"])
+def test_rows_of_other_domains_need_other_domains(wanted):
+    with pytest.raises(
+        ValueError,
+        match=f"det.fit got a single data set with outlier_source='{wanted}': there is no other",
+    ):
+        choose_outliers(wanted, 1, who="det.fit")
+
+
+def test_the_mixture_holds_all_three_kinds():
+    assert min(MIXED.counts(26)) > 0

@@ -3,21 +3,22 @@ import threading
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from acr_sklearn.heads import make_head
-from acr_sklearn.networks import ACRNetwork
+from acr_sklearn.networks import ACREnsemble, ACRNetwork
+from acr_sklearn.normal_shape import fit_shape
 from acr_sklearn.scaling import FeatureScale
 from acr_sklearn.scoring import score_batches as score_by_head
 
 RNG = np.random.default_rng(0)
 UNIT = FeatureScale(np.zeros(4), np.array([1.0, 2.0, 0.5, 1.0]))
+AS_IT_IS = None
+SHAPE = fit_shape(RNG.normal(size=(90, 4)), np.repeat([0, 1, 2], 30), 3, seed=0)
 
 
-TRAINING = RNG.normal(size=(90, 4)), np.repeat([0, 1, 2], 30)
-
-
-def score_batches(*args, kind="objective"):
-    return score_by_head(*args, make_head(kind, 5, *TRAINING, seed=0))
+def score_batches(*args, kind="objective", trim_fraction=0.0):
+    return score_by_head(*args, make_head(kind, 5, trim_fraction, SHAPE))
 
 
 @pytest.fixture
@@ -44,13 +45,13 @@ def test_many_batches_are_cut_into_passes_of_bounded_size(network, monkeypatch):
     batches = np.split(np.arange(120), 12)
     expected = score_batches(network, UNIT, rows, batches)
     sizes = []
-    plain = ACRNetwork.anomaly_score
+    plain = ACRNetwork.views
 
-    def record(self, x):
+    def record(self, x, kept=None):
         sizes.append(x.shape[0] * x.shape[1])
-        return plain(self, x)
+        return plain(self, x, kept)
 
-    monkeypatch.setattr(ACRNetwork, "anomaly_score", record)
+    monkeypatch.setattr(ACRNetwork, "views", record)
     monkeypatch.setattr("acr_sklearn.scoring._STACKED_ROWS", 30)
     np.testing.assert_allclose(score_batches(network, UNIT, rows, batches), expected, rtol=1e-11)
     assert sizes == [30, 30, 30, 30]
@@ -90,19 +91,27 @@ def test_scores_do_not_move_with_the_batch(network):
     np.testing.assert_allclose(score_batches(network, UNIT, rows * 1e6, whole(rows)), exact, 1e-8)
 
 
-def test_sixteen_threads_score_as_one_does(network):
+@pytest.mark.parametrize("kind", ["one network", "ensemble", "module"])
+def test_sixteen_threads_score_as_one_does(network, kind):
+    if kind == "ensemble":
+        network = ACREnsemble(3, n_features=4, hidden_layer_sizes=(8,), embedding_dim=4).eval()
+    elif kind == "module":
+        backbone = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU())
+        network = ACRNetwork(4, backbone, embedding_dim=4).eval()
     batches = [RNG.normal(size=(20 + i, 4)).astype([np.float32, float][i % 2]) for i in range(16)]
-    expected = [score_batches(network, UNIT, rows, whole(rows)) for rows in batches]
+
+    def score(rows):
+        return score_batches(network, UNIT, rows, whole(rows), kind="combined", trim_fraction=0.25)
+
+    expected = [score(rows) for rows in batches]
     wrong = []
 
-    def score(i):
-        for _ in range(25):
-            if not np.array_equal(
-                score_batches(network, UNIT, batches[i], whole(batches[i])), expected[i]
-            ):
+    def repeat(i):
+        for _ in range(15):
+            if not np.array_equal(score(batches[i]), expected[i]):
                 wrong.append(i)
 
-    threads = [threading.Thread(target=score, args=(i,)) for i in range(16)]
+    threads = [threading.Thread(target=repeat, args=(i,)) for i in range(16)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -111,17 +120,18 @@ def test_sixteen_threads_score_as_one_does(network):
 
 
 def test_rows_reach_the_network_as_they_are_without_a_scale(network):
-    rows = RNG.normal(size=(9, 4))
+    rows = RNG.normal(size=(9, 4)).astype(np.float32)
     seen = []
-    network.register_forward_pre_hook(lambda module, args: seen.append(args[0].numpy().copy()))
-    copy_of = rows.astype(np.float32)
-    score_batches(network, None, copy_of, whole(rows))
-    np.testing.assert_array_equal(seen[0][0], copy_of)
+    network.backbone.linears[0].register_forward_pre_hook(
+        lambda module, args: seen.append(args[0].numpy().copy())
+    )
+    score_batches(network, AS_IT_IS, rows, whole(rows))
+    np.testing.assert_array_equal(seen[0][:, 0], rows)  # rows first, then the one batch
 
 
 def test_a_head_keeps_its_units_where_the_networks_are_others(network):
     rows = RNG.normal(size=(50, 4))
-    plain = score_batches(network, None, rows, whole(rows), kind="mahalanobis")
+    plain = score_batches(network, AS_IT_IS, rows, whole(rows), kind="mahalanobis")
     np.testing.assert_allclose(
         score_batches(network, UNIT, rows, whole(rows), kind="mahalanobis"), plain, rtol=1e-9
     )
@@ -130,7 +140,7 @@ def test_a_head_keeps_its_units_where_the_networks_are_others(network):
 @pytest.mark.parametrize("kind", ["combined", "mahalanobis"])
 def test_a_head_has_units_of_its_own_where_the_network_has_none(network, kind):
     rows = RNG.normal(size=(50, 4))
-    unscaled = score_batches(network, None, rows, whole(rows), kind=kind)
-    shifted = score_batches(network, None, rows + 100.0, whole(rows), kind=kind)
+    unscaled = score_batches(network, AS_IT_IS, rows, whole(rows), kind=kind)
+    shifted = score_batches(network, AS_IT_IS, rows + 100.0, whole(rows), kind=kind)
     np.testing.assert_allclose(shifted, unscaled, rtol=1e-6)
     assert unscaled.std() > 0

@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from acr_sklearn.outliers import SyntheticOutliers
-from acr_sklearn.tasks import TaskPool, TaskSampler, TaskSettings, TaskStream
+from acr_sklearn.outliers import MIXED, SyntheticOutliers
+from acr_sklearn.scaling import fit_scale
+from acr_sklearn.task_settings import OutlierMix, TaskSettings
+from acr_sklearn.tasks import TaskPool, TaskSampler, TaskStream
 
 SIZES = [30, 7, 50, 13]
 INDEX = np.repeat(np.arange(4), SIZES)
@@ -11,17 +13,31 @@ INDEX = np.repeat(np.arange(4), SIZES)
 ROWS = np.column_stack([INDEX, np.arange(100)]).astype(np.float64)
 
 
-def pool(rows=ROWS, index=INDEX):
-    return TaskPool(rows, index, None, torch.device("cpu"))
+AS_IT_IS = None
+SCALED = fit_scale(ROWS, INDEX, 4)
 
 
-def sampler(settings=None, *, normal=range(4), outlier=range(4), source=None, seed=0, **changes):
+def pool(rows=ROWS, index=INDEX, scale=AS_IT_IS):
+    return TaskPool(rows, index, scale, torch.device("cpu"))
+
+
+def sampler(
+    *,
+    normal=range(4),
+    outlier=range(4),
+    mix=None,
+    source=None,
+    seed=0,
+    scale=AS_IT_IS,
+    **changes,
+):
     shape = {"n_tasks": 8, "task_size": 20, "outlier_fraction": 0.2, "permute_features": False}
     return TaskSampler(
-        pool(),
-        settings or TaskSettings(**(shape | changes)),
+        pool(scale=scale),
+        TaskSettings(**(shape | changes)),
         normal_domains=np.array(normal),
         outlier_domains=np.array(outlier),
+        mix=mix or OutlierMix(made=0.0 if source is None else 1.0),
         source=source,
         seed=seed,
     )
@@ -139,13 +155,6 @@ def test_a_source_that_misbehaves_is_named(made, message):
         sampler(source=Broken()).draw(0)
 
 
-@pytest.mark.parametrize(
-    ("size", "fraction", "n_normal"), [(128, 0.2, 102), (4, 0.01, 3), (4, 0.99, 2), (30, 0.5, 15)]
-)
-def test_share_of_normals(size, fraction, n_normal):
-    assert TaskSettings(1, size, fraction, False).n_normal == n_normal
-
-
 def test_a_source_cannot_write_to_the_users_rows():
     class Vandal:
         def sample(self, X, domain_index, n, rng):
@@ -156,10 +165,91 @@ def test_a_source_cannot_write_to_the_users_rows():
         sampler(source=Vandal()).draw(0)
 
 
-@pytest.mark.parametrize(("n_rows", "size"), [(1000, 128), (40, 50), (3, 16)])
-def test_tasks_are_no_larger_than_a_domain_can_fill(n_rows, size):
-    assert TaskSettings(4, 128, 0.2, False).capped(n_rows).task_size == size
-    assert TaskSettings(4, 10, 0.2, False).capped(n_rows).task_size == 10
+# ------------------------------------------------------------------ mixed outliers
+
+
+class Marker:
+    """Rows that no domain holds."""
+
+    def sample(self, X, domain_index, n, rng):
+        return np.full((n, 2), -1.0 - domain_index) - rng.random((n, 1))
+
+
+def test_outliers_are_shared_out_by_kind():
+    drawn = sampler(mix=OutlierMix(0.25, 0.5), source=Marker(), outlier_fraction=0.4)
+    for step in range(20):
+        x, is_outlier = drawn.draw(step)
+        assert is_outlier.sum(dim=1).tolist() == [8] * 8
+        for task, outlier in zip(x, is_outlier, strict=True):
+            (own,) = task[~outlier][:, 0].unique().tolist()
+            plain, blended, made = task[outlier].split([2, 2, 4])
+            # A plain row is another domain's as it is: its number lies in that domain.
+            assert own not in plain[:, 0].tolist()
+            assert (INDEX[plain[:, 1].long()] == plain[:, 0].numpy()).all()
+            assert (blended >= 0).all()
+            assert (-2 - own < made).all()
+            assert (made <= -1 - own).all()
+
+
+def test_blended_rows_hold_features_of_the_own_and_of_other_domains():
+    blend = {"mix": OutlierMix(blended=1.0), "outlier_fraction": 0.5}
+    drawn = sampler(normal=[0, 2, 3], outlier=[0, 2, 3], **blend)
+    origins = {"own": 0, "foreign": 0, "between": 0}
+    for step in range(40):
+        x, is_outlier = drawn.draw(step)
+        own = x[:, 0, 0]
+        made = x[is_outlier].view(8, 10, 2)
+        named, number = made[..., 0], made[..., 1]
+        from_numbers = torch.from_numpy(INDEX)[number.long()]
+        assert not (named == 1).any()  # held out
+        assert not (from_numbers == 1).any()
+        mine = (named == own[:, None]).int() + (from_numbers == own[:, None]).int()
+        # Two foreign features come from one foreign row, so they agree.
+        foreign = mine == 0
+        assert torch.equal(named[foreign].long(), from_numbers[foreign])
+        for key, n in (("own", 2), ("between", 1), ("foreign", 0)):
+            origins[key] += int((mine == n).sum())
+    total = sum(origins.values())
+    assert origins["between"] / total == pytest.approx(0.39, abs=0.05)  # 2 E[share (1 - share)]
+    assert origins["own"] / total == pytest.approx(origins["foreign"] / total, abs=0.06)
+
+
+def test_blended_rows_of_one_held_out_domain_take_from_the_training_domains():
+    blend = {"mix": OutlierMix(blended=1.0), "outlier_fraction": 0.5}
+    x, is_outlier = sampler(normal=[1], outlier=[0, 2, 3], **blend).draw(0)
+    assert set(x[~is_outlier][:, 0].tolist()) == {1.0}
+    assert set(x[is_outlier][:, 0].tolist()) == {0.0, 1.0, 2.0, 3.0}
+
+
+@pytest.mark.parametrize("scale", [AS_IT_IS, SCALED], ids=["rows", "scaled"])
+@pytest.mark.parametrize("permute", [False, True])
+def test_mixed_steps_are_reproducible_one_by_one(scale, permute):
+    def build(seed=0):
+        return sampler(
+            mix=MIXED,
+            source=SyntheticOutliers(),
+            scale=scale,
+            permute_features=permute,
+            outlier_fraction=0.4,
+            seed=seed,
+        )
+
+    one, other = build(), build()
+    for step in (0, 3):
+        other.draw(step)
+    first = one.draw(5)[0].clone()
+    assert torch.equal(first, other.draw(5)[0])
+    assert torch.equal(first, one.draw(5)[0])
+    for different in (one.draw(6)[0], build(seed=1).draw(5)[0]):
+        assert not (first == different).flatten(2).all(dim=2).all(dim=1).any()
+
+
+def test_every_kind_of_outlier_is_scaled_as_the_rows_are():
+    mixed = {"mix": MIXED, "source": SyntheticOutliers(), "outlier_fraction": 0.4}
+    x, _ = sampler(scale=SCALED, **mixed).draw(0)
+    plain, _ = sampler(**mixed).draw(0)
+    expected = SCALED.training_rows(plain.double().numpy())
+    np.testing.assert_allclose(x.numpy(), expected, atol=1e-3)
 
 
 def test_a_training_stream_goes_on_and_ends_at_its_limit():

@@ -1,13 +1,16 @@
+import copy
 import pickle
 
 import numpy as np
 import pytest
 import torch
 from skorch import NeuralNet, NeuralNetClassifier
-from skorch.callbacks import Callback, EarlyStopping
+from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from torch import nn
 
-from acr_sklearn.tasks import TaskPool, TaskSampler, TaskSettings, TaskStream
+from acr_sklearn.networks import ACREnsemble, ACRNetwork
+from acr_sklearn.task_settings import OutlierMix, TaskSettings
+from acr_sklearn.tasks import TaskPool, TaskSampler, TaskStream
 from acr_sklearn.training import TrainingSettings, train
 
 
@@ -21,6 +24,7 @@ def make_stream(seed=0, n_steps=2, limit=10, **kwargs):
         TaskSettings(4, 32, 0.25, False),
         normal_domains=everything,
         outlier_domains=everything,
+        mix=OutlierMix(),
         source=None,
         seed=seed,
     )
@@ -37,7 +41,9 @@ def settings(**changes):
     }
     given = {
         "network": network | changes.pop("network", {}),
+        "n_estimators": 1,
         "learning_rate": 1e-2,
+        "lr_schedule": "constant",
         "weight_decay": 0.0,
         "n_iter_no_change": 3,
         "device": "cpu",
@@ -215,6 +221,136 @@ def test_a_users_module_may_use_all_threads(monkeypatch):
     finally:
         torch.set_num_threads(before)
     assert seen == [1, 1, 2, 2]
+
+
+# ------------------------------------------------------------------ learning rate
+
+
+class Rates(Callback):
+    """The learning rate of every step, and what is left after the last one."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.values = []
+
+    def on_batch_begin(self, net, batch=None, training=None, **kwargs):
+        if training:
+            self.values.append(net.optimizer_.param_groups[0]["lr"])
+
+    def on_train_end(self, net, **kwargs):
+        self.last = net.optimizer_.param_groups[0]["lr"]
+
+
+def rates(held_out=None, previous=None, stream=None, others=(), template=None, **changes):
+    seen = Rates()
+    changes = {"lr_schedule": "cosine", "learning_rate": 0.1} | changes
+    given = settings(callbacks=[*others, seen], **changes)
+    trained = train(stream or make_stream(limit=11), held_out, given, template, previous)
+    return seen, trained
+
+
+COSINE = 0.05 * (1 + np.cos(np.pi * np.arange(11) / 11))
+
+
+def test_the_cosine_falls_to_zero_over_all_steps():
+    seen, _ = rates()
+    np.testing.assert_allclose(seen.values, COSINE, rtol=1e-6)
+    assert seen.last == pytest.approx(0.0, abs=1e-9)
+
+
+def test_held_out_tasks_do_not_move_the_rate():
+    held_out = make_stream(seed=7, n_steps=3, limit=None, advance=False)
+    seen, _ = rates(held_out, n_iter_no_change=100)
+    np.testing.assert_allclose(seen.values, COSINE, rtol=1e-6)
+
+
+def test_a_constant_rate_stays():
+    seen, _ = rates(lr_schedule="constant")
+    assert set(seen.values) == {0.1}
+
+
+@pytest.mark.parametrize("place", ["callbacks", "named", "class", "template"])
+def test_a_users_schedule_takes_the_place_of_the_cosine(place):
+    own = LRScheduler("StepLR", step_size=2, gamma=0.5, step_every="batch")
+    if place == "template":
+        template = NeuralNet(None, None, callbacks=[own, ("seen", Rates())])
+        given = settings(learning_rate=0.1, lr_schedule="cosine")
+        net = train(make_stream(limit=4), None, given, template).net
+        assert dict(net.callbacks_)["seen"].values == [0.1, 0.1, 0.05, 0.05]
+        return
+    own_class = type("Own", (LRScheduler,), {})
+    others = {"callbacks": own, "named": ("lr", own), "class": own_class}[place]
+    seen, _ = rates(others=[others], stream=make_stream(limit=4))
+    if place == "class":  # with skorch's own policy, which starts far below
+        assert max(seen.values) < 0.06
+    else:
+        assert seen.values == [0.1, 0.1, 0.05, 0.05]
+
+
+def test_going_on_starts_the_schedule_anew():
+    _, first = rates()
+    seen, _ = rates(previous=first.net, stream=make_stream(first_step=11, limit=22))
+    np.testing.assert_allclose(seen.values, COSINE, rtol=1e-6)
+
+
+def test_no_schedule_is_left_on_the_net():
+    _, trained = rates()
+    assert not any(isinstance(c, LRScheduler) for _, c in trained.net.callbacks_)
+    pickle.loads(pickle.dumps(trained.net))
+    assert set(trained.history[0]) == {"evaluation", "n_steps", "train_loss"}
+
+
+# ------------------------------------------------------------------ several networks
+
+
+def test_several_networks_are_trained_as_each_would_be_alone():
+    """The loss is a mean over members, and Adam does not see its scale: neither do they."""
+    held_out = make_stream(seed=7, n_steps=1, limit=None, advance=False)
+    several = train(make_stream(limit=4), None, settings(n_estimators=3))
+    assert isinstance(several.net.module_, ACREnsemble)
+    assert len(several.net.module_.members) == 3
+    assert isinstance(train(make_stream(limit=2), None, settings()).net.module_, ACRNetwork)
+
+    class StartsAs(Callback):
+        def __init__(self, member):
+            self.member = member
+
+        def on_train_begin(self, net, **kwargs):
+            net.module_.load_state_dict(self.member.state_dict())
+
+    class Keep(Callback):
+        def on_train_begin(self, net, **kwargs):
+            self.start = [copy.deepcopy(member) for member in net.module_.members]
+
+    keep = Keep()
+    again = train(make_stream(limit=4), None, settings(n_estimators=3, callbacks=[keep]))
+    torch.testing.assert_close(weights(again), weights(several))
+    for start, end in zip(keep.start, again.net.module_.members, strict=True):
+        alone = train(make_stream(limit=4), None, settings(callbacks=[StartsAs(start)]))
+        got = torch.cat([p.detach().flatten() for p in end.parameters()])
+        torch.testing.assert_close(got, weights(alone), rtol=1e-3, atol=1e-4)
+        assert (got - torch.cat([p.flatten() for p in start.parameters()])).abs().max() > 1e-3
+    stopped = train(make_stream(limit=4), held_out, settings(n_estimators=2))
+    assert 0 <= stopped.history[0]["valid_auc"] <= 1
+
+
+@pytest.mark.parametrize("module", [None, ACRNetwork, ACREnsemble])
+@pytest.mark.parametrize("n_estimators", [1, 2])
+def test_a_template_leaves_the_number_of_networks_to_the_detector(module, n_estimators):
+    template = NeuralNet(module, None, module__embedding_dim=6)
+    net = train(make_stream(limit=2), None, settings(n_estimators=n_estimators), template).net
+    assert type(net.module_) is (ACRNetwork if n_estimators == 1 else ACREnsemble)
+    members = [net.module_] if n_estimators == 1 else net.module_.members
+    assert [tuple(member.objective.center.shape) for member in members] == [(6,)] * n_estimators
+
+
+def test_going_on_with_another_number_of_networks_is_refused():
+    first = train(make_stream(limit=2), None, settings(n_estimators=2))
+    train(make_stream(limit=2), None, settings(n_estimators=2), previous=first.net)
+    for n_estimators in (1, 3):
+        with pytest.raises(ValueError, match="n_estimators or the objective was changed since"):
+            train(
+                make_stream(limit=2), None, settings(n_estimators=n_estimators), previous=first.net
+            )
 
 
 def test_equal_trainings_have_equal_histories():

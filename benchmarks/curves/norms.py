@@ -3,7 +3,8 @@
 The package has batch norm only. Within `norm_swapped` the networks that are built get another
 class instead. A row of features has no channels, so layer norm and instance norm both normalise
 the row over its features; here the layer norm has the learnt scale and shift that the batch norm
-has, the instance norm has none.
+has, the instance norm has none. None of them looks at other rows, so which rows are `kept` for the
+statistics of a batch is nothing to them.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class LayerNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(n_features))
         self.bias = nn.Parameter(torch.zeros(n_features))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, kept: Tensor | None = None) -> Tensor:
         """Normalise rows of shape (..., n_features)."""
         return F.layer_norm(x, x.shape[-1:], self.weight, self.bias)
 
@@ -42,7 +43,7 @@ class InstanceNorm(nn.Module):
     def __init__(self, n_features: int):
         super().__init__()
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, kept: Tensor | None = None) -> Tensor:
         """Normalise rows of shape (..., n_features)."""
         return F.layer_norm(x, x.shape[-1:])
 
@@ -54,7 +55,7 @@ class NoNorm(nn.Module):
         super().__init__()
         self.bias = nn.Parameter(torch.zeros(n_features))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, kept: Tensor | None = None) -> Tensor:
         """Shift rows of shape (..., n_features)."""
         return x + self.bias
 

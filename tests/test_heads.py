@@ -211,7 +211,16 @@ def test_rows_that_score_alike_share_their_fate():
 
 @pytest.mark.parametrize(
     ("fraction", "n_rows", "expected"),
-    [(0.25, 2, 0), (0.25, 3, 0), (0.25, 4, 1), (0.49, 4, 1), (0.49, 3, 1), (0.3, 10, 3), (0, 9, 0)],
+    [
+        (0.25, 2, 0),
+        (0.25, 3, 0),
+        (0.25, 4, 1),
+        (0.49, 3, 1),
+        (0.29, 100, 29),  # 28.999999999999996 in floating point
+        (0.9, 4, 2),
+        (0.9, 2, 0),
+        (0, 9, 0),
+    ],
 )
 def test_whole_rows_are_left_out_and_two_always_stay(fraction, n_rows, expected):
     assert round_down(fraction, n_rows) == expected

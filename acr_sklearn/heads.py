@@ -73,10 +73,14 @@ class ScoreHead:
         Tensor of shape (n_batches, n_rows)
             High for abnormal rows.
         """
-        n_left_out = round_down(self.trim_fraction, x.shape[1])
         kept = None
-        if n_left_out:
+        if round_down(self.trim_fraction, x.shape[1]):
             kept = most_normal(self._first_sight(units), self.trim_fraction)
+        return self._look(network, x, units, kept)
+
+    def _look(
+        self, network: Network, x: Tensor, units: Tensor | None, kept: Tensor | None
+    ) -> Tensor:
         if self.kind == "mahalanobis":
             return self._mahalanobis(units, kept)
         representation, centre = network.views(x, kept)

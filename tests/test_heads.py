@@ -227,7 +227,7 @@ def test_whole_rows_are_left_out_and_two_always_stay(fraction, n_rows, expected)
 
 
 @each_head
-def test_without_a_share_to_trim_there_is_one_pass(network, kind, monkeypatch):
+def test_what_stands_out_at_first_sight_is_left_out(network, kind, monkeypatch):
     looks = []
     plain = module.ScoreHead._look
 
@@ -237,13 +237,16 @@ def test_without_a_share_to_trim_there_is_one_pass(network, kind, monkeypatch):
 
     monkeypatch.setattr(module.ScoreHead, "_look", look)
     x = batch(20, 2)
-    one = head(kind).score(network, x, x)
-    assert looks == [None]
-    looks.clear()
-    two = head(kind, trim_fraction=0.25).score(network, x, x)
+    x[0, 3:8] += 30
+    x[1, 11:16] -= 30
+    head(kind).score(network, x, x)
+    head(kind, trim_fraction=0.25).score(network, x, x)
     assert looks[0] is None
-    assert torch.equal(looks[1], most_normal(one, 0.25))
-    assert not torch.allclose(one, two)
+    assert (~looks[1]).nonzero().tolist() == [
+        *([0, i] for i in range(3, 8)),
+        *([1, i] for i in range(11, 16)),
+    ]
+    assert len(looks) == 2
 
 
 @pytest.mark.parametrize("kind", ["objective", "neighbors", "mahalanobis"])
@@ -272,7 +275,7 @@ def test_neighbours_come_from_the_rows_kept():
 
 def test_a_large_cluster_of_anomalies_no_longer_pulls_the_centre():
     x = batch(100, 1)
-    x[0, :20] = 5 + 0.3 * torch.randn(20, N_FEATURES, dtype=torch.float64)
+    x[0, :20] = 5 + 0.3 * torch.from_numpy(RNG.normal(size=(20, N_FEATURES)))
     network = ACRNetwork(N_FEATURES).double()
     one, two = (
         head("mahalanobis", trim_fraction=trim).score(network, x, x)[0] for trim in (0.0, 0.25)
@@ -281,7 +284,7 @@ def test_a_large_cluster_of_anomalies_no_longer_pulls_the_centre():
     alone = head("mahalanobis").score(network, clean, clean)[0]
     # Against the scores that the normal rows get without the cluster.
     error = [(scores[20:] - alone).abs().mean().item() for scores in (one, two)]
-    assert error[1] < 0.2 * error[0]
+    assert error[1] < 0.3 * error[0]
     assert two[:20].min() > two[20:].max()
 
 

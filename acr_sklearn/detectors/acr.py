@@ -48,7 +48,7 @@ class ZeroShotACRDetector(BaseBatchDetector):
         Widths of "mlp"; the paper has (128, 128, 128).
     embedding_dim : int, default=32
         Width of the objective's head.
-    max_iter : int, default=300
+    max_iter : int, default=150
         Number of optimiser steps.
     n_tasks : int, default=16
         Tasks per step.
@@ -177,7 +177,7 @@ class ZeroShotACRDetector(BaseBatchDetector):
         backbone: str | nn.Module = "mlp",
         hidden_layer_sizes: tuple[int, ...] = (512,),
         embedding_dim: int = 32,
-        max_iter: int = 300,
+        max_iter: int = 150,
         n_tasks: int = 16,
         task_size: int = 128,
         outlier_fraction: float = 0.2,

@@ -75,8 +75,8 @@ class ZeroShotACRDetector(BaseBatchDetector):
     n_neighbors : int, default=5
         Neighbours for "neighbors" and "combined".
     trim_fraction : float, default=0.25
-        Share of the batch, the most anomalous rows by a first pass, that the batch statistics and
-        the neighbours leave out; 0 for one pass. In [0, 0.5).
+        Share of the batch, the most anomalous rows at first sight, that the batch statistics and
+        the neighbours leave out; 0 for none. In [0, 0.5). See docs/concepts.md.
     n_estimators : int, default=1
         Networks, trained stacked from different random weights; their scores are averaged.
     learning_rate : float, default=0.001

@@ -202,14 +202,11 @@ def _centred(rows: NDArray[Any], scale: FeatureScale) -> NDArray[np.float64]:
 def _common_axes(parts: list[NDArray[Any]], scale: FeatureScale) -> NDArray[np.float32]:
     """Leading principal axes of the centred rows of all domains, shape (n_features, n_axes)."""
     few = _spaced(np.concatenate([_centred(part, scale) for part in parts]), _AXIS_ROWS)
-    # Whichever product is smaller: the other side's axes follow from it.
-    if len(few) >= few.shape[1]:
-        return np.linalg.eigh(few.T @ few)[1][:, ::-1][:, :_AXES].astype(np.float32)
-    values, vectors = np.linalg.eigh(few @ few.T)
-    lengths = np.sqrt(np.maximum(values, 0.0))
-    usable = lengths > 1e-9 * max(lengths.max(), np.finfo(np.float64).tiny)
-    axes = few.T @ (vectors[:, usable] / lengths[usable])
-    return axes[:, ::-1][:, :_AXES].astype(np.float32)
+    if len(few) < few.shape[1]:
+        # Axes of fewer rows than features follow these rows, and would find them strange or not
+        # by whether they were among them.
+        return np.empty((few.shape[1], 0), np.float32)
+    return np.linalg.eigh(few.T @ few)[1][:, ::-1][:, :_AXES].astype(np.float32)
 
 
 def _views(

@@ -79,8 +79,17 @@ def test_held_out_domains_do_not_count():
 
 def test_few_rows_of_many_features_make_no_new_ones_strange():
     rng = np.random.default_rng(0)
-    trained = fit([rng.uniform(size=(60, 300)) for _ in range(6)])
+    parts = [rng.uniform(size=(60, 300)) for _ in range(6)]
+    trained = fit(parts)
     assert max(trained.distance(rng.uniform(size=(n, 300))) for n in (16, 60, 900)) < 1
+    assert trained.distance(parts[0]) < 1
+
+
+def test_rows_that_were_trained_on_are_not_strange_where_features_are_many():
+    rng = np.random.default_rng(0)
+    parts = [rng.normal(rng.normal(0, 3, 1500), 1, (60, 1500)) for _ in range(5)]
+    for kept in (range(5), range(1, 5)):
+        assert fit(parts, kept=kept).distance(parts[0]) < 1
 
 
 @pytest.mark.parametrize("n", [1, 2])
@@ -118,7 +127,7 @@ def test_equal_domains_have_some_reach():
 
 def test_the_size_and_the_cost_are_bounded(monkeypatch):
     rng = np.random.default_rng(0)
-    parts = [rng.normal(size=(20, 100_000)).astype(np.float32) for _ in range(4)]
+    parts = [rng.normal(size=(300, 100_000)).astype(np.float32) for _ in range(4)]
     start = time.perf_counter()
     detector = fit(parts)
     detector.distance(parts[0])

@@ -56,7 +56,9 @@ class ScoreHead:
     trim_fraction: float
     shape: NormalShape | None
 
-    def score(self, network: Network, x: Tensor, units: Tensor | None) -> Tensor:
+    def score(
+        self, network: Network, x: Tensor, units: Tensor | None, *, rescale: bool = False
+    ) -> Tensor:
         """Score the rows of each batch.
 
         Parameters
@@ -67,6 +69,9 @@ class ScoreHead:
             Its input.
         units : Tensor of shape (n_batches, n_rows, n_features) or None
             The batches in the units of `shape`; None where there is no shape.
+        rescale : bool, default=False
+            Whether the network's input may be brought to the spread of the rows that count; not
+            for a user's network, which sees rows as they are.
 
         Returns
         -------
@@ -76,6 +81,9 @@ class ScoreHead:
         kept = None
         if round_down(self.trim_fraction, x.shape[1]):
             kept = most_normal(self._first_sight(units), self.trim_fraction)
+            if rescale:
+                # A gross row must not press the others below the epsilon of the batch norm.
+                x = in_own_spread(x, kept)
         return self._look(network, x, units, kept)
 
     def _look(
@@ -117,6 +125,30 @@ class ScoreHead:
         weight = torch.ones_like(units[..., :1]) if kept is None else kept[..., None].to(units)
         centred = units - (units * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True)
         return self._whitened(centred, _RIDGE_NORM).norm(dim=-1)
+
+
+def in_own_spread(x: Tensor, kept: Tensor) -> Tensor:
+    """Centre batches on their kept rows and divide by these rows' overall spread.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n_batches, n_rows, n_features)
+        Batches.
+    kept : Tensor of shape (n_batches, n_rows), bool
+        Rows that count.
+
+    Returns
+    -------
+    Tensor of the shape of `x`
+        With kept rows of mean 0 and mean square 1, unless they are all equal.
+    """
+    weight = kept.to(x)[..., None]
+    count = weight.sum(1, keepdim=True)
+    centred = x - (x * weight).sum(1, keepdim=True) / count
+    # A second pass removes what rounding beside gross rows left over.
+    centred = centred - (centred * weight).sum(1, keepdim=True) / count
+    power = (centred.square() * weight).sum((1, 2), keepdim=True) / count / x.shape[2]
+    return centred / torch.where(power > 0, power.sqrt(), 1.0)
 
 
 def round_down(fraction: float, n_rows: int) -> int:
@@ -194,8 +226,10 @@ def robust_z(distances: Tensor) -> Tensor:
         Comparable between kinds of distance; zeros for a batch of equal distances.
     """
     typical = _median(distances)
-    # Relative to the typical distance: rows that coincide must not send the logarithm to -inf.
-    floor = torch.where(typical > 0, 1e-6 * typical, torch.ones_like(typical))
+    # Relative to the batch's distances: rows that coincide must not send the logarithm to -inf,
+    # and where most of them do, the others must not stand out without bound.
+    mean = distances.mean(dim=-1, keepdim=True)
+    floor = torch.where(typical > 0, 1e-6 * typical, torch.where(mean > 0, mean, 1.0))
     logs = (distances + floor).log()
     centred = logs - _median(logs)
     spread = 1.4826 * _median(centred.abs())
@@ -236,8 +270,13 @@ def nearest_distance(rows: Tensor, n_neighbors: int, kept: Tensor | None = None)
     chosen = _reference_rows(rows)
     references = rows.take_along_dim(chosen[..., None], dim=1)
     barred = None if kept is None else ~kept.gather(1, chosen)[:, None, :]
-    available = chosen.shape[1] if barred is None else int((~barred).sum(-1).min())
-    n_neighbors = max(1, min(n_neighbors, available - 1))
+    # Each batch has its own number of rows that may serve, and one of them is the row itself.
+    serving = torch.full((n_batches, 1), chosen.shape[1], device=rows.device)
+    if barred is not None:
+        serving = (~barred).sum(-1)
+    counts = (serving - 1).clamp(1, n_neighbors)[..., None]
+    most = int(counts.max())
+    counted = torch.arange(most, device=rows.device) < counts
     step = max(1, _CHUNK // (n_batches * chosen.shape[1]))
     parts = []
     for start in range(0, n_rows, step):
@@ -247,8 +286,8 @@ def nearest_distance(rows: Tensor, n_neighbors: int, kept: Tensor | None = None)
         distances.masked_fill_(chosen[:, None, :] == here[None, :, None], torch.inf)
         if barred is not None:
             distances.masked_fill_(barred, torch.inf)
-        nearest = distances.topk(n_neighbors, dim=-1, largest=False, sorted=False).values
-        parts.append(nearest.mean(dim=-1))
+        nearest = distances.topk(most, dim=-1, largest=False).values
+        parts.append(torch.where(counted, nearest, 0.0).sum(dim=-1) / counts[..., 0])
     return torch.cat(parts, dim=1)
 
 

@@ -7,7 +7,7 @@ only a matter of precision; dividing fixes how much each feature weighs at the s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,11 @@ class FeatureScale:
         Mean of the training rows.
     scale : ndarray of shape (n_features,), float64
         Positive; what one unit of the network's input is in the feature's own.
+    by_batch : bool
+        That a batch is brought to its own mean and spread before the network.
     """
+
+    by_batch: ClassVar[bool] = True
 
     location: NDArray[np.float64]
     scale: NDArray[np.float64]

@@ -58,7 +58,10 @@ def score_batches(
         units = np.array(batch) if scale is None else scale.batch(batch)
         with torch.no_grad():
             x = torch.from_numpy(units).to(device)
-            out = head.score(network, x, _units(head, scale, batch, x))
+            units_of_head = _units(head, scale, batch, x)
+            out = head.score(
+                network, x, units_of_head, rescale=scale is not None and scale.by_batch
+            )
         scores[stack] = out.double().cpu().numpy()
     return scores
 

@@ -183,7 +183,11 @@ class TaskSampler:
         own = self.pool.rows[self._draw_normals(domains, n, rng)]
         other = self.pool.rows[self._draw_outliers(domains, n, rng)]
         share = rng.uniform(*_BLENDED_FEATURES, own.shape[:2])[..., None]
-        blended = np.where(rng.random(own.shape, np.float32) < share, other, own)
+        taken = rng.random(own.shape, np.float32) < share
+        # At least one feature is another domain's, or the row would be a normal one.
+        one = rng.integers(own.shape[2], size=own.shape[:2])[..., None]
+        np.put_along_axis(taken, one, True, axis=2)
+        blended = np.where(taken, other, own)
         seen = self.pool.in_network_units(blended.transpose(1, 0, 2))
         return torch.from_numpy(seen).to(self.pool.tensor.device)
 

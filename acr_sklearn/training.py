@@ -127,8 +127,8 @@ def _go_on_from(previous: NeuralNet, net: NeuralNet) -> None:
     if {k: v.shape for k, v in before.items()} != {k: v.shape for k, v in now.items()}:
         raise ValueError(
             "warm_start=True asks to go on from weights of another shape: the backbone, its "
-            "layers, embedding_dim, n_estimators or the objective was changed since the fit "
-            "before. Change it back, or set warm_start=False."
+            "layers, embedding_dim, n_estimators, whiten_features, permute_features or the "
+            "objective was changed since the fit before. Change it back, or set warm_start=False."
         )
     net.module_.load_state_dict(before)
     if type(previous.optimizer_) is type(net.optimizer_):

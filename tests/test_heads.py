@@ -300,3 +300,18 @@ def test_an_ensemble_is_scored_like_one_network():
     ]
     near = nearest_distance(ensemble.views(x)[0], 29)
     assert near.square().mean() > max(squares)  # distances in all members' layers together
+
+
+def test_stacked_batches_have_each_their_own_number_of_neighbours():
+    x = batch(6, 2)
+    kept = torch.ones(2, 6, dtype=torch.bool)
+    kept[1, 3:] = False
+    together = nearest_distance(x, 5, kept)
+    alone = [nearest_distance(x[i : i + 1], 5, kept[i : i + 1])[0] for i in range(2)]
+    torch.testing.assert_close(together, torch.stack(alone))
+
+
+def test_many_equal_rows_make_the_others_stand_out_in_no_unit():
+    distances = torch.zeros(1, 100, dtype=torch.float64)
+    distances[0, 51:] = torch.linspace(0.5, 2.0, 49)
+    torch.testing.assert_close(robust_z(distances), robust_z(1000 * distances))

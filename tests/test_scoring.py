@@ -144,3 +144,14 @@ def test_a_head_has_units_of_its_own_where_the_network_has_none(network, kind):
     shifted = score_batches(network, AS_IT_IS, rows + 100.0, whole(rows), kind=kind)
     np.testing.assert_allclose(shifted, unscaled, rtol=1e-6)
     assert unscaled.std() > 0
+
+
+def test_one_gross_row_presses_no_other_below_the_batch_norms_epsilon(network):
+    # A network on scaled rows; what the others score may depend on the gross row's rank only.
+    rows = np.random.default_rng(3).normal(size=(80, 4))
+    scores = []
+    for gross in (1e4, 1e9):
+        changed = rows.copy()
+        changed[0] = gross
+        scores.append(score_batches(network, UNIT, changed, whole(rows), trim_fraction=0.25))
+    np.testing.assert_allclose(scores[1][1:], scores[0][1:], rtol=1e-3)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -85,6 +86,8 @@ def norm_swapped(norm: type[nn.Module]) -> Iterator[None]:
 @dataclass(frozen=True)
 class TrainingUnits(FeatureScale):
     """Units that treat a batch as training treated its rows."""
+
+    by_batch: ClassVar[bool] = False
 
     def batch(self, rows: np.ndarray) -> np.ndarray:
         """Return rows minus the training mean, in training units, in their own precision."""

@@ -25,6 +25,7 @@ _GOVERNED = {
     "predict_nonlinearity": "objective",
     "module__n_features": "training data",
     "module__n_estimators": "n_estimators",
+    "module__whitening": "whiten_features",
 }
 #: Settings that both can give: parameter of the detector -> names in the template.
 _SHARED = {

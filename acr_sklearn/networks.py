@@ -117,7 +117,7 @@ class ACRNetwork(nn.Module):
 
 
 class ACREnsemble(nn.Module):
-    """Several networks that differ in where they start, trained stacked in one pass.
+    """Several networks that differ in where they start, trained on the same tasks.
 
     Of a user's module each member has a copy; there only the heads start apart.
 

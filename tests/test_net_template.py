@@ -89,3 +89,9 @@ def test_an_optimizer_keeps_its_own_weight_decay_unless_the_detector_sets_one():
     template = NeuralNet(None, None, **ADAMW)
     assert "optimizer__weight_decay" not in merge(template).get_params()
     assert merge(template, {"weight_decay"}).get_params()["optimizer__weight_decay"] == 0.25
+
+
+def test_the_whitening_is_measured_not_given():
+    template = NeuralNet(None, None, module__whitening=torch.eye(3))
+    with pytest.raises(ValueError, match="module__whitening, which the detector's whiten_features"):
+        merge(template)

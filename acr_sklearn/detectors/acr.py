@@ -78,7 +78,8 @@ class ZeroShotACRDetector(BaseBatchDetector):
         Share of the batch, the most anomalous rows at first sight, that the batch statistics and
         the neighbours leave out; 0 for none. In [0, 0.5). See docs/concepts.md.
     n_estimators : int, default=1
-        Networks, trained stacked from different random weights; their scores are averaged.
+        Networks trained on the same tasks from different random weights; neighbours are looked for
+        in the layers of all, the objective's score is their mean.
     learning_rate : float, default=0.001
         Of Adam.
     lr_schedule : {"cosine", "constant"}, default="cosine"

@@ -117,8 +117,8 @@ class ScoreHead:
 
     def _whitened(self, units: Tensor, ridge: float) -> Tensor:
         assert self.shape is not None
-        axes = self.shape.axes * self.shape.inverse_spread(ridge)
-        return units @ torch.as_tensor(axes).to(units)
+        whitening = torch.as_tensor(self.shape.whitening(ridge)).to(units)
+        return units * whitening if self.shape.is_diagonal else units @ whitening
 
     def _mahalanobis(self, units: Tensor | None, kept: Tensor | None) -> Tensor:
         assert units is not None

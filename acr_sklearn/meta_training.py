@@ -154,7 +154,7 @@ def _meta_train(
     scale = shape.scale if embedded else None  # a user's network sees the rows as they are
     whitening = None
     if embedded and plan.whiten and not shape.is_diagonal:
-        whitening = torch.from_numpy(shape.axes * shape.inverse_spread(_RIDGE)).float()
+        whitening = torch.from_numpy(shape.whitening(_RIDGE)).float()
     settings = replace(settings, network=settings.network | {"whitening": whitening})
     mix = plan.mix
     if mix is None:

@@ -26,20 +26,20 @@ class NormalShape:
     ----------
     scale : FeatureScale
         Units in which it is measured.
-    axes : ndarray of shape (n_features, n_features), float64
-        Orthonormal columns.
+    axes : ndarray of shape (n_features, n_features), float64, or None
+        Orthonormal columns; None where the features themselves are the axes.
     variances : ndarray of shape (n_features,), float64
         Along the axes, not negative.
     """
 
     scale: FeatureScale
-    axes: NDArray[np.float64]
+    axes: NDArray[np.float64] | None
     variances: NDArray[np.float64]
 
     @property
     def is_diagonal(self) -> bool:
         """Whether the axes are the features themselves."""
-        return len(self.variances) > _FULL_COVARIANCE
+        return self.axes is None
 
     def inverse_spread(self, ridge: float) -> NDArray[np.float64]:
         """Weights that whiten coordinates along the axes.
@@ -57,6 +57,23 @@ class NormalShape:
         """
         mean = self.variances.mean()
         return 1 / np.sqrt(self.variances + ridge * (mean if mean > 0 else 1.0))
+
+    def whitening(self, ridge: float) -> NDArray[np.float64]:
+        """Give what rows in units are multiplied by to be whitened.
+
+        Parameters
+        ----------
+        ridge : float
+            Of `inverse_spread`.
+
+        Returns
+        -------
+        ndarray of shape (n_features, n_features) or (n_features,)
+            A matrix for ``rows @ whitening``; a vector for ``rows * whitening`` where the
+            covariance is diagonal.
+        """
+        weights = self.inverse_spread(ridge)
+        return weights if self.axes is None else self.axes * weights
 
 
 def fit_shape(
@@ -89,6 +106,6 @@ def fit_shape(
         centred.append(own - own.mean(axis=0))
     pooled = np.concatenate(centred)
     if pooled.shape[1] > _FULL_COVARIANCE:
-        return NormalShape(scale, np.eye(pooled.shape[1]), pooled.var(axis=0))
+        return NormalShape(scale, None, pooled.var(axis=0))
     variances, axes = np.linalg.eigh(pooled.T @ pooled / len(pooled))
     return NormalShape(scale, axes, np.maximum(variances, 0.0))

@@ -134,7 +134,11 @@ class ObjectiveLoss(nn.Module):
         Returns
         -------
         Tensor of shape ()
-            All tasks have the same number of rows, so one mean is the mean of means.
+            All tasks have the same number of rows, so one mean is the mean of means. Of several
+            members it is the mean as well, but with the gradient of their sum: each is trained,
+            and its weight decay weighs, as if it were alone.
         """
         normal_loss, outlier_loss = self.losses(output)
-        return torch.where(is_outlier, outlier_loss, normal_loss).mean()
+        loss = torch.where(is_outlier, outlier_loss, normal_loss).mean()
+        others = len(output) - 1 if output.dim() == 3 else 0
+        return loss + others * (loss - loss.detach())

@@ -43,12 +43,12 @@ def separability(rows: NDArray[Any], index: NDArray[np.int64], seed: int) -> flo
     halves = [np.array_split(rng.permutation(part), 2) for part in parts]
     learnt = np.concatenate([half for half, _ in halves])
     shape = fit_shape(rows[learnt], index[learnt], n_domains, seed)
-    whitening = shape.inverse_spread(_RIDGE)
+    whitening = shape.whitening(_RIDGE)
 
     def white(half: NDArray[np.int64]) -> NDArray[np.float64]:
         few = rows[rng.permutation(half)[:_ROWS]]
         moved: NDArray[np.float64] = (few - shape.scale.location) / shape.scale.scale
-        return moved @ shape.axes * whitening
+        return moved * whitening if shape.is_diagonal else moved @ whitening
 
     values = []
     for _ in range(_PAIRS):

@@ -139,7 +139,9 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="acr, paper, controls, rivals, one of them, module:function",
     )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--rival-seeds", type=int, help="of rivals that draw; default: all seeds")
+    parser.add_argument(
+        "--rival-seeds", type=int, help="of all but our detector; default: all seeds"
+    )
     parser.add_argument("--batches", type=int, default=10, help="per (domain, kind, share)")
     parser.add_argument("--batch-size", type=int, default=500)
     parser.add_argument("--max-domains", type=int, help="of a split; default: all")

@@ -343,6 +343,8 @@ def test_ours_enters_at_its_defaults_and_rivals_once_where_seeds_change_nothing(
     assert [(e.label, e.seed) for e in (forest, other)] == [("iforest", 3), ("iforest", 4)]
     assert (neighbours.label, neighbours.seed) == ("knn_batch", 3)
     assert [e.reuse for e in (ours, forest, neighbours)] == [False, True, True]
+    bounded = entries(["acr", "paper", "untrained", "iforest"], [3, 4], False, rival_seeds=1)
+    assert [e.label for e in bounded] == ["acr", "acr", "paper", "untrained", "iforest"]
     with pytest.raises(ValueError, match="Unknown method 'nobody'"):
         entries(["nobody"], [0], reuse=False)
 

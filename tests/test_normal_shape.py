@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 
@@ -19,7 +21,7 @@ def test_whitened_normals_have_unit_covariance_within_their_domain():
     shape = fit_shape(rows, index, 2, seed=0)
     for domain in (0, 1):
         own = (rows[index == domain] - rows[index == domain].mean(axis=0)) / shape.scale.scale
-        white = own @ shape.axes * shape.inverse_spread(0.0)
+        white = own @ shape.whitening(0.0)
         np.testing.assert_allclose(np.cov(white.T), np.eye(4), atol=0.15)
 
 
@@ -50,6 +52,15 @@ def test_many_features_get_a_diagonal(monkeypatch):
     monkeypatch.setattr(module, "_FULL_COVARIANCE", 3)
     rows, index = two_domains()
     shape = fit_shape(rows, index, 2, seed=0)
-    np.testing.assert_array_equal(shape.axes, np.eye(4))
+    assert shape.axes is None  # a dense identity would weigh the square of the features
+    assert shape.is_diagonal
     own = (rows[:1500] - rows[:1500].mean(axis=0)) / shape.scale.scale
     np.testing.assert_allclose(shape.variances, own.var(axis=0), rtol=0.2)
+    np.testing.assert_allclose((own * shape.whitening(0.0)).var(axis=0), 1.0, rtol=0.2)
+
+
+def test_a_diagonal_shape_takes_no_memory_of_the_square_of_the_features():
+    n_features = 2500
+    rows = RNG.normal(size=(40, n_features)).astype(np.float32)
+    shape = fit_shape(rows, np.repeat([0, 1], 20), 2, seed=0)
+    assert len(pickle.dumps(shape)) < 100 * n_features

@@ -33,3 +33,17 @@ def test_the_centre_is_learnt_and_drawn_from_a_standard_normal():
     assert centers.requires_grad
     assert abs(centers.mean().item()) < 0.1
     assert centers.std().item() == pytest.approx(1.0, abs=0.1)
+
+
+def test_members_learn_as_if_each_were_alone_whatever_their_number():
+    scores = torch.rand(4, 3, 10, dtype=torch.float64, requires_grad=True)
+    is_outlier = torch.arange(10) >= 8
+    is_outlier = is_outlier.expand(3, 10)
+    criterion = ObjectiveLoss("dsvdd")
+    together = criterion(scores, is_outlier)
+    (gradient,) = torch.autograd.grad(together, scores)
+    alone = [criterion(member, is_outlier) for member in scores]
+    assert together.item() == pytest.approx(np.mean([loss.item() for loss in alone]), rel=1e-12)
+    for member, loss in enumerate(alone):
+        (own,) = torch.autograd.grad(loss, scores)
+        torch.testing.assert_close(gradient[member], own[member], rtol=1e-12, atol=0)

@@ -298,7 +298,7 @@ class ZeroShotACRDetector(BaseBatchDetector):
         mix, source = choose_outliers(self.outlier_source, len(data.labels), who=who)
         plan = MetaTrainingPlan(
             self.max_iter,
-            tasks.capped(data.sizes.max()),
+            tasks.capped(np.delete(data.sizes, held_out).max()),
             held_out,
             mix,
             source,

@@ -53,7 +53,11 @@ class Entry:
 def entries(
     methods: Sequence[str], seeds: Sequence[int], reuse: bool, rival_seeds: int | None = None
 ) -> list[Entry]:
-    """Return what to run; a deterministic rival runs with the first seed only."""
+    """Return what to run; a deterministic rival runs with the first seed only.
+
+    `rival_seeds` bounds the seeds of the others that are not ours: rivals that draw, the paper's
+    recipe and the controls.
+    """
     # A name that is given twice, alone and within "rivals", runs once.
     groups = {"rivals": list(RIVALS), "controls": list(CONTROLS)}
     names = dict.fromkeys(name for m in methods for name in groups.get(m, [m]))
@@ -65,7 +69,8 @@ def entries(
             out += [Entry(name, seed, rival.make, reuse=True) for seed in own]
         else:
             make = OWN.get(name) or _factory(name)
-            out += [Entry(name, seed, make, reuse) for seed in seeds]
+            own = seeds[:rival_seeds] if name == "paper" or name in CONTROLS else seeds
+            out += [Entry(name, seed, make, reuse) for seed in own]
     return out
 
 

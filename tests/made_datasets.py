@@ -6,6 +6,7 @@ Values are chosen so that a test can tell from a value where it must have come f
 import gzip
 import pickle
 import struct
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -52,7 +53,7 @@ def make_medmnist(path, n_classes=11, n_each=20, shape=(6, 6)):
 class _Python2Pickler(pickle._Pickler):
     """Writes text and bytes as Python 2 wrote its strings, and NumPy under its old name."""
 
-    dispatch = dict(pickle._Pickler.dispatch)
+    dispatch: ClassVar = dict(pickle._Pickler.dispatch)
 
     def save_string(self, value):
         raw = value.encode("latin1") if isinstance(value, str) else value

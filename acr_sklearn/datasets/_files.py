@@ -97,8 +97,10 @@ def read_npy(path: Path, expected: str, *, mmap: bool = False) -> NDArray[Any]:
 def read_npz(path: Path, names: tuple[str, ...], expected: str) -> dict[str, NDArray[Any]]:
     """Read the named arrays from an .npz file, without unpickling."""
     need_file(path, expected)
-    with checked_parsing(path, expected), np.load(path, allow_pickle=False) as archive:
-        if not isinstance(archive, np.lib.npyio.NpzFile):
+    # Opened here, because NumPy leaves the file open when its content is no archive.
+    with checked_parsing(path, expected), path.open("rb") as file:
+        archive = np.load(file, allow_pickle=False)
+        if isinstance(archive, np.ndarray):
             raise ValueError("a single array, not an archive")
         missing = [name for name in names if name not in archive]
         if missing:
@@ -152,10 +154,13 @@ class _ArrayUnpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         """Allow what NumPy's arrays are made of, under NumPy's old and new module names."""
-        rebuild = np.empty(0).__reduce__()[0]
+        # What arrays are rebuilt by, up to protocol 4 and from 5 on.
+        rebuild, frombuffer = (np.empty(0).__reduce_ex__(protocol)[0] for protocol in (2, 5))
         allowed: dict[tuple[str, str], Any] = {
             ("numpy.core.multiarray", "_reconstruct"): rebuild,
             ("numpy._core.multiarray", "_reconstruct"): rebuild,
+            ("numpy.core.numeric", "_frombuffer"): frombuffer,
+            ("numpy._core.numeric", "_frombuffer"): frombuffer,
             ("numpy", "ndarray"): np.ndarray,
             ("numpy", "dtype"): np.dtype,
         }

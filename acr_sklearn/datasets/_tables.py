@@ -80,7 +80,8 @@ def column_numbers(frame: Any, name: str, path: Path) -> NDArray[np.float64]:
     pandas = _pandas()
     numbers = pandas.to_numeric(frame[name], errors="coerce").to_numpy(np.float64, na_value=np.nan)
     text = frame[name].astype(str).str.lower()
-    bad = np.isnan(numbers) & ~text.isin(["nan", "none", "<na>", ""]).to_numpy(bool)
+    missing = frame[name].isna() | text.isin(["nan", "none", ""])
+    bad = np.isnan(numbers) & ~missing.to_numpy(bool)
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise ValueError(

@@ -167,6 +167,38 @@ def test_the_means_are_those_of_the_stored_batches(command, tmp_path):
     assert cell["std"] == pytest.approx(by_draw.std())
 
 
+def test_a_domain_is_read_once_and_every_draw_is_its_own():
+    from paper.presets import ANOSHIFT
+    from paper.shares import score_domains
+
+    from acr_sklearn.datasets import LabelledDomain
+
+    loads, batches = [], []
+    X = np.arange(200, dtype=np.float32)[:, None]
+    y = np.where(np.arange(200) < 100, 1, -1).astype(np.int8)
+
+    class Value:
+        def score_samples(self, rows):
+            batches.append(rows[:, 0])
+            return -rows[:, 0]
+
+    domain = LabelledDomain("d", "g", lambda: loads.append(1) or (X, y))
+    result = score_domains(Value(), [domain], ANOSHIFT, seed=0)
+    assert loads == [1]
+    assert {share: len(values[0]) for share, values in result["auroc"].items()} == {
+        "0.01": 5,
+        "0.05": 5,
+        "0.1": 5,
+        "0.2": 5,
+    }
+    assert np.ravel(list(result["auroc"].values())).tolist() == [1.0] * 20, "high is abnormal"
+    assert len({tuple(sorted(batch)) for batch in batches}) == 20
+    before = list(batches)
+    assert score_domains(Value(), [domain], ANOSHIFT, seed=0) == result
+    for first, second in zip(before, batches[20:], strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
 # --------------------------------------------------------------------------- going on again
 
 
@@ -216,7 +248,7 @@ def test_an_interrupted_run_goes_on_and_repeats_nothing(command, counted, tmp_pa
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
 def test_a_killed_run_goes_on_to_the_same_result(command, made, tmp_path):
-    changes = [*QUICK, *MLP, "repeats=25", "shares=(.05,.2)"]
+    changes = [*QUICK, *MLP, "repeats=12", "shares=(.05,.2)"]
     sets = [word for change in changes for word in ("--set", change)]
     script = str(ROOT / "benchmarks" / "paper" / "mnist.py")
     out = tmp_path / "out"
@@ -311,7 +343,9 @@ class Patches(torch.nn.Module):
         return self.conv(x)
 
 
-SMALL = ["size=64", "crop=64", "sigma=2.0", "max_iter=20", "n_tasks=8", "task_size=20"]
+SMALL = ["size=64", "crop=64", "sigma=2.0", "n_tasks=8", "task_size=20"]
+# Sums over patches differ by more than the published noise, and few steps need a higher rate.
+LEARNS = ["max_iter=50", "learning_rate=.01", "noise=.5", "hidden_layer_sizes=(16,8)"]
 
 
 @pytest.fixture(scope="module")
@@ -325,14 +359,14 @@ def extractor(tmp_path_factory):
 
 
 def test_mvtec_finds_defects_in_frozen_features(command, extractor, capsys, tmp_path):
-    changes = [*SMALL, "hidden_layer_sizes=(16,8)"]
+    changes = [*SMALL, *LEARNS]
     result = command("mvtec", *changes, options=["--extractor", str(extractor)])
     figures = result["figures"]
     assert list(figures) == ["bottle", "tile", "mean"]
     for level in ("image", "pixel"):
         both = [figures[name][level] for name in ("bottle", "tile")]
         assert figures["mean"][level] == pytest.approx(np.mean(both))
-        assert min(both) > 0.8, "an eighth of a picture in other colours"
+        assert min(both) > 0.9, "an eleventh of a picture in other colours"
     (folder,) = (tmp_path / "out" / "features").iterdir()
     from_files = command(
         "mvtec", *changes, options=["--features", str(folder)], out=tmp_path / "again"

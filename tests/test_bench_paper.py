@@ -98,16 +98,16 @@ def test_the_learning_rate_falls_in_steps_as_published():
     from paper.command import make_detector
     from paper.presets import OMNIGLOT
 
-    detector = {"max_iter": 7, "n_tasks": 2, "task_size": 16, "verbose": 0, "learning_rate": 1e-2}
+    detector = {"max_iter": 120, "n_tasks": 2, "task_size": 16, "verbose": 0, "learning_rate": 1e-2}
     preset = replace(
         OMNIGLOT,
         detector={"lr_schedule": "constant", "early_stopping": False, **detector},
-        protocol={"lr_step": 3, "lr_factor": 0.5},
+        protocol={"lr_step": 50, "lr_factor": 0.5},
     )
     rng = np.random.default_rng(0)
     fitted = make_detector(preset, 0).fit([rng.normal(i, 1, (20, 3)) for i in range(4)])
     (rate,) = {group["lr"] for group in fitted.net_.optimizer_.param_groups}
-    assert rate == pytest.approx(1e-2 * 0.5**2), "after 3 and after 6 of 7 steps"
+    assert rate == pytest.approx(1e-2 * 0.5**2), "after 50 and after 100 of 120 steps"
 
 
 # ---------------------------------------------------------------------------------- the runs

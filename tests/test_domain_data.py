@@ -28,6 +28,11 @@ def test_twenty_normals_at_one_percent_still_get_an_anomaly():
     assert (y == -1).sum() == 1
 
 
+def test_the_number_of_anomalies_is_that_of_exact_arithmetic():
+    _, y = domain(172).draw(0.2, np.random.default_rng(0))
+    assert (y == -1).sum() == 43  # 172 * .2 / .8 is 42.999999999999993 in floats
+
+
 def test_normals_can_be_limited_and_anomalies_run_out():
     _, y = domain(100, 3).draw(0.2, np.random.default_rng(0), n_normals=50)
     assert ((y == 1).sum(), (y == -1).sum()) == (50, 3)

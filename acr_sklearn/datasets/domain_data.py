@@ -79,7 +79,7 @@ class LabelledDomain:
             )
         if n_normals is not None and n_normals < len(normal):
             normal = rng.choice(normal, n_normals, replace=False)
-        # The small number undoes rounding: 100 * .2 / .8 must be 25.
+        # The small number undoes rounding: 172 * .2 / .8 must be 43.
         wanted = max(1, int(len(normal) * share / (1 - share) + 1e-9))
         drawn = rng.choice(anomalous, min(wanted, len(anomalous)), replace=False)
         rows = rng.permutation(np.concatenate([normal, drawn]))

@@ -73,9 +73,9 @@ def test_presets_are_the_published_settings():
     assert presets.OMNIGLOT.protocol["lr_factor"] == 0.7
     every = (presets.ANOSHIFT, presets.OMNIGLOT, presets.CIFAR100C, presets.MNIST, presets.MVTEC)
     for preset in every:
-        # 20 % of a batch or of a task, the score of the paper, and none of our own additions.
+        # The loss and the score of the paper, and none of our own additions.
         settings = preset.detector
-        assert settings["score_head"] == settings["objective"].replace("dsvdd", "objective")
+        assert (settings["objective"], settings["score_head"]) == ("dsvdd", "objective")
         assert (settings["trim_fraction"], settings["whiten_features"]) == (0, False)
         assert not settings["early_stopping"]
         assert preset.differences

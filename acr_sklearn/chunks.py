@@ -32,12 +32,12 @@ class Chunks:
     ):
         self.rows, self.size, self.positions = rows, size, positions
         if isinstance(rows, np.ndarray):
-            self.n_features = int(rows.shape[1])
+            self.dtype, self.n_features = rows.dtype, int(rows.shape[1])
             self._n_rows = len(rows) if positions is None else len(positions)
         else:
-            shapes = [chunk.shape for chunk in rows]
-            self.n_features = int(shapes[0][1])
-            self._n_rows = sum(shape[0] for shape in shapes)
+            seen = [(chunk.dtype, chunk.shape) for chunk in rows]
+            self.dtype, self.n_features = seen[0][0], int(seen[0][1][1])
+            self._n_rows = sum(shape[0] for _, shape in seen)
 
     def __len__(self) -> int:
         """Count the rows."""

@@ -100,6 +100,14 @@ class ZeroShotACRDetector(BaseBatchDetector):
         "train" cuts at `offset_`, set on training rows in batches of up to 256 (of the held-out
         domains if there are any); "auto" puts it below all but their outliers. "batch" cuts each
         batch by itself; "auto" estimates its share, see `acr_sklearn.thresholds`.
+    norm_mode : {"batch", "reference"}, default="batch"
+        "batch" scores rows under the statistics of their batch, "reference" each by itself under
+        fixed ones: of the rows given to `adapt`, or else of all training rows.
+    max_reference_rows : int or None, default=None
+        Larger batches take their statistics from so many of their rows, spread evenly.
+    chunk_size : int or None, default=None
+        Larger batches are scored in chunks of so many rows, with the same result in less memory.
+        None does so above 65,536 rows.
     domain_column : int, str or None, default=None
         Column of `X` with the domain's label, kept from the network.
     device : str or torch.device, default="auto"
@@ -144,6 +152,10 @@ class ZeroShotACRDetector(BaseBatchDetector):
         Steps run.
     offset_ : float
         With ``threshold="train"``, rows that score below it are predicted as anomalies.
+    calibration_scores_ : ndarray of shape (n_scores,)
+        Sorted scores of the normal rows that `offset_` was set on, at most 4096 quantiles of them.
+    reference_stats_ : torch.nn.Module
+        With ``norm_mode="reference"``, what scores rows: see `freeze`.
 
     See Also
     --------
@@ -197,6 +209,9 @@ class ZeroShotACRDetector(BaseBatchDetector):
         n_iter_no_change: int = 10,
         contamination: float | str = 0.1,
         threshold: str = "train",
+        norm_mode: str = "batch",
+        max_reference_rows: int | None = None,
+        chunk_size: int | None = None,
         domain_column: str | int | None = None,
         device: str = "auto",
         net: Any = None,
@@ -229,6 +244,9 @@ class ZeroShotACRDetector(BaseBatchDetector):
         self.n_iter_no_change = n_iter_no_change
         self.contamination = contamination
         self.threshold = threshold
+        self.norm_mode = norm_mode
+        self.max_reference_rows = max_reference_rows
+        self.chunk_size = chunk_size
         self.domain_column = domain_column
         self.device = device
         self.net = net

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABCMeta, abstractmethod
 from typing import Any, ClassVar, Self
 
@@ -14,11 +15,13 @@ from sklearn.utils.validation import check_is_fitted
 from acr_sklearn._labels import read_y
 from acr_sklearn._sizes import require_two_rows, warn_small_batches, warn_small_domains
 from acr_sklearn._validation import DomainRows, read_rows
+from acr_sklearn.chunks import Chunks
+from acr_sklearn.detectors._reference import Reference, ReferenceMixin
+from acr_sklearn.exceptions import IgnoredDomainsWarning
 from acr_sklearn.familiarity import fit_familiarity, warn_unfamiliar_batches
 from acr_sklearn.heads import ScoreHead
 from acr_sklearn.meta_training import MetaTrained
 from acr_sklearn.metrics import mean_domain_auc
-from acr_sklearn.scoring import score_batches
 from acr_sklearn.thresholds import (
     batch_offsets,
     calibration_batches,
@@ -30,7 +33,7 @@ from acr_sklearn.training import TrainedNet
 __all__ = ["BaseBatchDetector"]
 
 
-class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
+class BaseBatchDetector(ReferenceMixin, OutlierMixin, BaseEstimator, metaclass=ABCMeta):
     """Fit skeleton and scoring methods of detectors that score a batch as a whole.
 
     A child stores its parameters in `__init__` and implements `_train`.
@@ -49,6 +52,7 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
     contamination: float | str
     threshold: str
     random_state: Any
+    _reference: Reference | None
 
     @abstractmethod
     def _train(self, data: DomainRows, held_out: NDArray[np.int64], seed: int) -> MetaTrained:
@@ -112,6 +116,11 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
         self._shape = trained.shape
         self._next_step = trained.fitted.next_step
         self.head_ = self._make_head(trained)
+        trained_on = np.setdiff1d(np.arange(self.n_domains_), held_out)
+        self._reference = None
+        if self.norm_mode == "reference":
+            self._reference = self._pooled_reference(data, trained_on)
+            self.reference_stats_ = self._reference.frozen[np.dtype(np.float64)]
         scores = self._calibrate(data, held_out, seed)
         self.offset_ = contamination_offset(scores, self.contamination)
         if not np.isfinite(self.offset_):
@@ -119,8 +128,7 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
                 f"{who} ended with scores that are not finite. Lower learning_rate, or scale the "
                 "features first (for example with StandardScaler)."
             )
-        self._calibration_scores = compact_scores(scores)
-        trained_on = np.setdiff1d(np.arange(self.n_domains_), held_out)
+        self.calibration_scores_ = compact_scores(scores)
         self._familiarity = fit_familiarity(data.rows, data.index, trained_on)
 
     def _draw_seed(self) -> int:
@@ -141,12 +149,18 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
             chosen = held_out if len(held_out) else np.arange(len(domains))
             rng = np.random.default_rng((seed, 1))
             batches = calibration_batches([domains[i] for i in chosen], rng)
-        return -self._anomaly_scores(data.rows, batches)[np.concatenate(batches)]
+        if self._reference is not None:
+            return -self._scores_of(data)[np.concatenate(batches)]
+        return -self._scorer().batches(data.rows, batches)[np.concatenate(batches)]
 
-    def _anomaly_scores(
-        self, rows: NDArray[Any], batches: list[NDArray[np.int64]]
-    ) -> NDArray[np.float64]:
-        return score_batches(self.module_, self.feature_scale_, rows, batches, self.head_)
+    def _scores_of(self, data: DomainRows) -> NDArray[np.float64]:
+        """Anomaly score of every row: within its batch, or by itself against the reference."""
+        scorer = self._scorer()
+        if self._reference is not None:
+            return self._reference.score(Chunks(data.rows, scorer.limits.rows_per_chunk))
+        if len(data.labels) == 1:
+            return scorer.one(Chunks(data.rows, scorer.limits.rows_per_chunk))
+        return scorer.batches(data.rows, data.batches())
 
     def score_samples(self, X: Any, *, domains: ArrayLike | None = None) -> NDArray[np.float64]:
         """Score rows within their batch; the higher, the more normal.
@@ -187,11 +201,22 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
         check_is_fitted(self)
         data = read_rows(self, X, domains, reset=False, method=method)
         who = f"{type(self).__name__}.{method}"
-        require_two_rows(data, who=who, in_fit=False)
-        warn_small_batches(data, who=who)
-        warn_unfamiliar_batches(self._familiarity, data, who=who)
-        # Plus zero, so that no score reads -0.0.
-        return 0.0 - self._anomaly_scores(data.rows, data.batches()), data
+        if self._reference is None:
+            require_two_rows(data, who=who, in_fit=False)
+            warn_small_batches(data, who=who)
+            warn_unfamiliar_batches(self._familiarity, data, who=who)
+        elif domains is not None and method != "score":
+            warnings.warn(
+                f"{who} got domains=, which change nothing: with norm_mode='reference' every row "
+                "is scored by itself. Leave them out, or score in batches with "
+                "norm_mode='batch'.",
+                IgnoredDomainsWarning,
+                stacklevel=3,
+            )
+        scores = self._scores_of(data)
+        np.negative(scores, out=scores)
+        scores += 0.0  # so that no score reads -0.0
+        return scores, data
 
     def decision_function(self, X: Any, *, domains: ArrayLike | None = None) -> NDArray[np.float64]:
         """Score rows relative to the threshold; negative for anomalies.
@@ -235,7 +260,7 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
     ) -> float | NDArray[np.float64]:
         if self.threshold == "train":
             return self.offset_
-        return batch_offsets(scores, data.batches(), self.contamination, self._calibration_scores)
+        return batch_offsets(scores, data.batches(), self.contamination, self.calibration_scores_)
 
     def fit_predict(
         self, X: Any, y: Any = None, *, domains: ArrayLike | None = None

@@ -48,8 +48,14 @@ class Moments:
         """
         if not len(rows):
             return
-        variance, mean = torch.var_mean(rows, dim=0, correction=0)
-        n, mean, deviations = len(rows), mean.double(), variance.double() * len(rows)
+        # Not torch.var_mean: along the rows it took 10 to 50 times as long.
+        mean = rows.mean(dim=0)
+        around = rows - mean
+        # What rounding left of the mean matters where the deviations are small beside it.
+        rest = around.mean(dim=0)
+        n = len(rows)
+        deviations = around.square_().sum(dim=0).double() - n * rest.double() ** 2
+        mean = mean.double() + rest.double()
         if not self.count:
             self.count, self.mean, self.deviations = n, mean, deviations
             return

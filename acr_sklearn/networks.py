@@ -98,7 +98,9 @@ class ACRNetwork(nn.Module):
         Tensor of shape (..., n_rows)
             High for abnormal rows.
         """
-        return self.views(x, kept)[1]
+        embedding = self.objective.embed(self.backbone.layers(x, kept)[-1], kept)
+        score: Tensor = self.objective.anomaly_score(self.objective(embedding))
+        return score
 
     def output_scores(self, output: Tensor) -> Tensor:
         """Anomaly scores from what `forward` returned.
@@ -205,7 +207,7 @@ class ACREnsemble(nn.Module):
         Tensor of shape (..., n_rows)
             High for abnormal rows.
         """
-        return self.views(x, kept)[1]
+        return torch.stack([m.anomaly_score(x, kept) for m in self._networks]).mean(dim=0)
 
     def output_scores(self, output: Tensor) -> Tensor:
         """Anomaly scores from what `forward` returned.

@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 
 from acr_sklearn.chunks import Chunks
-from acr_sklearn.frozen import FrozenBatch, freeze_batch
+from acr_sklearn.freezing import freeze_batch
+from acr_sklearn.frozen import FrozenBatch
 from acr_sklearn.heads import Network, ScoreHead
 from acr_sklearn.scaling import FeatureScale
 

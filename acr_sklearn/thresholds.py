@@ -162,9 +162,7 @@ def estimate_share(scores: NDArray[np.float64], calibration: NDArray[np.float64]
     return float(np.clip(((reached - t - noise) / (1 - t)).max(), 0.0, _MOST))
 
 
-def p_values(
-    scores: NDArray[np.float64], calibration: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def p_values(scores: NDArray[np.float64], calibration: NDArray[np.float64]) -> NDArray[np.float64]:
     """Conformal p-values of scores.
 
     Parameters

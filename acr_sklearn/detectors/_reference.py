@@ -15,8 +15,10 @@ from acr_sklearn._sizes import require_two_rows
 from acr_sklearn._validation import DomainRows, read_rows
 from acr_sklearn.chunks import Chunks
 from acr_sklearn.exceptions import SmallReferenceWarning
-from acr_sklearn.familiarity import warn_unfamiliar_batches
+from acr_sklearn.familiarity import Familiarity, warn_unfamiliar_batches
 from acr_sklearn.frozen import FrozenBatch
+from acr_sklearn.heads import ScoreHead
+from acr_sklearn.scaling import FeatureScale
 from acr_sklearn.scoring import Limits, Scorer, score_rows
 from acr_sklearn.thresholds import compact_scores, contamination_offset, p_values
 
@@ -64,9 +66,27 @@ class Reference:
 class ReferenceMixin:
     """Methods of a fitted batch detector that look beyond the batch at hand."""
 
+    contamination: float | str
+    module_: Any
+    feature_scale_: FeatureScale | None
+    head_: ScoreHead
+    offset_: float
+    calibration_scores_: NDArray[np.float64]
+    reference_stats_: torch.nn.Module
+    _familiarity: Familiarity | None
+    _reference: Reference | None
+
     norm_mode: str = "batch"
     chunk_size: int | None = None
     max_reference_rows: int | None = None
+
+    def _score_rows(
+        self, X: Any, domains: ArrayLike | None, method: str
+    ) -> tuple[NDArray[np.float64], DomainRows]:
+        raise NotImplementedError
+
+    def _scores_of(self, data: DomainRows) -> NDArray[np.float64]:
+        raise NotImplementedError
 
     def _scorer(self) -> Scorer:
         limits = Limits(self.chunk_size, self.max_reference_rows)
@@ -74,7 +94,9 @@ class ReferenceMixin:
 
     def _pooled_reference(self, data: DomainRows, trained_on: NDArray[np.int64]) -> Reference:
         rows = np.flatnonzero(np.isin(data.index, trained_on))
-        chunks = Chunks(data.rows[rows].astype(np.float64), self._limits_of_reference.rows_per_chunk)
+        chunks = Chunks(
+            data.rows[rows].astype(np.float64), self._limits_of_reference.rows_per_chunk
+        )
         return self._hold(chunks)[0]
 
     @property

@@ -16,7 +16,7 @@ from acr_sklearn._labels import read_y
 from acr_sklearn._sizes import require_two_rows, warn_small_batches, warn_small_domains
 from acr_sklearn._validation import DomainRows, read_rows
 from acr_sklearn.chunks import Chunks
-from acr_sklearn.detectors._reference import Reference, ReferenceMixin
+from acr_sklearn.detectors._reference import ReferenceMixin
 from acr_sklearn.exceptions import IgnoredDomainsWarning
 from acr_sklearn.familiarity import fit_familiarity, warn_unfamiliar_batches
 from acr_sklearn.heads import ScoreHead
@@ -52,7 +52,6 @@ class BaseBatchDetector(ReferenceMixin, OutlierMixin, BaseEstimator, metaclass=A
     contamination: float | str
     threshold: str
     random_state: Any
-    _reference: Reference | None
 
     @abstractmethod
     def _train(self, data: DomainRows, held_out: NDArray[np.int64], seed: int) -> MetaTrained:

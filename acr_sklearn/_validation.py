@@ -41,8 +41,8 @@ class DomainRows:
     named: bool
 
     @classmethod
-    def one(cls, rows: NDArray[Any]) -> DomainRows:
-        """Rows of one batch; the index of all of them is a single number in memory."""
+    def one(cls, rows: Any) -> DomainRows:
+        """Rows of one batch, or what holds them in chunks; the index of all of them is a single number in memory."""
         index = np.broadcast_to(np.zeros((), np.int64), len(rows))
         return cls(rows, index, np.arange(1), named=False)
 

@@ -56,6 +56,10 @@ class Chunks:
             else:
                 yield self.rows[self.positions[start:stop]]
 
+    def __getitem__(self, positions: NDArray[np.int64]) -> NDArray[Any]:
+        """Gather rows: `take`."""
+        return self.take(positions)
+
     def take(self, positions: NDArray[np.int64]) -> NDArray[Any]:
         """Gather rows.
 

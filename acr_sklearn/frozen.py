@@ -12,8 +12,9 @@ from acr_sklearn.matrix_chain import MatrixChain
 
 __all__ = ["FrozenBatch", "Neighbors", "whitened"]
 
-#: Multiple of the machine epsilon within which a row computed twice agrees with itself.
-_ROUNDING = 256
+#: Share of a row within which it agrees with itself, computed twice, in single precision or read
+#: back from a table of numbers with six digits.
+_ROUNDING = 3e-5
 
 
 class Neighbors(nn.Module):
@@ -66,7 +67,7 @@ class Neighbors(nn.Module):
         nearest, where = distances.topk(min(k + 1, len(self.rows)), dim=1, largest=False)
         # A product of matrices leaves more than rounding of no distance; a difference does not.
         apart = (x - self.rows[where[:, 0]]).norm(dim=1)
-        itself = apart <= _ROUNDING * torch.finfo(x.dtype).eps * x.norm(dim=1)
+        itself = apart <= _ROUNDING * x.norm(dim=1)
         return torch.where(itself, nearest[:, 1:].sum(1), nearest[:, :k].sum(1)) / k
 
 

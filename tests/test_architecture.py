@@ -26,6 +26,7 @@ FLOORS = {
     "exceptions": 0.0,
     "_validation": 0.2,
     "_sizes": 0.3,
+    "_streams": 0.3,
     "batch_norm": 1.0,
     "devices": 1.0,
     "user_module": 1.1,

@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 from acr_sklearn.exceptions import (
     IgnoredDomainsWarning,
+    SingleDomainWarning,
     SmallReferenceWarning,
     UnfamiliarBatchWarning,
 )
@@ -114,7 +115,7 @@ def test_without_a_reference_the_training_rows_are_it(quick, domains, fresh):
     # Held-out domains set the offset, each row by itself.
     assert len(detector.calibration_scores_) > 0
     one = quick(norm_mode="reference")
-    with pytest.warns(UserWarning):
+    with pytest.warns(SingleDomainWarning):
         one.fit(domains[0])
     flagged = np.mean(one.predict(domains[0]) == -1)
     assert flagged == pytest.approx(0.1, abs=0.5 / len(domains[0]) + 1e-9)

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from acr_sklearn._sizes import require_two_rows
+from acr_sklearn._streams import CheckedChunks
 from acr_sklearn._validation import DomainRows, read_rows
 from acr_sklearn.chunks import Chunks
 from acr_sklearn.exceptions import SmallReferenceWarning
@@ -87,6 +88,14 @@ class ReferenceMixin:
 
     def _scores_of(self, data: DomainRows) -> NDArray[np.float64]:
         raise NotImplementedError
+
+    def _read_chunks(self, X: Any, domains: ArrayLike | None, who: str) -> Chunks:
+        if domains is not None or getattr(self, "domain_column", None) is not None:
+            raise ValueError(
+                f"{who} got chunks of rows together with domains. Chunks are one batch of one "
+                "domain: score each domain by a call of its own, or pass one 2-D X."
+            )
+        return Chunks(CheckedChunks(self, X, who), self._scorer().limits.rows_per_chunk)
 
     def _scorer(self) -> Scorer:
         limits = Limits(self.chunk_size, self.max_reference_rows)

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from acr_sklearn._labels import read_y
 from acr_sklearn._sizes import require_two_rows, warn_small_batches, warn_small_domains
+from acr_sklearn._streams import is_chunked
 from acr_sklearn._validation import DomainRows, read_rows
 from acr_sklearn.chunks import Chunks
 from acr_sklearn.detectors._reference import ReferenceMixin
@@ -155,21 +156,23 @@ class BaseBatchDetector(ReferenceMixin, OutlierMixin, BaseEstimator, metaclass=A
     def _scores_of(self, data: DomainRows) -> NDArray[np.float64]:
         """Anomaly score of every row: within its batch, or by itself against the reference."""
         scorer = self._scorer()
-        if self._reference is not None:
-            return self._reference.score(Chunks(data.rows, scorer.limits.rows_per_chunk))
-        if len(data.labels) == 1:
-            return scorer.one(Chunks(data.rows, scorer.limits.rows_per_chunk))
-        return scorer.batches(data.rows, data.batches())
+        if self._reference is None and len(data.labels) > 1:
+            return scorer.batches(data.rows, data.batches())
+        chunks: Any = data.rows
+        if not isinstance(chunks, Chunks):
+            chunks = Chunks(chunks, scorer.limits.rows_per_chunk)
+        return scorer.one(chunks) if self._reference is None else self._reference.score(chunks)
 
     def score_samples(self, X: Any, *, domains: ArrayLike | None = None) -> NDArray[np.float64]:
         """Score rows within their batch; the higher, the more normal.
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, n_features) or list of such
+        X : array-like of shape (n_rows, n_features), list or iterable of such
             One batch, or one per array of the list, or one per value of `domains` or of the
             domain column. Batch statistics are computed over a batch as a whole, so the rows of a
-            batch should come from one domain and be mostly normal.
+            batch should come from one domain and be mostly normal. An iterable other than a list
+            or tuple is one batch in chunks; it must start anew each time it is iterated.
         domains : array-like of shape (n_rows,), default=None
             Label of each row's domain; each domain is scored as a batch of its own. The labels need
             not have been seen in fit.
@@ -198,8 +201,11 @@ class BaseBatchDetector(ReferenceMixin, OutlierMixin, BaseEstimator, metaclass=A
         self, X: Any, domains: ArrayLike | None, method: str
     ) -> tuple[NDArray[np.float64], DomainRows]:
         check_is_fitted(self)
-        data = read_rows(self, X, domains, reset=False, method=method)
         who = f"{type(self).__name__}.{method}"
+        if is_chunked(X):
+            data = DomainRows.one(self._read_chunks(X, domains, who))
+        else:
+            data = read_rows(self, X, domains, reset=False, method=method)
         if self._reference is None:
             require_two_rows(data, who=who, in_fit=False)
             warn_small_batches(data, who=who)

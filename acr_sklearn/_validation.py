@@ -42,7 +42,7 @@ class DomainRows:
 
     @classmethod
     def one(cls, rows: Any) -> DomainRows:
-        """Rows of one batch, or what holds them in chunks; the index of all of them is a single number in memory."""
+        """Rows of one batch, or what holds them in chunks; their index is one number in memory."""
         index = np.broadcast_to(np.zeros((), np.int64), len(rows))
         return cls(rows, index, np.arange(1), named=False)
 

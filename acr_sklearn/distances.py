@@ -9,7 +9,8 @@ from torch import Tensor
 
 __all__ = [
     "LogScale",
-    "distance_mode",
+    "Products",
+    "differences_are_cheap",
     "evenly_spaced",
     "n_references",
     "nearest_distance",
@@ -22,6 +23,7 @@ __all__ = [
 _ALL_NEIGHBORS, _REFERENCE_ROWS = 2048, 512
 #: Distances held at a time.
 _CHUNK = 2**24
+_DIFFERENCES = "donot_use_mm_for_euclid_dist"
 #: Spread of log distances below which a batch counts as having none.
 _LEAST_SPREAD = 1e-3
 
@@ -140,22 +142,102 @@ def nearest_distance(rows: Tensor, n_neighbors: int, kept: Tensor | None = None)
     most = int(counts.max())
     counted = torch.arange(most, device=rows.device) < counts
     step = max(1, _CHUNK // (n_batches * chosen.shape[1]))
-    mode = distance_mode(n_batches * n_rows, chosen.shape[1], rows.shape[2], rows.dtype)
+    exact = differences_are_cheap(n_batches * n_rows, chosen.shape[1], rows.shape[2], rows.dtype)
+    products = None if exact else Products.of(references)
     parts = []
     for start in range(0, n_rows, step):
         part = rows[:, start : start + step]
-        distances = torch.cdist(part, references, compute_mode=mode)
+        if products is None:
+            distances = torch.cdist(part, references, compute_mode=_DIFFERENCES)
+        else:
+            distances = products.lacking_own_square(part)
         here = torch.arange(start, start + part.shape[1], device=rows.device)
         distances.masked_fill_(chosen[:, None, :] == here[None, :, None], torch.inf)
         if barred is not None:
             distances.masked_fill_(barred, torch.inf)
         nearest = distances.topk(most, dim=-1, largest=False).values
+        if products is not None:
+            nearest = products.root(nearest, part)
         parts.append(torch.where(counted, nearest, 0.0).sum(dim=-1) / counts[..., 0])
     return torch.cat(parts, dim=1)
 
 
-def distance_mode(n_rows: int, n_others: int, width: int, dtype: torch.dtype) -> str:
-    """Say how `torch.cdist` computes.
+@dataclass(frozen=True)
+class Products:
+    """Distances to fixed rows by one product of matrices: fast, less exact than differences.
+
+    Attributes
+    ----------
+    center : Tensor of shape (..., 1, n_features)
+        Mean of the fixed rows, taken off first: rounding is relative to what is left.
+    twice : Tensor of shape (..., n_features, n_references)
+        Minus two times the fixed rows.
+    squares : Tensor of shape (..., 1, n_references)
+        Their squared lengths.
+    """
+
+    center: Tensor
+    twice: Tensor
+    squares: Tensor
+
+    @classmethod
+    def of(cls, references: Tensor) -> Products:
+        """Prepare fixed rows.
+
+        Parameters
+        ----------
+        references : Tensor of shape (..., n_references, n_features)
+            The fixed rows, one set or a stack of sets.
+
+        Returns
+        -------
+        Products
+            Ready to measure.
+        """
+        center = references.mean(dim=-2, keepdim=True)
+        around = references - center
+        squares = around.square().sum(dim=-1)[..., None, :]
+        return cls(center, (-2 * around.mT).contiguous(), squares)
+
+    def lacking_own_square(self, x: Tensor) -> Tensor:
+        """Squared distances, but for the squared length of each row, which ranks nothing.
+
+        Parameters
+        ----------
+        x : Tensor of shape (..., n_rows, n_features)
+            Rows.
+
+        Returns
+        -------
+        Tensor of shape (..., n_rows, n_references)
+            Not yet distances: choose the smallest and take their `root`.
+        """
+        around = x - self.center
+        if x.dim() == 2:
+            return torch.addmm(self.squares, around, self.twice)
+        return torch.baddbmm(self.squares, around, self.twice)
+
+    def root(self, chosen: Tensor, x: Tensor) -> Tensor:
+        """Distances from what was chosen.
+
+        Parameters
+        ----------
+        chosen : Tensor of shape (..., n_rows, n_chosen)
+            Of `lacking_own_square`.
+        x : Tensor of shape (..., n_rows, n_features)
+            The rows.
+
+        Returns
+        -------
+        Tensor of the shape of `chosen`
+            Distances.
+        """
+        own = (x - self.center).square().sum(dim=-1, keepdim=True)
+        return (chosen + own).clamp_min(0.0).sqrt()
+
+
+def differences_are_cheap(n_rows: int, n_others: int, width: int, dtype: torch.dtype) -> bool:
+    """Say whether distances are computed as exact differences.
 
     Parameters
     ----------
@@ -168,11 +250,10 @@ def distance_mode(n_rows: int, n_others: int, width: int, dtype: torch.dtype) ->
 
     Returns
     -------
-    str
-        Exact differences while they are cheap; products of matrices, less exact, beyond.
+    bool
+        False: by products of matrices, see `Products`.
     """
-    exact = dtype == torch.float64 and n_rows * n_others * width < 2**31
-    return "donot_use_mm_for_euclid_dist" if exact else "use_mm_for_euclid_dist"
+    return dtype == torch.float64 and n_rows * n_others * width < 2**31
 
 
 def n_references(n_rows: int) -> int:

@@ -17,7 +17,7 @@ from torch import Tensor
 from acr_sklearn.chunks import Chunks
 from acr_sklearn.distances import (
     LogScale,
-    distance_mode,
+    differences_are_cheap,
     evenly_spaced,
     n_references,
     projection,
@@ -193,8 +193,9 @@ class _Builder:
             chosen = chosen[kept[chosen]]
         rows = self.chunks.take(chosen.cpu().numpy())
         references = view(torch.from_numpy(rows).to(self.device))
-        mode = distance_mode(n_rows, n_references(n_rows), references.shape[1], self.dtype)
-        return Neighbors(references, chosen, n_neighbors, mode)
+        width = references.shape[1]
+        exact = differences_are_cheap(n_rows, n_references(n_rows), width, self.dtype)
+        return Neighbors(references, chosen, n_neighbors, exact)
 
     def _of_all(self, measure: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         """Measure every row, shape (n_parts, n_rows)."""

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from acr_sklearn.distances import LogScale
+from acr_sklearn.distances import LogScale, Products
 from acr_sklearn.matrix_chain import MatrixChain
 
 __all__ = ["FrozenBatch", "Neighbors", "whitened"]
@@ -28,20 +28,26 @@ class Neighbors(nn.Module):
         Where in their batch they stood.
     n_neighbors : int
         How many count.
-    mode : str
-        Of `torch.cdist`.
+    exact : bool
+        Whether distances are computed as differences, see `differences_are_cheap`.
     """
 
     rows: Tensor
     positions: Tensor
+    center: Tensor
+    twice: Tensor
+    squares: Tensor
 
-    def __init__(self, rows: Tensor, positions: Tensor, n_neighbors: int, mode: str):
+    def __init__(self, rows: Tensor, positions: Tensor, n_neighbors: int, exact: bool):
         super().__init__()
         self.register_buffer("rows", rows)
         self.register_buffer("positions", positions)
         # One of the rows that may serve is the row itself.
         self.n_neighbors = min(n_neighbors, max(len(rows) - 1, 1))
-        self.mode = mode
+        self.exact = exact
+        products = Products.of(rows)
+        for name in ("center", "twice", "squares"):
+            self.register_buffer(name, getattr(products, name))
 
     def forward(self, x: Tensor, own: Tensor | None = None) -> Tensor:
         """Measure the distances.
@@ -59,16 +65,23 @@ class Neighbors(nn.Module):
         Tensor of shape (n_rows,)
             High for isolated rows.
         """
-        distances = torch.cdist(x, self.rows, compute_mode=self.mode)
         k = self.n_neighbors
+        products = Products(self.center, self.twice, self.squares)
+        if self.exact:
+            distances = torch.cdist(x, self.rows, compute_mode="donot_use_mm_for_euclid_dist")
+        else:
+            distances = products.lacking_own_square(x)
         if own is not None:
             distances = distances.masked_fill(own[:, None] == self.positions, torch.inf)
-            return distances.topk(k, dim=1, largest=False).values.sum(1) / k
-        nearest, where = distances.topk(min(k + 1, len(self.rows)), dim=1, largest=False)
-        # A product of matrices leaves more than rounding of no distance; a difference does not.
-        apart = (x - self.rows[where[:, 0]]).norm(dim=1)
-        itself = apart <= _ROUNDING * x.norm(dim=1)
-        return torch.where(itself, nearest[:, 1:].sum(1), nearest[:, :k].sum(1)) / k
+            nearest = distances.topk(k, dim=1, largest=False).values
+        else:
+            nearest, where = distances.topk(min(k + 1, len(self.rows)), dim=1, largest=False)
+            # A product of matrices leaves more than rounding of no distance; a difference does not.
+            apart = (x - self.rows[where[:, 0]]).norm(dim=1, keepdim=True)
+            itself = apart <= _ROUNDING * x.norm(dim=1, keepdim=True)
+            # Chosen before the root, whose slope at no distance has no bound.
+            nearest = torch.where(itself, nearest[:, -k:], nearest[:, :k])
+        return (nearest if self.exact else products.root(nearest, x)).sum(1) / k
 
 
 class FrozenBatch(nn.Module):

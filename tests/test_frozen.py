@@ -2,15 +2,15 @@ import numpy as np
 import pytest
 import torch
 
-from acr_sklearn.distances import distance_mode, nearest_distance
+from acr_sklearn.distances import differences_are_cheap, nearest_distance
 from acr_sklearn.frozen import FrozenBatch, Neighbors, whitened
 
 RNG = np.random.default_rng(0)
 
 
 def neighbors(rows, k=3):
-    mode = distance_mode(len(rows), len(rows), rows.shape[1], rows.dtype)
-    return Neighbors(rows, torch.arange(len(rows)), k, mode)
+    exact = differences_are_cheap(len(rows), len(rows), rows.shape[1], rows.dtype)
+    return Neighbors(rows, torch.arange(len(rows)), k, exact)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])

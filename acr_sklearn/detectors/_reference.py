@@ -44,8 +44,7 @@ class Reference:
     def __init__(self, frozen: FrozenBatch):
         single = copy.deepcopy(frozen).float()
         if single.neighbors is not None:
-            # Exact differences are for float64; see `acr_sklearn.distances.distance_mode`.
-            single.neighbors.mode = "use_mm_for_euclid_dist"
+            single.neighbors.exact = False
         self.frozen = {np.dtype(np.float64): frozen, np.dtype(np.float32): single}
 
     def score(self, chunks: Chunks) -> NDArray[np.float64]:

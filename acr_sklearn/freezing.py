@@ -50,6 +50,8 @@ def freeze_batch(
     scale: FeatureScale | None,
     head: ScoreHead,
     chunks: Chunks,
+    *,
+    scored: bool = True,
 ) -> tuple[FrozenBatch, NDArray[np.float64]]:
     """Measure a batch, and score its rows.
 
@@ -63,17 +65,19 @@ def freeze_batch(
         How rows are scored.
     chunks : Chunks
         The batch.
+    scored : bool, default=True
+        Whether the scores of the batch itself are wanted.
 
     Returns
     -------
     frozen : FrozenBatch
         The batch held fixed.
     scores : ndarray of shape (n_rows,), float64
-        What `head` gives the rows of the batch in one piece.
+        What `head` gives the rows of the batch in one piece; empty if they are not wanted.
     """
     builder = _Builder(network, scale, head, chunks)
     with torch.no_grad():
-        return builder.build()
+        return builder.build(scored)
 
 
 class _Builder:
@@ -86,7 +90,7 @@ class _Builder:
         self.network, self.scale, self.head, self.chunks = network, scale, head, chunks
         self.device, self.dtype = parameter.device, parameter.dtype
 
-    def build(self) -> tuple[FrozenBatch, NDArray[np.float64]]:
+    def build(self, scored: bool) -> tuple[FrozenBatch, NDArray[np.float64]]:
         kept = self._kept()
         frozen = self._frozen_input(kept)
         if self.head.kind == "mahalanobis":
@@ -102,6 +106,8 @@ class _Builder:
             )
         if self.head.kind == "objective":
             frozen.chain = MatrixChain.of(frozen.location, frozen.divisor, frozen.network)
+        if not scored and self.head.kind != "combined":
+            return frozen.eval(), np.empty(0)
         distances = self._of_all(frozen.distances)
         if self.head.kind == "combined":
             scales = LogScale.of(distances)

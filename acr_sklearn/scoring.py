@@ -26,8 +26,8 @@ __all__ = ["Limits", "Scorer", "score_rows"]
 _STACKED_ROWS = 65536
 #: A larger batch is measured and scored in chunks of so many rows.
 _WHOLE_ROWS, _CHUNK_ROWS = 65536, 4096
-#: Rows scored at a time where nothing but the network is in the way: they fit a core's cache.
-_CACHED_ROWS = 512
+#: Rows scored at a time by themselves: what the network makes of them stays in a core's cache.
+_BLOCK = 1024
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ class Scorer:
             return freeze_batch(network, self.scale, self.head, chunks)[1]
         chosen = np.unique(self._sample(len(chunks)))
         sample = Chunks(chunks.take(chosen), self.limits.rows_per_chunk)
-        frozen, _ = freeze_batch(network, self.scale, self.head, sample)
+        frozen = freeze_batch(network, self.scale, self.head, sample, scored=False)[0]
         return score_rows(frozen, chunks, chosen)
 
     def _stack(self, network: Network, batch: NDArray[Any]) -> NDArray[np.float64]:
@@ -225,15 +225,15 @@ def score_rows(
     start = 0
     with torch.inference_mode():
         for rows in chunks:
-            x = torch.from_numpy(rows).to(frozen.location.device)
-            where = None
-            if own is not None:
-                here = np.arange(start, start + len(rows))
-                place = np.searchsorted(own, here).clip(max=len(own) - 1)
-                where = torch.from_numpy(np.where(own[place] == here, place, -1)).to(x.device)
-            scored = frozen.combined(frozen.distances(x, where))
-            scores[start : start + len(rows)] = scored.cpu().numpy()
-            start += len(rows)
+            for x in torch.from_numpy(rows).to(frozen.location.device).split(_BLOCK):
+                where = None
+                if own is not None:
+                    here = np.arange(start, start + len(x))
+                    place = np.searchsorted(own, here).clip(max=len(own) - 1)
+                    where = torch.from_numpy(np.where(own[place] == here, place, -1)).to(x.device)
+                scored = frozen.combined(frozen.distances(x, where))
+                scores[start : start + len(x)] = scored.cpu().numpy()
+                start += len(x)
     return scores
 
 

@@ -35,7 +35,7 @@ test test-floor: export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-floor lint bench-train bench-time bench-data bench-quality bench-curves results-page \
+.PHONY: help demo test test-floor lint bench-train bench-time bench-data bench-quality bench-curves bench-score bench-reference results-page \
 	clean
 
 help: ## this list
@@ -72,6 +72,12 @@ bench-quality: $(VENV)/.bench ## detection quality on unseen domains against ref
 bench-curves: $(VENV)/.bench ## how detection breaks or holds: batch size, share, shift, training, ...
 	@$(VENV)/bin/python benchmarks/bench_curves.py $(if $(CURVES),--curves $(CURVES)) \
 		$(if $(SETS),--sets $(SETS)) $(CURVES_ARGS)
+
+bench-score: $(VENV)/.bench ## speed and memory of scoring: large batches, many domains, single rows
+	@$(VENV)/bin/python benchmarks/bench_score.py $(BENCH_ARGS)
+
+bench-reference: $(VENV)/.bench ## p-values and reference mode on unseen validation domains
+	@$(VENV)/bin/python benchmarks/bench_reference.py $(BENCH_ARGS)
 
 results-page: $(VENV)/.bench ## docs/results.md from the files in benchmarks/results
 	@$(VENV)/bin/python benchmarks/results_page.py

@@ -1,7 +1,7 @@
 """Reference mode and p-values on unseen validation domains: are p-values valid, do anomalies hurt.
 
 Per unseen domain with enough rows: 256 reference rows, 256 clean rows and, where rows are left, a
-batch with 20 % natural anomalies. Run ``make bench-reference``, or ``python benchmarks/bench_reference.py --help`` for the
+batch with 20 % natural anomalies. Run ``make bench-reference``, or see --help for the
 options; it prints a table and writes reference.json and reference.png to benchmarks/results.
 """
 

@@ -220,16 +220,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--calls", type=int, default=2000, help="with a single row")
     parser.add_argument("--rivals", nargs="*", default=["iforest", "ecod"])
-    parser.add_argument("--quick", action="store_true", help="small sizes; saved only by --save")
+    parser.add_argument(
+        "--domains", nargs="+", default=["5000x10", "1000x500"], help="domains x rows of each"
+    )
     parser.add_argument("--folder", type=Path, help="for the mapped rows; default: temporary")
-    parser.add_argument("--save", type=Path, help="folder for the results")
+    parser.add_argument("--save", type=Path, default=RESULTS, help="folder for the results")
     args = parser.parse_args()
-    args.domains = [(5000, 10), (1000, 500)]
-    if args.quick:
-        args.rows, args.most, args.rounds, args.calls = 100_000, 100_000, 1, 50
-        args.domains, args.rivals = [(50, 10), (10, 50)], ["iforest"]
-    elif args.save is None:
-        args.save = RESULTS
+    args.domains = [tuple(map(int, one.split("x"))) for one in args.domains]
     return args
 
 
@@ -240,9 +237,8 @@ def main() -> None:
     print(run_in_words(described), flush=True)
     figures = measure(args)
     print(report(figures))
-    if args.save is not None:
-        save_json(args.save / "score.json", {"run": described, **figures})
-        draw(figures, args.save / "score.png")
+    save_json(args.save / "score.json", {"run": described, **figures})
+    draw(figures, args.save / "score.png")
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ def _anonymous() -> int:
 
 def memory(X: np.ndarray, detector: Any) -> int:
     """Peak of scoring, after a small batch has loaded what is loaded once."""
-    detector.score_samples(X[:70_000])
+    detector.score_samples(X[: min(70_000, len(X))])
     with PeakMemory() as peak:
         detector.score_samples(X)
     return peak.bytes

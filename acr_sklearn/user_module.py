@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.lazy import LazyModuleMixin
 
 from acr_sklearn.batch_norm import Counted, mask_first, normalise
 
@@ -157,8 +158,10 @@ def with_batch_statistics(module: nn.Module) -> nn.Module:
     Raises
     ------
     ValueError
-        When the module has no batch-norm layer: nothing would centre a new domain.
+        When the module has no batch-norm layer: nothing would centre a new domain; and when a
+        lazy layer has no weights yet.
     """
+    _require_weights(module)
     try:
         converted = copy.deepcopy(module)
     except Exception as error:
@@ -175,17 +178,21 @@ def with_batch_statistics(module: nn.Module) -> nn.Module:
     return converted.eval()
 
 
+def _require_weights(module: nn.Module) -> None:
+    for part in module.modules():
+        if isinstance(part, LazyModuleMixin) and part.has_uninitialized_params():
+            kind = type(part).__name__
+            raise ValueError(
+                f"backbone {type(module).__name__} has a {kind} layer that has not seen a row yet, "
+                "so it has no weights to train. Run the module once on a few rows before passing "
+                f"it, or use {kind.removeprefix('Lazy')} with its width."
+            )
+
+
 def _require_batch_norm(module: nn.Module, found: Sequence[nn.Module]) -> None:
     parts = list(module.modules())
     kinds = sorted({type(part).__name__ for part in parts})
     name = type(module).__name__
-    lazy = [kind for kind in kinds if kind.startswith("LazyBatchNorm")]
-    if lazy:
-        raise ValueError(
-            f"backbone {name} has a {lazy[0]} layer that has not seen a row yet, so it has no "
-            "weights to train. Run the module once on a few rows before passing it, or use the "
-            f"{lazy[0].removeprefix('Lazy')} layer with its width."
-        )
     if found:
         return
     others = sorted({type(part).__name__ for part in parts if isinstance(part, _OTHER_NORMS)})

@@ -140,7 +140,7 @@ def test_portions_are_all_transformations_and_bounded():
         portions = objective.portions(n_rows)
         chosen = [k for part in portions for k in range(19)[part]]
         assert chosen == list(range(19))
-        assert all(part.stop - part.start == 1 or 65536 >= n_rows for part in portions)
+        assert all(part.stop - part.start == 1 or n_rows <= 65536 for part in portions)
         assert len(portions) == (1 if n_rows <= 3276 else -(-19 // max(1, 65536 // n_rows - 1)))
 
 

@@ -98,11 +98,12 @@ def training_plan(detector: Any, data: DomainRows, held_out: NDArray[np.int64]) 
 def _network(detector: Any, n_features: int) -> dict[str, Any]:
     """Name what the network is made of, under the names of `ACRNetwork`."""
     who = type(detector).__name__
-    if not are_counts(detector.hidden_layer_sizes):
-        raise ValueError(
-            f"{who} got hidden_layer_sizes={detector.hidden_layer_sizes!r}. It "
-            "needs a sequence of layers, each a positive whole number of units."
-        )
+    for name, unit in (("hidden_layer_sizes", "units"), ("conv_channels", "channels")):
+        if not are_counts(widths := getattr(detector, name)):
+            raise ValueError(
+                f"{who} got {name}={widths!r}. It needs a sequence of layers, each a positive "
+                f"whole number of {unit}."
+            )
     _check_images(detector)
     shape = detector.input_shape
     return {

@@ -36,7 +36,7 @@ class ACRNetwork(nn.Module):
         For an "mlp" backbone that sees whitened features as well.
     n_transformations : int, default=19
         For "ntl".
-    transformation : {"feedforward", "residual", "multiplicative"}, default="feedforward"
+    transformation : {"residual", "feedforward", "multiplicative"}, default="residual"
         For "ntl".
     input_shape : tuple of int or None, default=None
         For "conv".
@@ -55,7 +55,7 @@ class ACRNetwork(nn.Module):
         objective: str = "dsvdd",
         whitening: Tensor | None = None,
         n_transformations: int = 19,
-        transformation: str = "feedforward",
+        transformation: str = "residual",
         input_shape: tuple[int, int, int] | None = None,
         conv_channels: Sequence[int] = (64, 64, 64, 64),
         conv_downsampling: str = "stride",

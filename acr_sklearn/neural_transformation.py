@@ -22,8 +22,8 @@ __all__ = [
 
 #: How a transformation's network output f and its input x become the view.
 TRANSFORMATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "feedforward": lambda f, _: f,
     "residual": lambda f, x: f + x,
+    "feedforward": lambda f, _: f,
     "multiplicative": lambda f, x: f.sigmoid() * x,
 }
 
@@ -31,8 +31,6 @@ TRANSFORMATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 _TEMPERATURE = 0.1
 #: Added to squared lengths, so that the direction of an embedding of zero has a finite gradient.
 _LENGTH_FLOOR = 1e-8
-#: Spread of a feature, relative to that of the batch, below which it is not levelled.
-_LEAST_SPREAD = 0.1
 #: The widest that the hidden layers of a transformation get.
 _WIDEST = 64
 
@@ -49,11 +47,11 @@ class NeuralTransformations(nn.Module):
         Width of the input, and of every view.
     n_transformations : int, default=19
         How many, M.
-    kind : {"feedforward", "residual", "multiplicative"}, default="feedforward"
-        Whether a view is f(x), f(x) + x, or sigmoid(f(x)) * x.
+    kind : {"residual", "feedforward", "multiplicative"}, default="residual"
+        Whether a view is f(x) + x, f(x), or sigmoid(f(x)) * x.
     """
 
-    def __init__(self, n_features: int, n_transformations: int = 19, kind: str = "feedforward"):
+    def __init__(self, n_features: int, n_transformations: int = 19, kind: str = "residual"):
         super().__init__()
         hidden = min(n_features, _WIDEST)
         sizes = list(pairwise((n_features, hidden, hidden, n_features)))
@@ -64,6 +62,7 @@ class NeuralTransformations(nn.Module):
         self.biases = nn.ParameterList(
             _uniform((n_transformations, 1, narrow), wide) for wide, narrow in sizes
         )
+        nn.init.normal_(self.biases[-1])
 
     def forward(self, x: Tensor, some: slice | None = None) -> Tensor:
         """Transform rows.
@@ -95,7 +94,7 @@ def _uniform(shape: tuple[int, ...], n_inputs: int) -> nn.Parameter:
     return nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
 
 
-def in_batch_units(rows: Tensor, kept: Counted = None) -> tuple[Tensor, Tensor]:
+def in_batch_units(rows: Tensor, kept: Counted = None) -> Tensor:
     """Bring rows to the mean and the overall spread of those of their task that count.
 
     Parameters
@@ -107,10 +106,8 @@ def in_batch_units(rows: Tensor, kept: Counted = None) -> tuple[Tensor, Tensor]:
 
     Returns
     -------
-    units : Tensor of the shape of `rows`
+    Tensor of the shape of `rows`
         With rows that count of mean 0 and mean square 1, unless they are all equal.
-    spread : Tensor of shape (1, n_features) or (1, n_tasks, n_features)
-        Standard deviation of each feature in these units, at least 0.1.
     """
     weight = torch.ones(rows.shape[:-1]) if not isinstance(kept, Tensor) else kept
     weight = weight.to(rows)[..., None]
@@ -118,8 +115,7 @@ def in_batch_units(rows: Tensor, kept: Counted = None) -> tuple[Tensor, Tensor]:
     centred = rows - (rows * weight).sum(0, keepdim=True) / count
     squares = (centred.square() * weight).sum(0, keepdim=True) / count
     power = squares.mean(-1, keepdim=True)
-    overall = torch.where(power > 0, power.sqrt(), 1.0)
-    return centred / overall, (squares.sqrt() / overall).clamp_min(_LEAST_SPREAD)
+    return centred / torch.where(power > 0, power.sqrt(), 1.0)
 
 
 class NeuralTransformationLearning(Objective):
@@ -145,7 +141,7 @@ class NeuralTransformationLearning(Objective):
         Width of the rows.
     n_transformations : int, default=19
         How many, M.
-    transformation : {"residual", "feedforward", "multiplicative"}, default="feedforward"
+    transformation : {"residual", "feedforward", "multiplicative"}, default="residual"
         Of what kind.
     """
 
@@ -159,7 +155,7 @@ class NeuralTransformationLearning(Objective):
         *,
         n_features: int,
         n_transformations: int = 19,
-        transformation: str = "feedforward",
+        transformation: str = "residual",
     ):
         super().__init__(in_features, embedding_dim, normalised=False)
         self.n_views = 1 + n_transformations
@@ -186,8 +182,8 @@ class NeuralTransformationLearning(Objective):
         counted : Tensor of shape (..., n_views * n_rows), bool, or int
             The rows, or those of them that are kept.
         """
-        rows, spread = in_batch_units(rows_first(x), rows_first_mask(kept))
-        views = self.transformations(rows / spread, some) * spread
+        rows = in_batch_units(rows_first(x), rows_first_mask(kept))
+        views = self.transformations(rows, some)
         stacked = rows_first(torch.cat([rows[None], views]).flatten(0, 1))
         if kept is None:
             return stacked, x.shape[-2]

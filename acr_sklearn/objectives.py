@@ -122,7 +122,7 @@ def make_objective(
     embedding_dim: int,
     n_features: int,
     n_transformations: int = 19,
-    transformation: str = "feedforward",
+    transformation: str = "residual",
 ) -> Objective:
     """Build the objective of a network.
 
@@ -138,7 +138,7 @@ def make_objective(
         Width of the rows.
     n_transformations : int, default=19
         For "ntl".
-    transformation : {"feedforward", "residual", "multiplicative"}, default="feedforward"
+    transformation : {"residual", "feedforward", "multiplicative"}, default="residual"
         For "ntl".
 
     Returns

@@ -41,9 +41,9 @@ class ZeroShotACRDetector(BaseBatchDetector):
         transformations of a row agree with it.
     n_transformations : int, default=19
         Transformations of "ntl".
-    transformation : {"feedforward", "residual", "multiplicative"}, default="feedforward"
-        Whether such a network returns the transformed row, what is added to the row, or the
-        logits of what it is multiplied by.
+    transformation : {"residual", "feedforward", "multiplicative"}, default="residual"
+        Whether such a network returns what is added to the row, the transformed row, or the
+        logits of what the row is multiplied by.
     backbone : {"mlp", "conv"} or torch.nn.Module, default="mlp"
         Network before the objective's head; "conv" is for images, see `input_shape`. A module maps
         (n_rows, n_features) to (n_rows, width) and has batch-norm layers; a copy of it is made to
@@ -192,7 +192,7 @@ class ZeroShotACRDetector(BaseBatchDetector):
         *,
         objective: str = "dsvdd",
         n_transformations: int = 19,
-        transformation: str = "feedforward",
+        transformation: str = "residual",
         backbone: str | nn.Module = "mlp",
         hidden_layer_sizes: tuple[int, ...] = (512,),
         input_shape: tuple[int, int, int] | None = None,

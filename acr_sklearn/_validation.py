@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from inspect import signature
 from typing import Any
@@ -224,6 +224,25 @@ def _take_domain_column(
     if names:  # polars and other frames that speak the same few words
         return X[[names[i] for i in keep]], X[names[place]]
     return X[:, keep], X[:, place]
+
+
+def are_counts(given: Any) -> bool:
+    """Tell whether a parameter is a sequence of positive whole numbers, and not empty.
+
+    Parameters
+    ----------
+    given : object
+        What the user gave.
+
+    Returns
+    -------
+    bool
+        Strings are none, arrays may be.
+    """
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        return False
+    items = list(given)
+    return bool(items) and all(isinstance(n, int | np.integer) and n >= 1 for n in items)
 
 
 def changed_parameters(estimator: BaseEstimator) -> frozenset[str]:

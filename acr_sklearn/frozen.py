@@ -176,7 +176,7 @@ class FrozenBatch(nn.Module):
         near = self.neighbors(representation, own)
         if self.kind == "neighbors":
             return near[None]
-        return torch.stack([near, centre.clamp_min(0).sqrt()])
+        return torch.stack([near, self.network.distance(centre)])
 
     def combined(self, distances: Tensor) -> Tensor:
         """Turn distances into scores.

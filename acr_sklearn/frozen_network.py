@@ -11,11 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from acr_sklearn.backbones import MLPBackbone, WhitenedLinear
-from acr_sklearn.batch_norm import TaskBatchNorm
-from acr_sklearn.objectives import DeepSVDD
+from acr_sklearn.batch_norm import Counted, ImageBatchNorm, TaskBatchNorm
+from acr_sklearn.conv_backbone import BatchCenter
+from acr_sklearn.neural_transformation import BatchUnits
+from acr_sklearn.objective_base import Objective
+from acr_sklearn.user_module import rows_that_count
 
-__all__ = ["FrozenNorm", "Moments", "freeze_norms"]
+__all__ = ["FrozenNorm", "FrozenUnits", "Moments", "freeze_norms"]
 
+_UNITS = (BatchCenter, BatchUnits)
 _NORMS = (TaskBatchNorm, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
@@ -74,7 +78,89 @@ class _Measured(Exception):  # noqa: N818 - it ends a pass that has done its wor
     """What comes behind the layer being measured has nothing to work on yet."""
 
 
-class FrozenNorm(nn.Module):
+class Frozen(nn.Module):
+    """What looked at the whole batch, looking at what it was.
+
+    Attributes
+    ----------
+    moments : Moments or None
+        Of the rows that count; None once they are held.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.moments: Moments | None = Moments()
+
+    def measure(self, x: Tensor, kept: Counted, channels: int) -> None:
+        """Take in the rows that count, and end the pass.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_rows, ...)
+            Rows first.
+        kept : Tensor of shape (n_rows, ...), bool, or int, or None
+            Rows that count, or how many of the first; None: all.
+        channels : int
+            Axis of `x` along which everything is measured apart.
+        """
+        assert self.moments is not None
+        x = x if kept is None else x[:kept] if isinstance(kept, int) else x[kept.reshape(len(x))]
+        self.moments.add(x.movedim(channels, -1).reshape(-1, x.shape[channels]))
+        raise _Measured
+
+    def hold(self) -> None:
+        """Turn what was measured into constants."""
+        raise NotImplementedError
+
+
+class FrozenUnits(Frozen):
+    """A centre, and where wanted an overall spread, that are those of one batch.
+
+    Parameters
+    ----------
+    scaled : bool
+        Whether rows are divided by the spread.
+    """
+
+    location: Tensor
+    divisor: Tensor
+
+    def __init__(self, scaled: bool):
+        super().__init__()
+        self.scaled = scaled
+        self.register_buffer("location", None)
+        self.register_buffer("divisor", None)
+
+    def forward(self, x: Tensor, kept: Counted = None) -> Tensor:
+        """Bring rows to the units of the batch, or measure these.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_rows, ..., n_features)
+            Rows first.
+        kept : Tensor of shape (n_rows, ...), bool, or int, or None
+            Rows that count while measuring.
+
+        Returns
+        -------
+        Tensor of the shape of `x`
+            In units.
+        """
+        if self.moments is not None:
+            self.measure(x, kept, x.dim() - 1)
+        return (x - self.location.to(x.dtype)) / self.divisor.to(x.dtype)
+
+    def hold(self) -> None:
+        """Turn what was measured into constants."""
+        assert self.moments is not None
+        power = self.moments.variance.mean().sqrt()
+        one = torch.ones_like(power)
+        self.location = self.moments.mean
+        self.divisor = power if self.scaled and power > 0 else one
+        self.moments = None
+
+
+class FrozenNorm(Frozen):
     """Batch norm whose statistics are those of one batch, once and for all.
 
     Parameters
@@ -87,37 +173,39 @@ class FrozenNorm(nn.Module):
         super().__init__()
         self.eps = layer.eps
         self.weight, self.bias = layer.weight, layer.bias
-        self.moments: Moments | None = Moments()
+        # Where the channels are: behind the tasks in an image, last in other rows of tasks.
+        self.channels = 1
+        if isinstance(layer, TaskBatchNorm):
+            self.channels = 2 if isinstance(layer, ImageBatchNorm) else -1
         self.register_buffer("gain", None)
         self.register_buffer("shift", None)
 
-    def forward(self, x: Tensor, kept: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, kept: Counted = None) -> Tensor:
         """Normalise, or measure and end the pass while the statistics are not known.
 
         Parameters
         ----------
-        x : Tensor of shape (n_rows, n_channels, ...)
+        x : Tensor of shape (n_rows, ...)
             Rows first.
-        kept : None
-            Accepted in the place of the layer that this one stands in for.
+        kept : Tensor of shape (n_rows, ...), bool, or int, or None
+            Rows that count while measuring.
 
         Returns
         -------
         Tensor of the shape of `x`
             Under the fixed statistics.
         """
+        axis = self.channels % x.dim()
         if self.moments is not None:
-            flat = x if x.dim() == 2 else x.movedim(1, -1).reshape(-1, x.shape[1])
-            self.moments.add(flat)
-            raise _Measured
-        tail = (-1,) + (1,) * (x.dim() - 2)
+            # Inside a user's module nothing hands on which rows count.
+            self.measure(x, rows_that_count(x) if kept is None else kept, axis)
+        tail = (-1,) + (1,) * (x.dim() - 1 - axis)
         assert self.gain is not None
         return torch.addcmul(self.shift.view(tail), x, self.gain.view(tail))
 
     def hold(self) -> None:
         """Turn what was measured into a multiplication and an addition."""
         assert self.moments is not None
-        assert self.moments.count
         gain = (self.moments.variance + self.eps).rsqrt()
         if self.weight is not None:
             gain = gain * self.weight.detach().double()
@@ -157,7 +245,7 @@ def freeze_norms(network: nn.Module, inputs: Callable[[], Iterable[Tensor]]) -> 
     return frozen.requires_grad_(False)
 
 
-def _round(frozen: Any, norms: list[FrozenNorm], inputs: Callable[[], Iterable[Tensor]]) -> None:
+def _round(frozen: Any, norms: list[Frozen], inputs: Callable[[], Iterable[Tensor]]) -> None:
     through = True
     for x in inputs():
         try:
@@ -175,11 +263,12 @@ def _round(frozen: Any, norms: list[FrozenNorm], inputs: Callable[[], Iterable[T
             norm.hold()
 
 
-def _replace_norms(module: nn.Module) -> list[FrozenNorm]:
-    norms = []
+def _replace_norms(module: nn.Module) -> list[Frozen]:
+    norms: list[Frozen] = []
     for name, child in list(module.named_children()):
-        if isinstance(child, _NORMS):
-            norms.append(FrozenNorm(child))
+        if isinstance(child, _NORMS + _UNITS):
+            units = isinstance(child, _UNITS)
+            norms.append(FrozenUnits(isinstance(child, BatchUnits)) if units else FrozenNorm(child))
             setattr(module, name, norms[-1])
         else:
             norms += _replace_norms(child)
@@ -192,7 +281,7 @@ def _fold(network: nn.Module) -> None:
         if isinstance(part, MLPBackbone):
             for i, (linear, norm) in enumerate(zip(part.linears, part.norms, strict=True)):
                 part.linears[i], part.norms[i] = _folded(linear, norm), _Passed()
-        elif isinstance(part, DeepSVDD):
+        elif isinstance(part, Objective) and part.norm is not None:
             part.linear, part.norm = _folded(part.linear, part.norm), _Passed()  # type: ignore[assignment]
 
 
@@ -207,5 +296,5 @@ def _folded(linear: Any, norm: Any) -> nn.Linear:
 class _Passed(nn.Module):
     """Stands where a norm was that is folded into the layer before it."""
 
-    def forward(self, x: Tensor, kept: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, kept: Counted = None) -> Tensor:
         return x

@@ -96,7 +96,7 @@ class ScoreHead:
         near = nearest_distance(representation, self.n_neighbors, kept)
         if self.kind == "neighbors":
             return near
-        return torch.maximum(robust_z(near), robust_z(centre.clamp_min(0).sqrt()))
+        return torch.maximum(robust_z(near), robust_z(network.distance(centre)))
 
     def _first_sight(self, units: Tensor | None) -> Tensor:
         """Score before the network: what is far off in the features already must not move it."""

@@ -53,7 +53,7 @@ class MetaTrainingPlan:
     source : OutlierSource or None
         Makes those that are no rows of other domains.
     whiten : bool
-        Whether an embedded network also sees whitened features.
+        Whether "mlp" also sees whitened features.
     """
 
     max_iter: int
@@ -152,8 +152,10 @@ def _meta_train(
         shape = previous.shape
     embedded = not isinstance(backbone, nn.Module)
     scale = shape.scale if embedded else None  # a user's network sees the rows as they are
+    if backbone == "conv" and scale is not None:
+        scale = scale.uniform()
     whitening = None
-    if embedded and plan.whiten and not shape.is_diagonal:
+    if backbone == "mlp" and plan.whiten and not shape.is_diagonal:
         whitening = torch.from_numpy(shape.whitening(_RIDGE)).float()
     settings = replace(settings, network=settings.network | {"whitening": whitening})
     mix = plan.mix

@@ -127,8 +127,9 @@ def _go_on_from(previous: NeuralNet, net: NeuralNet) -> None:
     if {k: v.shape for k, v in before.items()} != {k: v.shape for k, v in now.items()}:
         raise ValueError(
             "warm_start=True asks to go on from weights of another shape: the backbone, its "
-            "layers, embedding_dim, n_estimators, whiten_features, permute_features or the "
-            "objective was changed since the fit before. Change it back, or set warm_start=False."
+            "layers, embedding_dim, n_estimators, whiten_features, permute_features, the "
+            "objective or its transformations was changed since the fit before. Change it back, "
+            "or set warm_start=False."
         )
     net.module_.load_state_dict(before)
     if type(previous.optimizer_) is type(net.optimizer_):
@@ -155,7 +156,8 @@ def _operations_per_step(net: NeuralNet, stream: TaskStream) -> float:
         return float("inf")  # what a user's module does with a weight is not known
     tasks = stream.sampler.settings
     n_weights = sum(parameter.numel() for parameter in net.module_.parameters())
-    return 6.0 * n_weights * tasks.n_tasks * tasks.task_size
+    n_rows = tasks.n_tasks * tasks.task_size * net.module_.objective.n_views
+    return 6.0 * n_weights * n_rows
 
 
 def _make_net(template: NeuralNet | None, settings: TrainingSettings) -> NeuralNet:

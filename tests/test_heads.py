@@ -53,6 +53,9 @@ class Prescribed:
     def views(self, x, kept=None):
         return x, self.centre
 
+    def distance(self, score):
+        return score.sqrt()
+
 
 def test_combined_sees_what_only_one_of_its_views_sees():
     x = batch(200, 1)

@@ -1,0 +1,202 @@
+"""What any detector says of rows, turned so that high means normal, one domain at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import OutlierMixin
+from sklearn.utils import _safe_indexing
+
+from acr_sklearn._labels import read_labels
+
+__all__ = [
+    "POLARITIES",
+    "domain_parts",
+    "final_detector",
+    "normality_response",
+    "read_polarity",
+    "respond_by_domain",
+]
+
+#: Which rows score high.
+POLARITIES = ("auto", "normal", "anomaly")
+
+
+def final_detector(estimator: Any) -> Any:
+    """Unwrap a frozen estimator, a pipeline, a search or a set threshold.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted or not.
+
+    Returns
+    -------
+    estimator
+        The innermost; a fitted one where there is one.
+    """
+    while (inner := _unwrapped_once(estimator)) is not estimator:
+        estimator = inner
+    return estimator
+
+
+def read_polarity(estimator: Any, polarity: str, *, who: str) -> str:
+    """Decide whether normal or anomalous rows score high.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A detector, or what is wrapped around one.
+    polarity : {"auto", "normal", "anomaly"}
+        "auto" asks the detector's class.
+    who : str
+        For the message.
+
+    Returns
+    -------
+    {"normal", "anomaly"}
+        Which rows score high.
+
+    Raises
+    ------
+    ValueError
+        When the class does not say, or for another `polarity`.
+    """
+    if polarity not in POLARITIES:
+        raise ValueError(f"{who} got polarity={polarity!r}. It can be one of {POLARITIES}.")
+    if polarity != "auto":
+        return polarity
+    # PyOD comes first: it carries scikit-learn's tag of an outlier detector, with its own sign.
+    while not _is_pyod(estimator):
+        if isinstance(estimator, OutlierMixin):
+            return "normal"
+        inner = _unwrapped_once(estimator)
+        if inner is estimator:
+            raise ValueError(
+                f"{who} cannot tell which rows score high with {type(estimator).__name__}: it is "
+                "neither a scikit-learn OutlierMixin (high = normal) nor a PyOD BaseDetector "
+                "(high = anomalous). Say so: ContaminationThreshold(detector, "
+                "polarity='normal') or polarity='anomaly'."
+            )
+        estimator = inner
+    return "anomaly"
+
+
+def _unwrapped_once(estimator: Any) -> Any:
+    # A frozen estimator forwards every attribute, so it must not be asked for those below.
+    if type(estimator).__name__ == "FrozenEstimator":
+        return estimator.estimator
+    if hasattr(estimator, "steps"):
+        return estimator.steps[-1][1]
+    for name in ("best_estimator_", "detector_", "estimator", "detector"):
+        inner = getattr(estimator, "__dict__", {}).get(name)
+        if hasattr(inner, "fit"):
+            return inner
+    return estimator
+
+
+def _is_pyod(estimator: Any) -> bool:
+    # By name, for PyOD is no dependency of this package.
+    ancestors = type(estimator).__mro__
+    return any(c.__name__ == "BaseDetector" and c.__module__.startswith("pyod.") for c in ancestors)
+
+
+def normality_response(estimator: Any, X: Any, method: str, *, polarity: str) -> NDArray[Any]:
+    """Ask a detector about rows, in scikit-learn's terms.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted.
+    X : array-like of shape (n_rows, n_features)
+        One batch.
+    method : {"predict", "decision_function", "score_samples"}
+        Which answer; a score is taken from the other of the two methods where this one is missing.
+    polarity : {"normal", "anomaly"}
+        Which rows score high with this estimator; "anomaly" means PyOD's conventions.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+        Predictions 1 (normal) and -1, or scores that are high for normal rows. PyOD's
+        "decision_function" comes with its threshold taken off.
+    """
+    if method == "predict":
+        labels = np.asarray(estimator.predict(X))
+        return labels if polarity == "normal" else np.where(labels == 1, -1, 1)
+    if polarity == "normal":
+        other = {"decision_function": "score_samples", "score_samples": "decision_function"}
+        name = method if hasattr(estimator, method) else other[method]
+        return np.asarray(getattr(estimator, name)(X), dtype=np.float64)
+    name = "decision_function" if hasattr(estimator, "decision_function") else "score_samples"
+    scores = -np.asarray(getattr(estimator, name)(X), dtype=np.float64)
+    if method == "decision_function":
+        scores += float(getattr(final_detector(estimator), "threshold_", 0.0))
+    return scores
+
+
+def domain_parts(n_rows: int, domains: Any, *, who: str) -> Iterator[tuple[Any, NDArray[np.int64]]]:
+    """Yield each domain's label and the positions of its rows, sorted by label.
+
+    Parameters
+    ----------
+    n_rows : int
+        How many labels are needed.
+    domains : array-like of shape (n_rows,) or None
+        None makes all rows one domain, with the label None.
+    who : str
+        For the messages.
+
+    Yields
+    ------
+    label : object
+        A plain Python object where NumPy has one for it.
+    rows : ndarray of int
+        Positions, ascending.
+    """
+    if domains is None:
+        yield None, np.arange(n_rows)
+        return
+    labels, index = read_labels(domains, n_rows, who=who)
+    for position, label in enumerate(labels):
+        plain = label.item() if isinstance(label, np.generic) else label
+        yield plain, np.flatnonzero(index == position)
+
+
+def respond_by_domain(
+    estimator: Any, X: Any, domains: Any, method: str, *, polarity: str, who: str
+) -> NDArray[np.float64]:
+    """Ask about each domain as a batch of its own.
+
+    Needs no `domains` argument of the estimator, so it works through a pipeline with metadata
+    routing off and with detectors that know nothing of domains.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted.
+    X : array-like of shape (n_rows, n_features)
+        Rows of one or more domains.
+    domains : array-like of shape (n_rows,) or None
+        None makes one call with all rows.
+    method, polarity : str
+        As in `normality_response`.
+    who : str
+        For the messages.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,), float64
+        In the order of the rows.
+    """
+    if domains is None:
+        return normality_response(estimator, X, method, polarity=polarity).astype(np.float64)
+    n_rows = int(X.shape[0]) if hasattr(X, "shape") else len(X)
+    answers = np.empty(n_rows)
+    for _, rows in domain_parts(n_rows, domains, who=who):
+        part = _safe_indexing(X, rows)
+        answers[rows] = normality_response(estimator, part, method, polarity=polarity)
+    return answers

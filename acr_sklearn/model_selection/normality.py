@@ -11,14 +11,18 @@ from sklearn.base import OutlierMixin
 from sklearn.utils import _safe_indexing
 
 from acr_sklearn._labels import read_labels
+from acr_sklearn._validation import is_domain_list
+from acr_sklearn.model_selection.domain_lists import concat_domains
 
 __all__ = [
     "POLARITIES",
+    "column_of",
     "domain_parts",
     "final_detector",
     "normality_response",
     "read_polarity",
     "respond_by_domain",
+    "scored_rows",
 ]
 
 #: Which rows score high.
@@ -200,3 +204,61 @@ def respond_by_domain(
         part = _safe_indexing(X, rows)
         answers[rows] = normality_response(estimator, part, method, polarity=polarity)
     return answers
+
+
+def scored_rows(
+    estimator: Any, X: Any, domains: Any, method: str, *, who: str
+) -> tuple[NDArray[np.float64], Any]:
+    """Score rows in every form that a detector takes, each domain as a batch of its own.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted; whose polarity is known.
+    X : array-like of shape (n_rows, n_features) or list of such
+        Rows of one or more domains; the arrays of a list are domains 0, 1, 2, ...
+    domains : array-like of shape (n_rows,) or None
+        None takes the detector's own `domain_column`, where it has one.
+    method : {"decision_function", "score_samples"}
+        Which score.
+    who : str
+        For the messages.
+
+    Returns
+    -------
+    scores : ndarray of shape (n_rows,)
+        High for normal rows.
+    domains : array-like of shape (n_rows,) or None
+        The labels that were used.
+
+    Raises
+    ------
+    ValueError
+        When `domains` come with a list or beside a domain column, or the polarity is unknown.
+    """
+    polarity = read_polarity(estimator, "auto", who=who)
+    column = getattr(estimator, "domain_column", None)
+    if domains is not None and (column is not None or is_domain_list(X)):
+        raise ValueError(
+            f"{who} got domains= although "
+            + ("X is a list of data sets." if column is None else f"domain_column={column!r}.")
+            + " Say once which domain a row belongs to."
+        )
+    if is_domain_list(X):
+        X, domains = concat_domains(X)
+    if column is not None:
+        domains = column_of(X, column, who=who)
+    return respond_by_domain(estimator, X, domains, method, polarity=polarity, who=who), domains
+
+
+def column_of(X: Any, column: str | int, *, who: str) -> Any:
+    """Take one column, by name or position, out of a frame or an array."""
+    if isinstance(column, str):
+        names = list(getattr(X, "columns", []))
+        if column not in names:
+            raise ValueError(
+                f"{who} found no column {column!r} in X of type {type(X).__name__}. "
+                + (f"Columns: {', '.join(map(str, names))}." if names else "Pass a DataFrame.")
+            )
+        return X[column]
+    return X.iloc[:, column] if hasattr(X, "iloc") else X[:, column]

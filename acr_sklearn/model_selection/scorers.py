@@ -16,7 +16,12 @@ from sklearn.utils.metadata_routing import MetadataRequest
 
 from acr_sklearn._labels import read_is_normal
 from acr_sklearn.exceptions import ACRWarning
-from acr_sklearn.model_selection.normality import domain_parts, normality_response, read_polarity
+from acr_sklearn.model_selection.normality import (
+    column_of,
+    domain_parts,
+    normality_response,
+    read_polarity,
+)
 
 __all__ = [
     "PerDomainScorer",
@@ -217,7 +222,7 @@ class PerDomainScorer:
             inner = getattr(estimator, "estimator", estimator)  # of a FrozenEstimator
             column = getattr(inner, "domain_column", None)
         if column is not None:
-            return _column(X, column)
+            return column_of(X, column, who="PerDomainScorer")
         if self.if_unknown == "one domain":
             return None
         raise ValueError(
@@ -280,18 +285,6 @@ def _is_scorer(metric: Callable[..., Any]) -> bool:
     if hasattr(metric, "_score_func"):
         return True
     return next(iter(inspect.signature(metric).parameters), "") == "estimator"
-
-
-def _column(X: Any, column: str | int) -> Any:
-    if isinstance(column, str):
-        names = list(getattr(X, "columns", []))
-        if column not in names:
-            raise ValueError(
-                f"PerDomainScorer found no column {column!r} in X of type {type(X).__name__}. "
-                + (f"Columns: {', '.join(map(str, names))}." if names else "Pass a DataFrame.")
-            )
-        return X[column]
-    return X.iloc[:, column] if hasattr(X, "iloc") else X[:, column]
 
 
 def anomaly_roc_auc(y_true: ArrayLike, scores: ArrayLike) -> float:

@@ -179,7 +179,13 @@ class BatchSizeCurveDisplay:
         some = ~np.isnan(whole).all(axis=1)
         low, high = np.nanpercentile(whole[some], [10, 90], axis=1)
         self.ax_.fill_between(
-            sizes[some], low, high, color=MEAN, alpha=0.1, linewidth=0, label="80 % of batches"
+            sizes[some],
+            low,
+            high,
+            color=MEAN,
+            alpha=0.1,
+            linewidth=0,
+            label="middle 80 % of batches",
         )
         if len(self.means_) > 1:
             # Over the domains that reach the size, which are fewer at the right.
@@ -189,7 +195,7 @@ class BatchSizeCurveDisplay:
         self.ax_.set_xticks(sizes, [str(size) for size in sizes])
         self.ax_.set_xticks([], minor=True)
         self.ax_.set(xlabel="rows scored together (log scale)", ylabel=self.metric_name)
-        self.ax_.legend(frameon=False, fontsize="small", loc="lower right")
+        self.ax_.legend(frameon=False, fontsize="small", loc="best")
         return self
 
 

@@ -11,11 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 from acr_sklearn._validation import DomainRows, is_domain_list, read_rows
 from acr_sklearn.familiarity import UNFAMILIAR
 from acr_sklearn.model_selection.normality import final_detector
-from acr_sklearn.plotting.canvas import ANOMALY, GREY, NORMAL, open_axes
+from acr_sklearn.plotting.canvas import ANOMALY, NORMAL, open_axes
 
 __all__ = ["DomainMapDisplay"]
 
 _STATISTICS = ("spread", "center")
+#: What to write, where, and in which colour.
+_Text = tuple[str, NDArray[np.float64], str]
 #: Above this many points the training domains are not named, unless they are asked for.
 _MOST_NAMED = 15
 
@@ -172,43 +174,63 @@ class DomainMapDisplay:
         shares = np.append(np.square(values), [0.0, 0.0])[:2]
         self.explained_ = shares / max(np.square(values).sum(), np.finfo(np.float64).tiny)
         self.training_points_, self.batch_points_ = np.split(points, [len(self.training)])
-        self._draw_training(len(self.training) <= _MOST_NAMED if names is None else names)
-        self._draw_batches()
+        named = len(self.training) <= _MOST_NAMED if names is None else names
+        texts = self._draw_training(named) + self._draw_batches()
         for axis, share in zip((self.ax_.xaxis, self.ax_.yaxis), self.explained_, strict=True):
             number = 1 if axis is self.ax_.xaxis else 2
             axis.set_label_text(f"{self.statistic}, direction {number} ({share:.0%} of variance)")
-        self.ax_.margins(0.15)
-        self.ax_.set_aspect("equal", adjustable="datalim")
+        self.ax_.margins(0.12)
+        self._write(texts)
         self.ax_.legend(
             frameon=False, fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3
         )
         return self
 
-    def _draw_training(self, names: bool) -> None:
+    def _draw_training(self, names: bool) -> list[_Text]:
         x, y = self.training_points_.T
-        self.ax_.scatter(x, y, s=28, color=NORMAL, label="training domains", zorder=2)
-        if names:
-            for label, at in zip(self.training_labels, self.training_points_, strict=True):
-                self._write(label, at, color=GREY)
+        self.ax_.scatter(x, y, s=28, color=NORMAL, label="training domain", zorder=2)
+        labels = self.training_labels if names else []
+        return [(str(labels[i]), self.training_points_[i], "#666666") for i in range(len(labels))]
 
-    def _draw_batches(self) -> None:
+    def _draw_batches(self) -> list[_Text]:
         far = self.distances >= UNFAMILIAR
         kinds = (
-            (~far, "#009E73", "D", "new batch, familiar"),
-            (far, ANOMALY, "X", f"new batch, unfamiliar (from {UNFAMILIAR} on)"),
+            (~far, "#007A59", "D", "familiar batch"),
+            (far, ANOMALY, "X", f"unfamiliar batch (≥ {UNFAMILIAR})"),
         )
+        texts = []
         for chosen, color, marker, label in kinds:
             if chosen.any():
                 x, y = self.batch_points_[chosen].T
                 self.ax_.scatter(x, y, s=60, color=color, marker=marker, label=label, zorder=3)
-                for i in np.flatnonzero(chosen).tolist():
-                    text = f"{self.batch_labels[i]} ({self.distances[i]:.1f})"
-                    self._write(text, self.batch_points_[i], color=color)
+            for i in np.flatnonzero(chosen).tolist():
+                text = f"{self.batch_labels[i]} ({self.distances[i]:.1f})"
+                texts.append((text, self.batch_points_[i], color))
+        return texts
 
-    def _write(self, text: str, at: NDArray[np.float64], color: str) -> None:
-        self.ax_.annotate(
-            text, at, xytext=(6, 3), textcoords="offset points", fontsize="small", color=color
-        )
+    def _write(self, texts: list[_Text]) -> None:
+        """Write beside each point, towards the middle of the picture, one text above another."""
+        low, high = np.array([self.ax_.get_xlim(), self.ax_.get_ylim()]).T
+        places = [(at - low) / (high - low) for _, at, _ in texts]
+        taken: list[NDArray[np.float64]] = []
+        for i in sorted(range(len(texts)), key=lambda i: tuple(places[i][::-1])):
+            spot = np.add(places[i], (0, 0.01))
+            while any(abs(spot[0] - x) < 0.35 and abs(spot[1] - y) < 0.045 for x, y in taken):
+                spot = np.add(spot, (0, 0.01))
+            taken.append(spot)
+            text, at, color = texts[i]
+            right = places[i][0] > 0.6
+            moved = spot[1] - places[i][1] > 0.04
+            self.ax_.annotate(
+                text,
+                at,
+                xytext=(spot[0] + (-0.015 if right else 0.015), spot[1]),
+                textcoords="axes fraction",
+                ha="right" if right else "left",
+                fontsize="small",
+                color=color,
+                arrowprops={"arrowstyle": "-", "linewidth": 0.5, "color": color} if moved else None,
+            )
 
 
 def _read(estimator: Any, detector: Any, X: Any, domains: Any, who: str) -> DomainRows:

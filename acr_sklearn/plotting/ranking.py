@@ -248,7 +248,8 @@ class DomainPrecisionRecallDisplay(_DomainCurves):
     @staticmethod
     def _curve(is_anomaly: NDArray[np.bool_], scores: NDArray[np.float64]) -> tuple[Any, Any]:
         precision, recall, _ = precision_recall_curve(is_anomaly, scores)
-        return recall, precision
+        # The last point, precision 1 at recall 0, belongs to no threshold.
+        return recall[:-1], precision[:-1]
 
     @staticmethod
     def _measure(y: NDArray[np.int64], scores: NDArray[np.float64]) -> float:

@@ -230,6 +230,7 @@ class ScoreDistributionDisplay:
             self.ax_.set_yticks(ticks, [str(label) for label, _ in reversed(parts)])
             self.ax_.tick_params(axis="y", length=0)
             self.ax_.set_ylabel("domain (each row scaled to its highest bar)")
+            self.ax_.set_ylim(0, 1.15 * len(parts))
         else:
             self.ax_.set_ylabel("rows")
         if n_lower:

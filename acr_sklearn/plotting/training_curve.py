@@ -150,6 +150,7 @@ class TrainingCurveDisplay:
         )
         self.auc_ax_.set_ylabel("AUROC of held-out domains", color=ANOMALY)
         self.auc_ax_.tick_params(axis="y", colors=ANOMALY)
+        self.auc_ax_.margins(y=0.12)
         best = int(np.argmax(values))
         self.best_step_ = int(steps[best])
         self.auc_ax_.plot(steps[best], values[best], "o", color=ANOMALY, markersize=5)
@@ -157,7 +158,7 @@ class TrainingCurveDisplay:
         self.auc_ax_.annotate(
             f"best: {values[best]:.3f} at {self.best_step_}",
             (steps[best], values[best]),
-            xytext=(0, -14),
+            xytext=(-4 if best > len(steps) / 2 else 4, 7),
             textcoords="offset points",
             ha="right" if best > len(steps) / 2 else "left",
             fontsize="small",

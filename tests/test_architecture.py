@@ -45,12 +45,15 @@ FLOORS = {
     "heads": 3.0,
     "scoring": 3.1,
     "thresholds": 3.0,
+    "training_settings": 3.0,
     "training": 3.1,
     "meta_training": 3.2,
     "detectors._acr_parameters": 4.0,
-    "detectors.base": 4.0,
+    "detectors._callback_support": 4.0,
+    "detectors.base": 4.05,
     "detectors.acr": 4.1,
     "detectors": 4.2,
+    "model_selection.anomaly_metrics": 5.0,
     "model_selection.domain_lists": 5.0,
     "model_selection.normality": 5.05,
     "model_selection.splits": 5.0,
@@ -543,6 +546,8 @@ def test_importing_the_package_changes_nothing(tmp_path):
         is_package = path.name == "__init__.py"
         names |= imported_names(source_of(module), module, is_package=is_package)
     roots = {name.split(".")[0] for name in names} - {PACKAGE} - sys.stdlib_module_names
+    # matplotlib waits behind its door until something is drawn.
+    roots.discard("matplotlib")
     # Submodules too (sklearn.utils.validation, ...): the name before the last dot is a module.
     modules = {name.rpartition(".")[0] or name for name in names if name.split(".")[0] in roots}
     effects = import_effects(PACKAGE, sorted(modules), tmp_path)

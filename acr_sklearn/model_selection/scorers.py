@@ -10,12 +10,16 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn import get_config
-from sklearn.metrics import average_precision_score, get_scorer, roc_auc_score
+from sklearn.metrics import get_scorer
 from sklearn.utils import _safe_indexing
 from sklearn.utils.metadata_routing import MetadataRequest
 
 from acr_sklearn._labels import read_is_normal
 from acr_sklearn.exceptions import ACRWarning
+from acr_sklearn.model_selection.anomaly_metrics import (
+    anomaly_average_precision,
+    anomaly_roc_auc,
+)
 from acr_sklearn.model_selection.normality import (
     column_of,
     domain_parts,
@@ -25,9 +29,7 @@ from acr_sklearn.model_selection.normality import (
 
 __all__ = [
     "PerDomainScorer",
-    "anomaly_average_precision",
     "anomaly_average_precision_scorer",
-    "anomaly_roc_auc",
     "anomaly_roc_auc_scorer",
 ]
 
@@ -285,57 +287,6 @@ def _is_scorer(metric: Callable[..., Any]) -> bool:
     if hasattr(metric, "_score_func"):
         return True
     return next(iter(inspect.signature(metric).parameters), "") == "estimator"
-
-
-def anomaly_roc_auc(y_true: ArrayLike, scores: ArrayLike) -> float:
-    """Area under the ROC curve, with anomalies as the positive class.
-
-    Parameters
-    ----------
-    y_true : array-like of shape (n_rows,)
-        1 for a normal row, -1 for an anomalous one.
-    scores : array-like of shape (n_rows,)
-        High for normal rows.
-
-    Returns
-    -------
-    float
-        Share of pairs of an anomaly and a normal row in which the anomaly scores lower.
-
-    Raises
-    ------
-    ValueError
-        For labels other than 1 and -1.
-    """
-    scores = np.asarray(scores, dtype=np.float64)
-    normal = read_is_normal(y_true, len(scores), who="anomaly_roc_auc")
-    return float(roc_auc_score(~normal, -scores))
-
-
-def anomaly_average_precision(y_true: ArrayLike, scores: ArrayLike) -> float:
-    """Average precision, with anomalies as the positive class.
-
-    Parameters
-    ----------
-    y_true : array-like of shape (n_rows,)
-        1 for a normal row, -1 for an anomalous one.
-    scores : array-like of shape (n_rows,)
-        High for normal rows.
-
-    Returns
-    -------
-    float
-        About the share of anomalies for a detector that guesses. With normal rows as the positive
-        class it would be near 1 for every detector.
-
-    Raises
-    ------
-    ValueError
-        For labels other than 1 and -1.
-    """
-    scores = np.asarray(scores, dtype=np.float64)
-    normal = read_is_normal(y_true, len(scores), who="anomaly_average_precision")
-    return float(average_precision_score(~normal, -scores))
 
 
 #: ROC AUC with anomalies positive, mean over domains where these are known, for detectors of

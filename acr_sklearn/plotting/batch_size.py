@@ -12,6 +12,7 @@ from sklearn.utils import _safe_indexing, check_random_state
 from acr_sklearn._labels import read_is_normal, read_y
 from acr_sklearn._sizes import SMALL_BATCH
 from acr_sklearn._validation import is_domain_list
+from acr_sklearn.model_selection.anomaly_metrics import anomaly_roc_auc
 from acr_sklearn.model_selection.domain_lists import concat_domains
 from acr_sklearn.model_selection.normality import (
     column_of,
@@ -19,7 +20,6 @@ from acr_sklearn.model_selection.normality import (
     normality_response,
     read_polarity,
 )
-from acr_sklearn.model_selection.scorers import anomaly_roc_auc
 from acr_sklearn.plotting.canvas import MEAN, domain_lines, open_axes
 
 __all__ = ["BatchSizeCurveDisplay"]

@@ -20,7 +20,7 @@ from acr_sklearn.model_selection.normality import (
     normality_response,
     read_polarity,
 )
-from acr_sklearn.plotting.canvas import MEAN, domain_lines, open_axes
+from acr_sklearn.plotting.canvas import MEAN, add_legend, domain_lines, open_axes
 
 __all__ = ["BatchSizeCurveDisplay"]
 
@@ -195,7 +195,7 @@ class BatchSizeCurveDisplay:
         self.ax_.set_xticks(sizes, [str(size) for size in sizes])
         self.ax_.set_xticks([], minor=True)
         self.ax_.set(xlabel="rows scored together (log scale)", ylabel=self.metric_name)
-        self.ax_.legend(frameon=False, fontsize="small", loc="best")
+        add_legend(self.ax_)
         return self
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-__all__ = ["ANOMALY", "GREY", "MEAN", "NORMAL", "domain_lines", "open_axes"]
+__all__ = ["ANOMALY", "GREY", "MEAN", "NORMAL", "add_legend", "domain_lines", "open_axes"]
 
 #: Okabe and Ito's colours, which readers with any colour vision can tell apart.
 NORMAL, ANOMALY, MEAN, GREY = "#0072B2", "#D55E00", "#000000", "#999999"
@@ -48,6 +48,11 @@ def open_axes(ax: Any, *, who: str) -> tuple[Any, Any]:
         _, ax = pyplot.subplots(layout="constrained")
     ax.spines[["top", "right"]].set_visible(False)
     return ax, ax.figure
+
+
+def add_legend(ax: Any, loc: str = "best") -> None:
+    """Name what was drawn, on a ground that lines shine through but do not disturb."""
+    ax.legend(framealpha=0.8, edgecolor="none", fontsize="small", loc=loc)
 
 
 def domain_lines(labels: Sequence[Any]) -> Iterator[tuple[Any, dict[str, Any]]]:

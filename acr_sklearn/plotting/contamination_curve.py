@@ -11,7 +11,7 @@ from sklearn.metrics import balanced_accuracy_score
 
 from acr_sklearn._labels import read_is_normal, read_y
 from acr_sklearn.model_selection.normality import domain_parts, final_detector, scored_rows
-from acr_sklearn.plotting.canvas import GREY, MEAN, domain_lines, open_axes
+from acr_sklearn.plotting.canvas import GREY, MEAN, add_legend, domain_lines, open_axes
 
 __all__ = ["ContaminationCurveDisplay"]
 
@@ -231,4 +231,4 @@ class ContaminationCurveDisplay:
         name = getattr(self.metric, "__name__", None) or "balanced_accuracy_score"
         self.ax_.set(xlabel="contamination (log scale)")
         self.ax_.set_ylabel(name.removesuffix("_score").replace("_", " "))
-        self.ax_.legend(frameon=False, fontsize="small", loc="best")
+        add_legend(self.ax_)

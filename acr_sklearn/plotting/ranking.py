@@ -11,7 +11,7 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 from acr_sklearn._labels import read_is_normal, read_y
 from acr_sklearn.model_selection.anomaly_metrics import anomaly_average_precision, anomaly_roc_auc
 from acr_sklearn.model_selection.normality import domain_parts, scored_rows
-from acr_sklearn.plotting.canvas import GREY, domain_lines, open_axes
+from acr_sklearn.plotting.canvas import GREY, add_legend, domain_lines, open_axes
 
 __all__ = ["DomainPrecisionRecallDisplay", "DomainRocDisplay"]
 
@@ -149,7 +149,7 @@ class _DomainCurves:
         self.ax_.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02), aspect="equal")
         if any(not line.get_label().startswith("_") for line in self.lines_):
             # Below the curve of a detector that works there is room.
-            self.ax_.legend(frameon=False, fontsize="small", loc="best")
+            add_legend(self.ax_)
 
     def _draw_chance(self, shares: list[float]) -> None:
         raise NotImplementedError

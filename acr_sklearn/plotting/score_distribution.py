@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from acr_sklearn._labels import read_is_normal, read_y
 from acr_sklearn.model_selection.normality import domain_parts, scored_rows
-from acr_sklearn.plotting.canvas import ANOMALY, NORMAL, open_axes
+from acr_sklearn.plotting.canvas import ANOMALY, NORMAL, add_legend, open_axes
 
 __all__ = ["ScoreDistributionDisplay"]
 
@@ -237,4 +237,4 @@ class ScoreDistributionDisplay:
             text = f"first bar: {n_lower} of the rows lie below {low:.3g}"
             self.ax_.set_title(text, fontsize="small", loc="left")
         if self.y is not None or self.line_ is not None:
-            self.ax_.legend(frameon=False, fontsize="small", loc="upper left")
+            add_legend(self.ax_, "upper left")

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 from sklearn.ensemble import IsolationForest
+from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import balanced_accuracy_score, matthews_corrcoef
 
+from acr_sklearn import ContaminationThreshold
 from acr_sklearn.plotting import ContaminationCurveDisplay
 
 pytestmark = pytest.mark.filterwarnings("ignore::acr_sklearn.exceptions.UnfamiliarBatchWarning")
@@ -45,6 +47,20 @@ def test_another_detector_is_cut_at_its_own_percentiles(unseen):
     cut = np.where(scores < np.percentile(scores, 50), -1, 1)
     assert display.values_[None][-1] == pytest.approx(balanced_accuracy_score(y[own], cut))
     assert display.current is None
+
+
+def test_a_set_threshold_is_cut_as_it_cuts_itself(fitted, domains, unseen):
+    X, y, site = unseen
+    rows, index = np.concatenate(domains), np.repeat(range(6), list(map(len, domains)))
+    frozen = FrozenEstimator(fitted)
+    cut = ContaminationThreshold(frozen, contamination=0.3).fit(rows, domains=index)
+    display = ContaminationCurveDisplay.from_estimator(cut, X, y, domains=site)
+    assert display.current == 0.3
+    share = float(display.contaminations_[12])
+    again = ContaminationThreshold(frozen, contamination=share).fit(rows, domains=index)
+    for s in "xyz":
+        expected = balanced_accuracy_score(y[site == s], again.predict(X[site == s]))
+        assert display.values_[s][12] == pytest.approx(expected)
 
 
 def test_messages():

@@ -26,7 +26,7 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.validation import check_is_fitted
 
 from acr_sklearn.model_selection.normality import POLARITIES, read_polarity, respond_by_domain
-from acr_sklearn.thresholds import contamination_offset
+from acr_sklearn.thresholds import compact_scores, contamination_offset
 
 __all__ = ["ContaminationThreshold"]
 
@@ -147,6 +147,7 @@ class ContaminationThreshold(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
         self.detector_ = detector
         self.polarity_ = polarity
         self.offset_ = contamination_offset(scores, self.contamination)
+        self._calibration_scores = compact_scores(scores)
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(detector, name):
                 setattr(self, name, getattr(detector, name))

@@ -23,28 +23,35 @@ __all__ = [
     "read_polarity",
     "respond_by_domain",
     "scored_rows",
+    "unwrapped",
 ]
 
 #: Which rows score high.
 POLARITIES = ("auto", "normal", "anomaly")
 
 
-def final_detector(estimator: Any) -> Any:
-    """Unwrap a frozen estimator, a pipeline, a search or a set threshold.
+def unwrapped(estimator: Any) -> Iterator[Any]:
+    """Yield an estimator, and what is inside it, from the outside in.
 
     Parameters
     ----------
     estimator : estimator
-        Fitted or not.
+        Frozen, a pipeline, a search, a set threshold, or a detector.
 
-    Returns
-    -------
+    Yields
+    ------
     estimator
-        The innermost; a fitted one where there is one.
+        The last one is the detector; fitted ones are taken where there are any.
     """
+    yield estimator
     while (inner := _unwrapped_once(estimator)) is not estimator:
         estimator = inner
-    return estimator
+        yield estimator
+
+
+def final_detector(estimator: Any) -> Any:
+    """Return the innermost estimator, see `unwrapped`."""
+    return list(unwrapped(estimator))[-1]
 
 
 def read_polarity(estimator: Any, polarity: str, *, who: str) -> str:
@@ -73,20 +80,17 @@ def read_polarity(estimator: Any, polarity: str, *, who: str) -> str:
         raise ValueError(f"{who} got polarity={polarity!r}. It can be one of {POLARITIES}.")
     if polarity != "auto":
         return polarity
-    # PyOD comes first: it carries scikit-learn's tag of an outlier detector, with its own sign.
-    while not _is_pyod(estimator):
-        if isinstance(estimator, OutlierMixin):
+    for part in unwrapped(estimator):
+        # PyOD comes first: it carries scikit-learn's tag of an outlier detector, with its own sign.
+        if _is_pyod(part):
+            return "anomaly"
+        if isinstance(part, OutlierMixin):
             return "normal"
-        inner = _unwrapped_once(estimator)
-        if inner is estimator:
-            raise ValueError(
-                f"{who} cannot tell which rows score high with {type(estimator).__name__}: it is "
-                "neither a scikit-learn OutlierMixin (high = normal) nor a PyOD BaseDetector "
-                "(high = anomalous). Say so: ContaminationThreshold(detector, "
-                "polarity='normal') or polarity='anomaly'."
-            )
-        estimator = inner
-    return "anomaly"
+    raise ValueError(
+        f"{who} cannot tell which rows score high with {type(part).__name__}: it is neither a "
+        "scikit-learn OutlierMixin (high = normal) nor a PyOD BaseDetector (high = anomalous). "
+        "Say so: ContaminationThreshold(detector, polarity='normal') or polarity='anomaly'."
+    )
 
 
 def _unwrapped_once(estimator: Any) -> Any:

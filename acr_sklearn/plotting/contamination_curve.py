@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import balanced_accuracy_score
 
 from acr_sklearn._labels import read_is_normal, read_y
-from acr_sklearn.model_selection.normality import domain_parts, final_detector, scored_rows
+from acr_sklearn.model_selection.normality import domain_parts, scored_rows, unwrapped
 from acr_sklearn.plotting.canvas import GREY, MEAN, add_legend, domain_lines, open_axes
 
 __all__ = ["ContaminationCurveDisplay"]
@@ -95,9 +95,9 @@ class ContaminationCurveDisplay:
         Parameters
         ----------
         estimator : estimator
-            A fitted detector, or a Pipeline that ends with one. A detector of this package with
-            ``threshold="train"`` is cut as it would cut itself, every other at the percentiles
-            of each domain.
+            A fitted detector, or a Pipeline that ends with one. A `ContaminationThreshold`, and a
+            detector of this package with ``threshold="train"``, is cut as it would cut itself,
+            every other at the percentiles of each domain.
         X : array-like of shape (n_rows, n_features) or list of such
             Rows of one or more domains; each domain is one batch.
         y : array-like of shape (n_rows,)
@@ -117,11 +117,12 @@ class ContaminationCurveDisplay:
         """
         who = f"{cls.__name__}.from_estimator"
         scores, domains = scored_rows(estimator, X, domains, "score_samples", who=who)
-        detector = final_detector(estimator)
-        known = getattr(detector, "_calibration_scores", None)
-        if getattr(detector, "threshold", None) != "train":
+        # The outermost part with a threshold of its own decides.
+        cuts = next((part for part in unwrapped(estimator) if hasattr(part, "offset_")), None)
+        known = getattr(cuts, "_calibration_scores", None)
+        if getattr(cuts, "threshold", "train") != "train":
             known = None
-        current = getattr(detector, "contamination", None)
+        current = getattr(cuts, "contamination", None)
         current = float(current) if isinstance(current, float | int) else None
         return cls(y, scores, domains, known, metric, current).plot(ax=ax)
 

@@ -3,6 +3,7 @@
 __all__ = [
     "ACRWarning",
     "EarlyStoppingWarning",
+    "PooledDomainsWarning",
     "SingleDomainWarning",
     "SmallBatchWarning",
     "SmallDomainWarning",
@@ -32,3 +33,7 @@ class SmallBatchWarning(ACRWarning):
 
 class UnfamiliarBatchWarning(ACRWarning):
     """A batch looks unlike every training domain, so what was learnt may not hold for it."""
+
+
+class PooledDomainsWarning(ACRWarning):
+    """Rows of several domains are scored as one batch, in which no anomaly stands out."""

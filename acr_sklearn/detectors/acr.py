@@ -20,7 +20,7 @@ from acr_sklearn.meta_training import MetaTrained, MetaTrainingPlan, meta_train
 from acr_sklearn.outliers import choose_outliers
 from acr_sklearn.sampling import hold_out_domains
 from acr_sklearn.task_settings import TaskSettings
-from acr_sklearn.training import TrainingSettings
+from acr_sklearn.training_settings import TrainingSettings
 
 __all__ = ["ZeroShotACRDetector"]
 
@@ -265,7 +265,9 @@ class ZeroShotACRDetector(BaseBatchDetector):
     def _make_head(self, trained: MetaTrained) -> ScoreHead:
         return make_head(self.score_head, self.n_neighbors, self.trim_fraction, trained.shape)
 
-    def _train(self, data: DomainRows, held_out: NDArray[np.int64], seed: int) -> MetaTrained:
+    def _train(
+        self, data: DomainRows, held_out: NDArray[Any], seed: int, watch: Any
+    ) -> MetaTrained:
         widths = list(self.hidden_layer_sizes)
         if not widths or not all(isinstance(w, Integral) and w >= 1 for w in widths):
             raise ValueError(
@@ -290,20 +292,16 @@ class ZeroShotACRDetector(BaseBatchDetector):
             verbose=int(self.verbose),
             seed=seed,
             explicit=changed_parameters(self),
+            watch=watch,
         )
         tasks = TaskSettings(
             self.n_tasks, self.task_size, self.outlier_fraction, self.permute_features
         )
         who = f"{type(self).__name__}.fit"
         mix, source = choose_outliers(self.outlier_source, len(data.labels), who=who)
-        plan = MetaTrainingPlan(
-            self.max_iter,
-            tasks.capped(np.delete(data.sizes, held_out).max()),
-            held_out,
-            mix,
-            source,
-            self.whiten_features and not self.permute_features,
-        )
+        whiten = self.whiten_features and not self.permute_features
+        capped = tasks.capped(np.delete(data.sizes, held_out).max())
+        plan = MetaTrainingPlan(self.max_iter, capped, held_out, mix, source, whiten)
         previous = self._previous(data) if self.warm_start else None
         # Only a fit that a key can stand for is cached: same rows, same parameters, same result.
         repeats = isinstance(self.random_state, int | np.integer) and self.callbacks is None

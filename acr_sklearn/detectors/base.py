@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from acr_sklearn._labels import read_y
 from acr_sklearn._sizes import require_two_rows, warn_small_batches, warn_small_domains
 from acr_sklearn._validation import DomainRows, read_rows
+from acr_sklearn.detectors._callback_support import CallbackSupport, FitWatch, open_watch
 from acr_sklearn.familiarity import fit_familiarity, warn_unfamiliar_batches
 from acr_sklearn.heads import ScoreHead
 from acr_sklearn.meta_training import MetaTrained
@@ -30,7 +31,7 @@ from acr_sklearn.training import TrainedNet
 __all__ = ["BaseBatchDetector"]
 
 
-class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
+class BaseBatchDetector(CallbackSupport, OutlierMixin, BaseEstimator, metaclass=ABCMeta):
     """Fit skeleton and scoring methods of detectors that score a batch as a whole.
 
     A child stores its parameters in `__init__` and implements `_train`.
@@ -51,7 +52,9 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
     random_state: Any
 
     @abstractmethod
-    def _train(self, data: DomainRows, held_out: NDArray[np.int64], seed: int) -> MetaTrained:
+    def _train(
+        self, data: DomainRows, held_out: NDArray[np.int64], seed: int, watch: FitWatch | None
+    ) -> MetaTrained:
         """Train on the rows of `data` but for the held-out domains; may not set attributes."""
 
     def _make_head(self, trained: MetaTrained) -> ScoreHead:
@@ -86,22 +89,32 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
         ValueError
             For input that cannot be trained on; the message says why and what to do.
         """
+        watch = open_watch(self, X, y, domains)
         before = dict(self.__dict__)
         try:
-            self._fit(X, domains)
+            self._fit(X, domains, watch)
         except BaseException:
             self.__dict__ = before
             raise
+        if watch is not None:
+            watch.close()
         return self
 
-    def _fit(self, X: Any, domains: ArrayLike | None) -> None:
+    def _fit(self, X: Any, domains: ArrayLike | None, watch: FitWatch | None) -> None:
         who = f"{type(self).__name__}.fit"
         data = read_rows(self, X, domains, reset=True, method="fit")
         require_two_rows(data, who=who, in_fit=True)
         warn_small_domains(data, who=who)
         seed = self._draw_seed()
         held_out = self._hold_out(data, seed)
-        trained = self._train(data, held_out, seed)
+        if watch is not None:
+            watch.complete = lambda part, trained: part._keep(data, held_out, trained, seed)
+        self._keep(data, held_out, self._train(data, held_out, seed, watch), seed)
+
+    def _keep(
+        self, data: DomainRows, held_out: NDArray[np.int64], trained: MetaTrained, seed: int
+    ) -> None:
+        """Set every fitted attribute."""
         self.domains_ = data.labels
         self.n_domains_ = len(data.labels)
         self.net_ = trained.fitted.net
@@ -116,8 +129,8 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
         self.offset_ = contamination_offset(scores, self.contamination)
         if not np.isfinite(self.offset_):
             raise ValueError(
-                f"{who} ended with scores that are not finite. Lower learning_rate, or scale the "
-                "features first (for example with StandardScaler)."
+                f"{type(self).__name__}.fit ended with scores that are not finite. Lower "
+                "learning_rate, or scale the features first (for example with StandardScaler)."
             )
         self._calibration_scores = compact_scores(scores)
         trained_on = np.setdiff1d(np.arange(self.n_domains_), held_out)

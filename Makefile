@@ -5,8 +5,11 @@ PYTHON ?= python3
 # PyTorch comes first and at one version. It is not a floor of the package (pyproject.toml has
 # that): it only keeps these environments small where a plain `torch` would bring CUDA along.
 TORCH ?= torch==2.13.0
-# Passed on to pytest, for example: make test PYTEST_ARGS="-x -k training"
+# Passed on to pytest, for example: make test PYTEST_ARGS="-x -k training" COV=
 PYTEST_ARGS ?= -n 2
+# The share of the package's lines and branches that the tests run is shown, and held by
+# pyproject.toml. A part of the tests runs a part of the lines: make test PYTEST_ARGS="-k x" COV=
+COV ?= --cov --cov-report=term
 
 # The quality benchmark: SETS (empty: every set that is here), SPLIT, BATCHES per domain, kind and
 # share, SEEDS and METHODS; BENCH_ARGS takes what else bench_quality.py --help lists. SPLIT=test is
@@ -45,7 +48,7 @@ demo: $(VENV)/.installed ## meta-train on seven digit classes, score the three o
 	@$(VENV)/bin/python examples/plot_digits.py --save demo.png
 
 test: lint ## format, lint, types, and every test and doctest
-	@$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+	@$(VENV)/bin/python -m pytest $(PYTEST_ARGS) $(COV)
 
 test-floor: $(FLOOR)/.installed ## scikit-learn's checks on the oldest supported versions
 	@$(FLOOR)/bin/python -m pytest $(PYTEST_ARGS) tests/test_compliance.py

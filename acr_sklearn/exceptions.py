@@ -4,6 +4,7 @@ __all__ = [
     "ACRWarning",
     "EarlyStoppingWarning",
     "IgnoredDomainsWarning",
+    "PooledDomainsWarning",
     "SingleDomainWarning",
     "SmallBatchWarning",
     "SmallDomainWarning",
@@ -42,3 +43,7 @@ class SmallReferenceWarning(ACRWarning):
 
 class IgnoredDomainsWarning(ACRWarning):
     """Rows are scored one by one against a reference, so their domains change nothing."""
+
+
+class PooledDomainsWarning(ACRWarning):
+    """Rows of several domains are scored as one batch, in which no anomaly stands out."""

@@ -13,7 +13,7 @@ from acr_sklearn.objectives import make_objective
 
 __all__ = ["ACREnsemble", "ACRNetwork"]
 
-#: Numbers in the largest activation of the tasks that a CPU runs together, see `ConvBackbone`.
+#: Numbers in the largest activation of tasks that a CPU runs together, see `ConvBackbone`.
 _NUMBERS_TOGETHER = 2**20
 
 
@@ -93,9 +93,7 @@ class ACRNetwork(nn.Module):
             The objective's output per row.
         """
         at_once = self._tasks_at_once(x)
-        return (
-            torch.cat([self._run(some) for some in x.split(at_once)]) if at_once else self._run(x)
-        )
+        return torch.cat([self._run(some) for some in x.split(at_once or len(x))])
 
     def _run(self, x: Tensor) -> Tensor:
         rows, counted = self.objective.expand(x)
@@ -159,7 +157,6 @@ class ACRNetwork(nn.Module):
         """
         if len(self.objective.portions(x.shape[:-1].numel())) > 1:
             return self.views(x, kept)[1]
-        # Without the layers side by side, which nothing here looks at.
         rows, counted = self.objective.expand(x, kept)
         embedding = self.objective.embed(self.backbone.layers(rows, counted)[-1], counted)
         score: Tensor = self.objective.anomaly_score(self.objective(embedding))

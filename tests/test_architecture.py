@@ -55,15 +55,17 @@ FLOORS = {
     "freezing": 3.2,
     "scoring": 3.3,
     "thresholds": 3.0,
+    "training_settings": 3.0,
     "training": 3.1,
     "meta_training": 3.2,
     "detectors._acr_parameters": 4.0,
     "detectors._acr_plan": 4.0,
-    "detectors._reference": 4.0,
+    "detectors._callback_support": 4.0,
+    "detectors._batch_scoring": 4.0,
+    "detectors._reference": 4.05,
     "detectors.base": 4.1,
     "detectors.acr": 4.2,
     "detectors": 4.3,
-    "model_selection": 5.0,
     "datasets._files": 5.0,
     "datasets.domain_data": 5.0,
     "datasets._classes": 5.1,
@@ -76,6 +78,21 @@ FLOORS = {
     "datasets.mvtec": 5.2,
     "datasets.omniglot": 5.2,
     "datasets": 5.3,
+    "model_selection.anomaly_metrics": 5.0,
+    "model_selection.domain_lists": 5.0,
+    "model_selection.normality": 5.05,
+    "model_selection.splits": 5.0,
+    "model_selection.contamination": 5.1,
+    "model_selection.scorers": 5.1,
+    "model_selection": 5.2,
+    "plotting.canvas": 5.3,
+    "plotting.batch_size": 5.4,
+    "plotting.contamination_curve": 5.4,
+    "plotting.domain_map": 5.4,
+    "plotting.ranking": 5.4,
+    "plotting.score_distribution": 5.4,
+    "plotting.training_curve": 5.4,
+    "plotting": 5.5,
     "": 6.0,  # the roof, acr_sklearn/__init__.py
 }
 
@@ -85,7 +102,7 @@ DIET = {0: {"numpy", "sklearn"}, 1: {"numpy", "torch"}}
 # One door per heavy dependency, the doors of modules still to come among them.
 DOORS = {
     "skorch": "training",
-    "matplotlib": "plotting",
+    "matplotlib": "plotting.canvas",
     "safetensors": "persistence",
     "onnx": "export",
     "onnxruntime": "export",
@@ -319,7 +336,8 @@ def test_the_picture_for_readers_shows_the_same_floors():
     rows = re.findall(r"^\| (\d) \| `([\w/]+)` \|", page, re.M)
     drawn = {name.replace("/", "."): int(floor) for floor, name in rows}
     # The roof has a row of its own kind; a folder's __init__ stands for its modules.
-    built = {m: int(floor) for m, floor in FLOORS.items() if m not in {"", "datasets", "detectors"}}
+    folders = {m for m in MODULES if MODULES[m].name == "__init__.py"}
+    built = {m: int(floor) for m, floor in FLOORS.items() if m not in folders}
     assert drawn == built
     assert [floor for floor, _ in rows] == sorted((floor for floor, _ in rows), reverse=True)
 
@@ -401,7 +419,7 @@ def test_an_import_upwards_is_found(module, source, target):
 
 def test_an_import_upwards_is_found_in_an_init():
     (message,) = breaks_floors("from ..model_selection import x", "detectors", is_package=True)
-    assert "imports model_selection (floor 5.0)" in message
+    assert "imports model_selection (floor 5.2)" in message
     assert breaks_floors("from .acr import x", "detectors", is_package=True) == []
 
 
@@ -555,6 +573,8 @@ def test_importing_the_package_changes_nothing(tmp_path):
         is_package = path.name == "__init__.py"
         names |= imported_names(source_of(module), module, is_package=is_package)
     roots = {name.split(".")[0] for name in names} - {PACKAGE} - sys.stdlib_module_names
+    # matplotlib waits behind its door until something is drawn.
+    roots.discard("matplotlib")
     # Submodules too (sklearn.utils.validation, ...): the name before the last dot is a module.
     modules = {name.rpartition(".")[0] or name for name in names if name.split(".")[0] in roots}
     effects = import_effects(PACKAGE, sorted(modules), tmp_path)

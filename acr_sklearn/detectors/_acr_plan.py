@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -9,16 +10,22 @@ from numpy.typing import NDArray
 from torch import nn
 
 from acr_sklearn._validation import DomainRows, are_counts, changed_parameters
+from acr_sklearn.exceptions import EarlyStoppingWarning, SingleDomainWarning
 from acr_sklearn.meta_training import MetaTrainingPlan
 from acr_sklearn.net_template import template_backbone
 from acr_sklearn.outliers import choose_outliers
+from acr_sklearn.sampling import hold_out_domains
 from acr_sklearn.task_settings import TaskSettings
-from acr_sklearn.training import TrainingSettings
+from acr_sklearn.training_settings import TrainingSettings
 
-__all__ = ["training_plan", "training_settings"]
+__all__ = ["held_out_domains", "training_plan", "training_settings"]
+
+_MIN_DOMAINS_TO_HOLD_OUT = 4
 
 
-def training_settings(detector: Any, n_features: int, seed: int) -> TrainingSettings:
+def training_settings(
+    detector: Any, n_features: int, seed: int, watch: Any = None
+) -> TrainingSettings:
     """Say how to train.
 
     Parameters
@@ -29,6 +36,8 @@ def training_settings(detector: Any, n_features: int, seed: int) -> TrainingSett
         Width of the training rows.
     seed : int
         Decides all that is random.
+    watch : object or None, default=None
+        Told of every evaluation.
 
     Returns
     -------
@@ -52,6 +61,7 @@ def training_settings(detector: Any, n_features: int, seed: int) -> TrainingSett
         verbose=int(detector.verbose),
         seed=seed,
         explicit=changed_parameters(detector),
+        watch=watch,
     )
 
 
@@ -93,6 +103,53 @@ def training_plan(detector: Any, data: DomainRows, held_out: NDArray[np.int64]) 
         source,
         detector.whiten_features and not detector.permute_features,
     )
+
+
+def held_out_domains(detector: Any, n_domains: int, seed: int) -> NDArray[np.int64]:
+    """Choose the domains that only decide when to stop.
+
+    Parameters
+    ----------
+    detector : ZeroShotACRDetector
+        With valid parameters.
+    n_domains : int
+        Training domains.
+    seed : int
+        Chooses.
+
+    Returns
+    -------
+    ndarray of int
+        Positions; empty without early stopping, and below 4 domains.
+
+    Warns
+    -----
+    SingleDomainWarning
+        For one domain.
+    EarlyStoppingWarning
+        When there are too few domains to hold any out.
+    """
+    who = f"{type(detector).__name__}.fit"
+    if n_domains == 1:
+        warnings.warn(
+            f"{who} got a single data set: there is no other domain to draw outliers from, and "
+            "nothing to learn how normals differ between domains. Pass a list of data sets, "
+            "or domains=, if the rows come from several.",
+            SingleDomainWarning,
+            stacklevel=6,
+        )
+    elif detector.early_stopping and n_domains < _MIN_DOMAINS_TO_HOLD_OUT:
+        warnings.warn(
+            f"{who} got {n_domains} domains; early stopping holds some out and needs at least "
+            f"{_MIN_DOMAINS_TO_HOLD_OUT}, so it is off and all max_iter={detector.max_iter} steps "
+            "are run. Pass more domains, or set early_stopping=False.",
+            EarlyStoppingWarning,
+            stacklevel=6,
+        )
+    if not detector.early_stopping or n_domains < _MIN_DOMAINS_TO_HOLD_OUT:
+        return np.empty(0, np.int64)
+    rng = np.random.default_rng((seed, 0))
+    return hold_out_domains(n_domains, detector.validation_fraction, rng)[1]
 
 
 def _network(detector: Any, n_features: int) -> dict[str, Any]:

@@ -12,15 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from acr_sklearn._sizes import require_two_rows
-from acr_sklearn._streams import CheckedChunks
 from acr_sklearn._validation import DomainRows, read_rows
 from acr_sklearn.chunks import Chunks
+from acr_sklearn.detectors._batch_scoring import BatchScoring, Reference
 from acr_sklearn.exceptions import SmallReferenceWarning
-from acr_sklearn.familiarity import Familiarity, warn_unfamiliar_batches
-from acr_sklearn.frozen import FrozenBatch
-from acr_sklearn.heads import ScoreHead
-from acr_sklearn.scaling import FeatureScale
-from acr_sklearn.scoring import Limits, Scorer, score_rows
+from acr_sklearn.familiarity import warn_unfamiliar_batches
+from acr_sklearn.scoring import Limits, Scorer
 from acr_sklearn.thresholds import compact_scores, contamination_offset, p_values
 
 __all__ = ["ReferenceMixin"]
@@ -32,73 +29,8 @@ _SMALL_REFERENCE, _OWN_OFFSET = 64, 128
 _POOLED_ROWS = 65536
 
 
-class Reference:
-    """A batch held fixed, in both precisions, so that scoring never converts it.
-
-    Parameters
-    ----------
-    frozen : FrozenBatch
-        In float64.
-    """
-
-    def __init__(self, frozen: FrozenBatch):
-        single = copy.deepcopy(frozen).float()
-        if single.neighbors is not None:
-            single.neighbors.exact = False
-        self.frozen = {np.dtype(np.float64): frozen, np.dtype(np.float32): single}
-
-    def score(self, chunks: Chunks) -> NDArray[np.float64]:
-        """Anomaly score of every row by itself.
-
-        Parameters
-        ----------
-        chunks : Chunks
-            The rows.
-
-        Returns
-        -------
-        ndarray of shape (n_rows,), float64
-            High for abnormal rows.
-        """
-        return score_rows(self.frozen[chunks.dtype], chunks)
-
-
-class ReferenceMixin:
+class ReferenceMixin(BatchScoring):
     """Methods of a fitted batch detector that look beyond the batch at hand."""
-
-    contamination: float | str
-    module_: Any
-    feature_scale_: FeatureScale | None
-    head_: ScoreHead
-    offset_: float
-    calibration_scores_: NDArray[np.float64]
-    reference_stats_: torch.nn.Module
-    _familiarity: Familiarity | None
-    _reference: Reference | None
-
-    norm_mode: str = "batch"
-    chunk_size: int | None = None
-    max_reference_rows: int | None = None
-
-    def _score_rows(
-        self, X: Any, domains: ArrayLike | None, method: str
-    ) -> tuple[NDArray[np.float64], DomainRows]:
-        raise NotImplementedError
-
-    def _scores_of(self, data: DomainRows) -> NDArray[np.float64]:
-        raise NotImplementedError
-
-    def _read_chunks(self, X: Any, domains: ArrayLike | None, who: str) -> Chunks:
-        if domains is not None or getattr(self, "domain_column", None) is not None:
-            raise ValueError(
-                f"{who} got chunks of rows together with domains. Chunks are one batch of one "
-                "domain: score each domain by a call of its own, or pass one 2-D X."
-            )
-        return Chunks(CheckedChunks(self, X, who), self._scorer().limits.rows_per_chunk)
-
-    def _scorer(self) -> Scorer:
-        limits = Limits(self.chunk_size, self.max_reference_rows)
-        return Scorer(self.module_, self.feature_scale_, self.head_, limits)
 
     def _pooled_reference(self, data: DomainRows, trained_on: NDArray[np.int64]) -> Reference:
         rows = np.flatnonzero(np.isin(data.index, trained_on))

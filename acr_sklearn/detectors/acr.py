@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,16 +11,12 @@ from torch import nn
 
 from acr_sklearn._validation import DomainRows
 from acr_sklearn.detectors._acr_parameters import CONSTRAINTS
-from acr_sklearn.detectors._acr_plan import training_plan, training_settings
+from acr_sklearn.detectors._acr_plan import held_out_domains, training_plan, training_settings
 from acr_sklearn.detectors.base import BaseBatchDetector
-from acr_sklearn.exceptions import EarlyStoppingWarning, SingleDomainWarning
 from acr_sklearn.heads import ScoreHead, make_head
 from acr_sklearn.meta_training import MetaTrained, meta_train
-from acr_sklearn.sampling import hold_out_domains
 
 __all__ = ["ZeroShotACRDetector"]
-
-_MIN_DOMAINS_TO_HOLD_OUT = 4
 
 
 class ZeroShotACRDetector(BaseBatchDetector):
@@ -283,34 +278,15 @@ class ZeroShotACRDetector(BaseBatchDetector):
         self.random_state = random_state
 
     def _hold_out(self, data: DomainRows, seed: int) -> NDArray[np.int64]:
-        n_domains = len(data.labels)
-        who = f"{type(self).__name__}.fit"
-        if n_domains == 1:
-            warnings.warn(
-                f"{who} got a single data set: there is no other domain to draw outliers from, and "
-                "nothing to learn how normals differ between domains. Pass a list of data sets, "
-                "or domains=, if the rows come from several.",
-                SingleDomainWarning,
-                stacklevel=5,
-            )
-        elif self.early_stopping and n_domains < _MIN_DOMAINS_TO_HOLD_OUT:
-            warnings.warn(
-                f"{who} got {n_domains} domains; early stopping holds some out and needs at least "
-                f"{_MIN_DOMAINS_TO_HOLD_OUT}, so it is off and all max_iter={self.max_iter} steps "
-                "are run. Pass more domains, or set early_stopping=False.",
-                EarlyStoppingWarning,
-                stacklevel=5,
-            )
-        if not self.early_stopping or n_domains < _MIN_DOMAINS_TO_HOLD_OUT:
-            return super()._hold_out(data, seed)
-        rng = np.random.default_rng((seed, 0))
-        return hold_out_domains(n_domains, self.validation_fraction, rng)[1]
+        return held_out_domains(self, len(data.labels), seed)
 
     def _make_head(self, trained: MetaTrained) -> ScoreHead:
         return make_head(self.score_head, self.n_neighbors, self.trim_fraction, trained.shape)
 
-    def _train(self, data: DomainRows, held_out: NDArray[np.int64], seed: int) -> MetaTrained:
-        settings = training_settings(self, data.rows.shape[1], seed)
+    def _train(
+        self, data: DomainRows, held_out: NDArray[Any], seed: int, watch: Any
+    ) -> MetaTrained:
+        settings = training_settings(self, data.rows.shape[1], seed, watch)
         plan = training_plan(self, data, held_out)
         previous = self._previous(data) if self.warm_start else None
         # Only a fit that a key can stand for is cached: same rows, same parameters, same result.

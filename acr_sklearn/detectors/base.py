@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import ABCMeta, abstractmethod
 from typing import Any, ClassVar, Self
 
@@ -10,21 +9,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OutlierMixin, _fit_context
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
 from acr_sklearn._labels import read_y
-from acr_sklearn._sizes import require_two_rows, warn_small_batches, warn_small_domains
-from acr_sklearn._streams import is_chunked
+from acr_sklearn._sizes import require_two_rows, warn_small_domains
 from acr_sklearn._validation import DomainRows, read_rows
-from acr_sklearn.chunks import Chunks
+from acr_sklearn.detectors._callback_support import CallbackSupport, FitWatch, open_watch
 from acr_sklearn.detectors._reference import ReferenceMixin
-from acr_sklearn.exceptions import IgnoredDomainsWarning
-from acr_sklearn.familiarity import fit_familiarity, warn_unfamiliar_batches
+from acr_sklearn.familiarity import fit_familiarity
 from acr_sklearn.heads import ScoreHead
 from acr_sklearn.meta_training import MetaTrained
 from acr_sklearn.metrics import mean_domain_auc
 from acr_sklearn.thresholds import (
-    batch_offsets,
     calibration_batches,
     compact_scores,
     contamination_offset,
@@ -34,7 +29,9 @@ from acr_sklearn.training import TrainedNet
 __all__ = ["BaseBatchDetector"]
 
 
-class BaseBatchDetector(ReferenceMixin, OutlierMixin, BaseEstimator, metaclass=ABCMeta):
+class BaseBatchDetector(
+    ReferenceMixin, CallbackSupport, OutlierMixin, BaseEstimator, metaclass=ABCMeta
+):
     """Fit skeleton and scoring methods of detectors that score a batch as a whole.
 
     A child stores its parameters in `__init__` and implements `_train`.
@@ -55,7 +52,9 @@ class BaseBatchDetector(ReferenceMixin, OutlierMixin, BaseEstimator, metaclass=A
     random_state: Any
 
     @abstractmethod
-    def _train(self, data: DomainRows, held_out: NDArray[np.int64], seed: int) -> MetaTrained:
+    def _train(
+        self, data: DomainRows, held_out: NDArray[np.int64], seed: int, watch: FitWatch | None
+    ) -> MetaTrained:
         """Train on the rows of `data` but for the held-out domains; may not set attributes."""
 
     def _make_head(self, trained: MetaTrained) -> ScoreHead:
@@ -90,22 +89,32 @@ class BaseBatchDetector(ReferenceMixin, OutlierMixin, BaseEstimator, metaclass=A
         ValueError
             For input that cannot be trained on; the message says why and what to do.
         """
+        watch = open_watch(self, X, y, domains)
         before = dict(self.__dict__)
         try:
-            self._fit(X, domains)
+            self._fit(X, domains, watch)
         except BaseException:
             self.__dict__ = before
             raise
+        if watch is not None:
+            watch.close()
         return self
 
-    def _fit(self, X: Any, domains: ArrayLike | None) -> None:
+    def _fit(self, X: Any, domains: ArrayLike | None, watch: FitWatch | None) -> None:
         who = f"{type(self).__name__}.fit"
         data = read_rows(self, X, domains, reset=True, method="fit")
         require_two_rows(data, who=who, in_fit=True)
         warn_small_domains(data, who=who)
         seed = self._draw_seed()
         held_out = self._hold_out(data, seed)
-        trained = self._train(data, held_out, seed)
+        if watch is not None:
+            watch.complete = lambda part, trained: part._keep(data, held_out, trained, seed)
+        self._keep(data, held_out, self._train(data, held_out, seed, watch), seed)
+
+    def _keep(
+        self, data: DomainRows, held_out: NDArray[np.int64], trained: MetaTrained, seed: int
+    ) -> None:
+        """Set every fitted attribute."""
         self.domains_ = data.labels
         self.n_domains_ = len(data.labels)
         self.net_ = trained.fitted.net
@@ -125,8 +134,8 @@ class BaseBatchDetector(ReferenceMixin, OutlierMixin, BaseEstimator, metaclass=A
         self.offset_ = contamination_offset(scores, self.contamination)
         if not np.isfinite(self.offset_):
             raise ValueError(
-                f"{who} ended with scores that are not finite. Lower learning_rate, or scale the "
-                "features first (for example with StandardScaler)."
+                f"{type(self).__name__}.fit ended with scores that are not finite. Lower "
+                "learning_rate, or scale the features first (for example with StandardScaler)."
             )
         self.calibration_scores_ = compact_scores(scores)
         self._familiarity = fit_familiarity(data.rows, data.index, trained_on)
@@ -152,16 +161,6 @@ class BaseBatchDetector(ReferenceMixin, OutlierMixin, BaseEstimator, metaclass=A
         if self._reference is not None:
             return -self._scores_of(data)[np.concatenate(batches)]
         return -self._scorer().batches(data.rows, batches)[np.concatenate(batches)]
-
-    def _scores_of(self, data: DomainRows) -> NDArray[np.float64]:
-        """Anomaly score of every row: within its batch, or by itself against the reference."""
-        scorer = self._scorer()
-        if self._reference is None and len(data.labels) > 1:
-            return scorer.batches(data.rows, data.batches())
-        chunks: Any = data.rows
-        if not isinstance(chunks, Chunks):
-            chunks = Chunks(chunks, scorer.limits.rows_per_chunk)
-        return scorer.one(chunks) if self._reference is None else self._reference.score(chunks)
 
     def score_samples(self, X: Any, *, domains: ArrayLike | None = None) -> NDArray[np.float64]:
         """Score rows within their batch; the higher, the more normal.
@@ -196,32 +195,6 @@ class BaseBatchDetector(ReferenceMixin, OutlierMixin, BaseEstimator, metaclass=A
             For a batch that varies unlike every training domain, given 3 or more of these.
         """
         return self._score_rows(X, domains, "score_samples")[0]
-
-    def _score_rows(
-        self, X: Any, domains: ArrayLike | None, method: str
-    ) -> tuple[NDArray[np.float64], DomainRows]:
-        check_is_fitted(self)
-        who = f"{type(self).__name__}.{method}"
-        if is_chunked(X):
-            data = DomainRows.one(self._read_chunks(X, domains, who))
-        else:
-            data = read_rows(self, X, domains, reset=False, method=method)
-        if self._reference is None:
-            require_two_rows(data, who=who, in_fit=False)
-            warn_small_batches(data, who=who)
-            warn_unfamiliar_batches(self._familiarity, data, who=who)
-        elif domains is not None and method != "score":
-            warnings.warn(
-                f"{who} got domains=, which change nothing: with norm_mode='reference' every row "
-                "is scored by itself. Leave them out, or score in batches with "
-                "norm_mode='batch'.",
-                IgnoredDomainsWarning,
-                stacklevel=3,
-            )
-        scores = self._scores_of(data)
-        np.negative(scores, out=scores)
-        scores += 0.0  # so that no score reads -0.0
-        return scores, data
 
     def decision_function(self, X: Any, *, domains: ArrayLike | None = None) -> NDArray[np.float64]:
         """Score rows relative to the threshold; negative for anomalies.
@@ -259,13 +232,6 @@ class BaseBatchDetector(ReferenceMixin, OutlierMixin, BaseEstimator, metaclass=A
         """
         scores, data = self._score_rows(X, domains, "predict")
         return np.where(scores >= self._offsets(scores, data), 1, -1).astype(np.int64)
-
-    def _offsets(
-        self, scores: NDArray[np.float64], data: DomainRows
-    ) -> float | NDArray[np.float64]:
-        if self.threshold == "train":
-            return self.offset_
-        return batch_offsets(scores, data.batches(), self.contamination, self.calibration_scores_)
 
     def fit_predict(
         self, X: Any, y: Any = None, *, domains: ArrayLike | None = None

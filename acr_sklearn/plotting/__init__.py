@@ -1,0 +1,18 @@
+"""Displays: pictures of how a detector does on domains that it has not seen."""
+
+from acr_sklearn.plotting.batch_size import BatchSizeCurveDisplay
+from acr_sklearn.plotting.contamination_curve import ContaminationCurveDisplay
+from acr_sklearn.plotting.domain_map import DomainMapDisplay
+from acr_sklearn.plotting.ranking import DomainPrecisionRecallDisplay, DomainRocDisplay
+from acr_sklearn.plotting.score_distribution import ScoreDistributionDisplay
+from acr_sklearn.plotting.training_curve import TrainingCurveDisplay
+
+__all__ = [
+    "BatchSizeCurveDisplay",
+    "ContaminationCurveDisplay",
+    "DomainMapDisplay",
+    "DomainPrecisionRecallDisplay",
+    "DomainRocDisplay",
+    "ScoreDistributionDisplay",
+    "TrainingCurveDisplay",
+]

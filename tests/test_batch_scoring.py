@@ -52,6 +52,7 @@ def test_statistics_of_a_sample_rank_as_those_of_all_rows(quick, domains, make_d
     np.testing.assert_allclose(same.score_samples(X), a, rtol=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore::acr_sklearn.exceptions.UnfamiliarBatchWarning")
 def test_no_score_is_a_negative_zero(fitted):
     scores = fitted.score_samples(np.full((30, 5), 3.0))
     assert not np.signbit(scores[scores == 0]).any()

@@ -227,7 +227,7 @@ CONV = {"backbone": "conv", "input_shape": (1, 1, N_FEATURES), "conv_channels": 
         ({}, CONV),
         (CONV, {"conv_channels": (8, 8)}),
         (CONV, {"conv_channels": (9,)}),
-        (CONV | {"input_shape": (N_FEATURES, 1, 1)}, {"input_shape": (1, 1, N_FEATURES)}),
+        (CONV | {"input_shape": (1, N_FEATURES, 1)}, {"input_shape": (1, 1, N_FEATURES)}),
     ],
 )
 def test_no_parameter_of_an_objective_or_of_images_is_ignored(quick, domains, base, changes):

@@ -16,7 +16,7 @@ def test_the_network_gets_every_parameter_that_is_its_own():
     given = {
         "objective": "ntl",
         "n_transformations": 5,
-        "transformation": "residual",
+        "transformation": "multiplicative",
         "backbone": "conv",
         "hidden_layer_sizes": (7, 6),
         "embedding_dim": 3,

@@ -56,7 +56,7 @@ class Alone:
 @pytest.mark.parametrize(
     "unknown",
     [Alone(), LogisticRegression(), make_pipeline(LogisticRegression()), Pipeline([("a", "drop")])],
-    ids=str,
+    ids=["own class", "classifier", "pipeline", "empty pipeline"],
 )
 def test_an_unknown_class_is_refused(unknown):
     with pytest.raises(ValueError, match=r"me cannot tell which rows score high with .*Say so: "):

@@ -72,7 +72,7 @@ def test_pooling_would_destroy_the_score(fitted, labelled):
         (make_scorer(f1_score, pos_label=-1), lambda y, p: f1_score(y, p, pos_label=-1)),
         (lambda estimator, X, y: f1_score(y, estimator.predict(X)), f1_score),
     ],
-    ids=str,
+    ids=["name", "metric", "scorer", "scorer with options", "callable"],
 )
 def test_every_kind_of_metric(fitted, labelled, metric, plain):
     X, y, site = labelled

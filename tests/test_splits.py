@@ -270,7 +270,7 @@ AWARE = PerDomainScorer("balanced_accuracy", domains_from=lambda X: np.floor(X[:
         ({"a": AWARE, "b": AWARE}, False),
         ({"a": AWARE, "b": "accuracy"}, True),
     ],
-    ids=str,
+    ids=["name", "list", "one domain", "aware", "all aware", "one aware"],
 )
 @pytest.mark.parametrize("form", ["search", "cross_validate"])
 def test_the_scorer_of_the_caller_decides(scoring, warned, form):

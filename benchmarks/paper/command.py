@@ -35,13 +35,14 @@ class Unit:
     run: Callable[[], Any]
 
 
-def parser_for(preset: Preset, what: str) -> argparse.ArgumentParser:
+def parser_for(preset: Preset, what: str, *, reads_folder: bool = True) -> argparse.ArgumentParser:
     """Return the options that all commands have."""
     parser = argparse.ArgumentParser(
         description=f"The protocol of Li et al. (2023) on {what}.",
         epilog="A run that was killed goes on where it was when it is started again.",
     )
-    parser.add_argument("--data", type=Path, required=True, help="the folder of the data")
+    if reads_folder:
+        parser.add_argument("--data", type=Path, required=True, help="the folder of the data")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the results")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="one training each")
     parser.add_argument(

@@ -156,3 +156,24 @@ MVTEC = Preset(
     ("outliers of a task are noisy rows of its position, theirs noisy copies of its own normals",),
     {"mean": {"image": 85.8, "pixel": 92.5}},
 )
+
+# ------------------------------------------------- sets that can be had from package registries
+
+GLYPHS = Preset(
+    "glyphs",
+    OMNIGLOT.detector,
+    {"most_domains": None},
+    OMNIGLOT.protocol | {"shares": (0.05, 0.1, 0.2), "repeats": 50},
+    (
+        NO_REPEATED_ROWS,
+        "rendered characters instead of drawn ones, test characters of scripts not trained on",
+    ),
+)
+
+FARS = Preset(
+    "fars",
+    ANOSHIFT.detector,
+    {"most_domains": None, "most_rows": 2000},
+    DRAWS,
+    (WHOLE_BATCHES, "states instead of years: more domains than AnoShift has"),
+)

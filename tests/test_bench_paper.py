@@ -460,3 +460,42 @@ def test_outliers_of_a_position_are_its_rows_with_noise_of_the_given_size():
     assert sorted(origin[:, 0]) == X[:, 0].tolist(), "each row once, where there are enough"
     assert (rows - origin).std() == pytest.approx(0.1, rel=0.1)
     assert NoisyRows(0.1).sample(X[:3], 0, 9, np.random.default_rng(0)).shape == (9, 5)
+
+
+# ------------------------------------------------------------- sets of the quality benchmark
+
+
+def test_a_quality_set_becomes_domains_of_the_commands():
+    from paper.quality_sets import domain_data
+    from quality.datasets import splits
+
+    split = next(iter(splits("digits", "validation")))
+    data = domain_data("digits", "validation", most_domains=1, most_rows=50, input_shape=(1, 8, 8))
+    assert data.input_shape == (1, 8, 8)
+    assert data.train_names == list(split.train_names)
+    for got, expected in zip(data.train, split.train, strict=True):
+        np.testing.assert_array_equal(got, expected)
+    (domain,) = data.test
+    X, y = domain.load()
+    own = split.unseen[0]
+    np.testing.assert_array_equal(X[y == 1], own.normals[:50])
+    np.testing.assert_array_equal(X[y == -1], own.pool[own.allowed])
+    X, y = domain.draw(0.1, np.random.default_rng(0))
+    assert (len(y), np.sum(y == -1)) == (55, 5)
+
+
+def test_looks_at_test_domains_are_counted_before_the_run(tmp_path, monkeypatch):
+    import argparse
+    import json
+
+    from paper import quality_sets
+    from paper.presets import GLYPHS
+
+    monkeypatch.setattr(quality_sets, "RESULTS", tmp_path)
+    record = tmp_path / "test-runs.json"
+    record.write_text("[]")
+    for part, looks in (("validation", 0), ("test", 1), ("test", 2)):
+        quality_sets.count_look(argparse.Namespace(part=part, seeds=[3]), GLYPHS)
+        assert len(json.loads(record.read_text())) == looks
+    last = json.loads(record.read_text())[-1]
+    assert (last["seeds"], last["sets"]) == ([3], ["glyphs"])

@@ -58,7 +58,7 @@ def test_unseen_digit_classes_are_told_apart_at_the_defaults(tmp_path):
     ("changes", "least"),
     [
         ({"objective": "bce"}, 0.9),
-        ({"objective": "ntl", "n_tasks": 8, "task_size": 64, "hidden_layer_sizes": (128,)}, 0.75),
+        ({"objective": "ntl", "n_tasks": 8, "task_size": 64, "hidden_layer_sizes": (128,)}, 0.85),
         ({"backbone": "conv", "input_shape": (1, 8, 8), "conv_channels": (32, 32)}, 0.9),
     ],
     ids=["bce", "ntl", "conv"],
@@ -227,7 +227,7 @@ CONV = {"backbone": "conv", "input_shape": (1, 1, N_FEATURES), "conv_channels": 
         ({}, CONV),
         (CONV, {"conv_channels": (8, 8)}),
         (CONV, {"conv_channels": (9,)}),
-        (CONV | {"input_shape": (N_FEATURES, 1, 1)}, {"input_shape": (1, 1, N_FEATURES)}),
+        (CONV | {"input_shape": (1, N_FEATURES, 1)}, {"input_shape": (1, 1, N_FEATURES)}),
     ],
 )
 def test_no_parameter_of_an_objective_or_of_images_is_ignored(quick, domains, base, changes):

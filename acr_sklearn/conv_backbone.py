@@ -27,7 +27,11 @@ class ConvBackbone(nn.Module):
     Before the first layer every pixel is centred on the rows that count. Behind a linear layer
     batch norm would do that; at the padded border of a convolution it does not.
 
-    Tasks are folded into the rows of one convolution. CONV_RATIOS
+    Tasks are folded into the rows of one convolution, with statistics per task after it, as many
+    at once as fit into the caches of a CPU together (`ACRNetwork`). Against looping over tasks a
+    training step ran 1.01 to 1.02 times as fast for 32 tasks of 30 images of 28 by 28 pixels and
+    0.94 to 0.96 times for 16 of 128 (all folded: 0.63 to 0.81; `torch.vmap`: 0.44 to 0.55), and 3
+    times for 32 tasks of 12 images of 14 by 14 (`torch.vmap`: 1.8).
 
     Parameters
     ----------

@@ -154,7 +154,8 @@ def test_scores_and_losses_are_those_of_plain_loops():
     for task, row in np.ndindex(2, 6):
         p = slow_p(z[task, row::6].numpy())
         np.testing.assert_allclose(normal_loss[task, row].item(), -np.log(p).mean())
-        np.testing.assert_allclose(outlier_loss[task, row].item(), -np.log(1 - p).mean())
+        # 1 - p of the plain loop loses digits where p is near 1.
+        np.testing.assert_allclose(outlier_loss[task, row].item(), -np.log(1 - p).mean(), 1e-6)
         score = objective.anomaly_score(output)[task, row].item()
         assert score == pytest.approx(-np.log(p).mean())
 

@@ -69,7 +69,7 @@ class BatchScoring:
     calibration_scores_: NDArray[np.float64]
     reference_stats_: torch.nn.Module
     _familiarity: Familiarity | None
-    _reference: Reference | None
+    _reference: Reference | None = None
 
     norm_mode: str = "batch"
     chunk_size: int | None = None

@@ -147,7 +147,7 @@ class ContaminationThreshold(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
         self.detector_ = detector
         self.polarity_ = polarity
         self.offset_ = contamination_offset(scores, self.contamination)
-        self._calibration_scores = compact_scores(scores)
+        self.calibration_scores_ = compact_scores(scores)
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(detector, name):
                 setattr(self, name, getattr(detector, name))

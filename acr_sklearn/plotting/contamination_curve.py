@@ -119,7 +119,7 @@ class ContaminationCurveDisplay:
         scores, domains = scored_rows(estimator, X, domains, "score_samples", who=who)
         # The outermost part with a threshold of its own decides.
         cuts = next((part for part in unwrapped(estimator) if hasattr(part, "offset_")), None)
-        known = getattr(cuts, "_calibration_scores", None)
+        known = getattr(cuts, "calibration_scores_", None)
         if getattr(cuts, "threshold", "train") != "train":
             known = None
         current = getattr(cuts, "contamination", None)

@@ -1,8 +1,24 @@
 """Zero-shot anomaly detection for scikit-learn users."""
 
 from acr_sklearn.detectors import ZeroShotACRDetector
+from acr_sklearn.feature_maps import FeatureExtractor, mobilenet_extractor
 from acr_sklearn.model_selection import NormalTrainSplit, concat_domains, split_domains
+from acr_sklearn.plotting import AnomalyMapDisplay
+from acr_sklearn.segmentation import ZeroShotSegmenter
+from acr_sklearn.segmentation_metrics import f1_max, per_region_overlap, segmentation_scores
 
-__all__ = ["NormalTrainSplit", "ZeroShotACRDetector", "concat_domains", "split_domains"]
+__all__ = [
+    "AnomalyMapDisplay",
+    "FeatureExtractor",
+    "NormalTrainSplit",
+    "ZeroShotACRDetector",
+    "ZeroShotSegmenter",
+    "concat_domains",
+    "f1_max",
+    "mobilenet_extractor",
+    "per_region_overlap",
+    "segmentation_scores",
+    "split_domains",
+]
 
 __version__ = "0.1.0"

@@ -245,7 +245,7 @@ class FeatureExtractor:
         if tuple(output.shape[2:]) == tuple(size):
             return output
         if output.shape[2] >= size[0] and output.shape[3] >= size[1]:
-            return F.adaptive_avg_pool2d(output, list(size))
+            return F.adaptive_avg_pool2d(output, (size[0], size[1]))
         return F.interpolate(output, list(size), mode="bilinear", align_corners=False)
 
 

@@ -71,7 +71,9 @@ def _read_one(image: Any, position: int, who: str) -> NDArray[np.float32]:
     values = np.asarray(image)
     values = values[None] if values.ndim == 2 else values
     if values.ndim != 3 or values.shape[0] not in (1, 3):
-        hint = "Move the channels first. " if values.ndim == 3 and values.shape[-1] in (1, 3) else ""
+        hint = (
+            "Move the channels first. " if values.ndim == 3 and values.shape[-1] in (1, 3) else ""
+        )
         raise ValueError(
             f"{who}: image {position} has shape {values.shape}; it needs (3, height, width) for "
             f"colour or (1, height, width) for grey. {hint}Drop an alpha channel."
@@ -116,9 +118,7 @@ def _read_file(path: Path, who: str) -> NDArray[np.uint8]:
     return values if values.ndim == 2 else values.transpose(2, 0, 1)
 
 
-def _require_alike(
-    shape: tuple[int, ...], first: tuple[int, ...], position: int, who: str
-) -> None:
+def _require_alike(shape: tuple[int, ...], first: tuple[int, ...], position: int, who: str) -> None:
     if shape[0] != first[0]:
         kinds = {1: "grey", 3: "colour"}
         raise ValueError(
@@ -130,4 +130,3 @@ def _require_alike(
             f"{who} got images of different sizes: image 0 has {first[1]} x {first[2]} pixels, "
             f"image {position} has {shape[1]} x {shape[2]}. Resize them to one size first."
         )
-

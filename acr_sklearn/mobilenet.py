@@ -127,7 +127,7 @@ def load_mobilenet_v2(path: str | Path) -> MobileNetV2:
         classes = len(state["classifier.1.bias"])
         network = MobileNetV2(classes)
         network.load_state_dict(state)
-    except Exception as error:  # noqa: BLE001 -- unpickling a foreign file fails in any way
+    except Exception as error:  # unpickling a foreign file fails in any way
         raise ValueError(
             f"load_mobilenet_v2 got {str(path)!r}, which does not hold the weights of a "
             f"MobileNetV2 of width 1: {error}. Pass a state dict under torchvision's names."

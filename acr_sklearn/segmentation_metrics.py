@@ -175,7 +175,9 @@ def segmentation_scores(
         f"image_{name}": float("nan") if one_kind else value(is_anomalous, by_image)
         for name, value in _CURVES.items()
     }
-    found |= {f"pixel_{name}": value(truth.ravel(), scores.ravel()) for name, value in _CURVES.items()}
+    found |= {
+        f"pixel_{name}": value(truth.ravel(), scores.ravel()) for name, value in _CURVES.items()
+    }
     return {name: float(value) for name, value in found.items()} | {"pro": pro}
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from acr_sklearn import f1_max, per_region_overlap, segmentation_scores
+from acr_sklearn.segmentation_metrics import f1_max, per_region_overlap, segmentation_scores
 
 
 def flood(mask):

@@ -18,7 +18,7 @@ from torch import Tensor
 Maps = NDArray[np.floating]
 
 
-def gaussian(maps: Maps, layers: Sequence[int]) -> Maps:
+def gaussian(maps: Maps, _layers: Sequence[int]) -> Maps:
     """Mahalanobis distance to a Gaussian per position, fitted on the batch.
 
     As in PaDiM (Defard et al., ICPR 2021), but for the regularisation: shrinkage by Ledoit and
@@ -32,7 +32,7 @@ def gaussian(maps: Maps, layers: Sequence[int]) -> Maps:
     return scores
 
 
-def pooled_gaussian(maps: Maps, layers: Sequence[int]) -> Maps:
+def pooled_gaussian(maps: Maps, _layers: Sequence[int]) -> Maps:
     """The same with one Gaussian for all positions, for surfaces look alike everywhere."""
     n, channels, height, width = maps.shape
     rows = _standardised(maps.transpose(0, 2, 3, 1).reshape(-1, channels))

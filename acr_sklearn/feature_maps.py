@@ -25,7 +25,7 @@ __all__ = ["FeatureExtractor", "mobilenet_extractor"]
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-class _AllSeen(Exception):
+class _AllSeenError(Exception):
     """Every layer asked for has answered: the rest of the network need not run."""
 
 
@@ -201,20 +201,21 @@ class FeatureExtractor:
             return torch.cat(maps, dim=1)
 
     def _run(self, x: Tensor, who: str) -> list[Tensor]:
-        """Outputs of the layers; the network stops behind the last of them."""
+        """Collect the outputs of the layers; the network stops behind the last of them."""
         seen: dict[str, Tensor] = {}
 
         def listen(name: str) -> Any:
             def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
                 if not isinstance(output, Tensor) or output.dim() != 4:
-                    got = getattr(output, "shape", type(output).__name__)
+                    is_tensor = isinstance(output, Tensor)
+                    got = tuple(output.shape) if is_tensor else type(output).__name__
                     raise ValueError(
-                        f"{who}: layer {name!r} answers with {tuple(got) if got else got}, not with "
-                        "maps of shape (n, channels, height, width). Choose a convolutional layer."
+                        f"{who}: layer {name!r} answers with {got}, not with maps of shape "
+                        "(n, channels, height, width). Choose a convolutional layer."
                     )
                 seen[name] = output
                 if len(seen) == len(set(self.layers)):
-                    raise _AllSeen
+                    raise _AllSeenError
 
             return hook
 
@@ -225,7 +226,7 @@ class FeatureExtractor:
             ]
             try:
                 self.module(x)
-            except _AllSeen:
+            except _AllSeenError:
                 pass
             finally:
                 for handle in handles:

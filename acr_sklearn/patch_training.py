@@ -77,7 +77,8 @@ def training_domains(
         whitening = None if plan.shrinkage is None else fit_whitening(maps, plan.shrinkage)
         # Made together: the positions of all chosen regions are pulled towards one another.
         rows = [region_rows(maps, regions[i]) for i in chosen]
-        made = make_patch_outliers(torch.cat(rows), others, plan.outliers, rng)
+        kind = "mixed" if plan.outliers == "detector" else plan.outliers
+        made = make_patch_outliers(torch.cat(rows), others, kind, rng)
         for own, bad in zip(rows, made.split([len(r) for r in rows]), strict=True):
             normal, outlier = own.flatten(0, 1)[None], bad.flatten(0, 1)[None]
             few = torch.from_numpy(rng.permutation(outlier.shape[1])[:_OUTLIERS])

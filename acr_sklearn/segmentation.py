@@ -105,7 +105,7 @@ class ZeroShotSegmenter(BaseEstimator):
         "whiten": ["boolean"],
         "shrinkage": [Interval(Real, 0, 1, closed="right")],
         "distance_weight": [Interval(Real, 0, 1, closed="both")],
-        "outliers": [StrOptions(set(PATCH_OUTLIERS))],
+        "outliers": [StrOptions({"detector", *PATCH_OUTLIERS})],
         "domains_per_product": [Interval(Integral, 1, None, closed="left")],
         "max_rows": [Interval(Integral, 2, None, closed="left")],
         "sigma": [Interval(Real, 0, None, closed="left")],
@@ -177,7 +177,8 @@ class ZeroShotSegmenter(BaseEstimator):
         domains, outliers = training_domains(products, plan, np.random.default_rng(seed))
         detector = _patch_detector() if self.detector is None else clone(self.detector)
         source = detector.outlier_source
-        detector.set_params(outlier_source=OutlierBank(outliers))
+        if self.outliers != "detector":
+            detector.set_params(outlier_source=OutlierBank(outliers))
         if detector.random_state is None:
             detector.set_params(random_state=seed)
         # The bank has served, and would weigh in every copy and pickle.

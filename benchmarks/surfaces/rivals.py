@@ -18,11 +18,25 @@ from torch import Tensor
 Maps = NDArray[np.floating]
 
 
-def gaussian(maps: Maps, _layers: Sequence[int]) -> Maps:
+def padim(maps: Maps, _layers: Sequence[int]) -> Maps:
     """Mahalanobis distance to a Gaussian per position, fitted on the batch.
 
-    As in PaDiM (Defard et al., ICPR 2021), but for the regularisation: shrinkage by Ledoit and
-    Wolf, because a batch has fewer images than there are channels.
+    As PaDiM (Defard et al., ICPR 2021) regularises it: 0.01 on the diagonal of the covariance of
+    the features as they are.
+    """
+    n, channels, height, width = maps.shape
+    rows = maps.transpose(2, 3, 0, 1).reshape(-1, n, channels).astype(np.float64)
+    rows -= rows.mean(axis=1, keepdims=True)
+    covariance = rows.transpose(0, 2, 1) @ rows / (n - 1) + 0.01 * np.eye(channels)
+    inverse = np.linalg.inv(covariance)
+    lengths = np.sqrt(np.einsum("pni,pij,pnj->pn", rows, inverse, rows, optimize=True))
+    return lengths.T.reshape(n, height, width)
+
+
+def gaussian(maps: Maps, _layers: Sequence[int]) -> Maps:
+    """The same with standardised features and the shrinkage of Ledoit and Wolf.
+
+    A batch has fewer images than there are channels, so much depends on the regularisation.
     """
     n, _, height, width = maps.shape
     scores = np.empty((n, height, width))
@@ -65,10 +79,13 @@ def _mutual_distance(x: Tensor, share: float) -> Tensor:
     rows = x.flatten(2).transpose(1, 2)
     counted = max(1, round(share * (n - 1)))
     scores = torch.empty(n, height * width)
+    flat = rows.flatten(0, 1).T.contiguous()
     for i in range(n):
-        others = torch.cat([rows[:i], rows[i + 1 :]])
-        nearest = torch.cdist(rows[i].expand_as(others), others).amin(dim=2)
-        scores[i] = nearest.topk(counted, dim=0, largest=False).values.mean(dim=0)
+        # Vectors of length 1: the nearest patch of an image is the one of largest product.
+        closest = (rows[i] @ flat).view(height * width, n, -1).amax(dim=2)
+        distances = (2 - 2 * closest).clamp_min(0).sqrt()
+        distances[:, i] = torch.inf
+        scores[i] = distances.topk(counted, dim=1, largest=False).values.mean(dim=1)
     return scores.view(n, height, width)
 
 
@@ -91,6 +108,7 @@ def memory_bank(maps: Maps, layers: Sequence[int], *, n_neighbors: int = 5) -> M
 
 RIVALS = {
     "Gaussian per position": gaussian,
+    "Gaussian as PaDiM": padim,
     "Gaussian, pooled": pooled_gaussian,
     "mutual (MuSc)": mutual,
     "kNN memory bank": memory_bank,

@@ -14,9 +14,6 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from quality.fetch import WEIGHTS, data_dir
 from scipy.ndimage import gaussian_filter
-from surfaces.defects import Batch, make_batch
-from surfaces.rivals import RIVALS
-from surfaces.textures import SIDE, Surfaces
 
 from acr_sklearn import (
     FeatureExtractor,
@@ -24,6 +21,9 @@ from acr_sklearn import (
     mobilenet_extractor,
     segmentation_scores,
 )
+from surfaces.defects import Batch, make_batch
+from surfaces.rivals import RIVALS
+from surfaces.textures import SIDE, Surfaces
 
 #: Chosen on the validation surfaces, see benchmarks/README.md.
 LAYERS = {"features.1": 16, "features.3": 24, "features.6": 32, "features.13": 96}
@@ -80,12 +80,16 @@ def scored_batches(scored: Surfaces, train: Surfaces) -> list[Batch]:
 
 
 def prepare(surfaces: dict[str, Surfaces], split: str, folder: Path) -> Prepared:
-    """Extract features; those of the training surfaces go to files in `folder`."""
+    """Extract features; those of the training surfaces go to files in `folder`, or come from it."""
     extract = extractor()
-    train = [
-        extract.transform(patches, out=folder / f"{i}.npy")
-        for i, patches in enumerate(surfaces["train"].patches)
-    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    train = []
+    for i, patches in enumerate(surfaces["train"].patches):
+        path, part = folder / f"{i}.npy", folder / f"{i}.part.npy"
+        if not path.exists():
+            extract.transform(patches, out=part).flush()
+            part.rename(path)
+        train.append(np.load(path, mmap_mode="r"))
     batches = scored_batches(surfaces[split], surfaces["train"])
     maps = [extract.transform(batch.images) for batch in batches]
     return Prepared(train, surfaces[split].names, batches, maps)

@@ -52,9 +52,10 @@ class FeatureExtractor:
     normalize : {"all", "last", "none"}, default="last"
         Layers whose vectors are brought to length 1 at every position: deep layers vary in length
         for reasons that are no defect.
-    mean, std : sequence of three floats
-        What is subtracted from and divided out of the colours (0 to 1); those of ImageNet by
-        default.
+    mean : sequence of three floats, default=(0.485, 0.456, 0.406)
+        What is subtracted from the colours (0 to 1); ImageNet's, which pretrained networks expect.
+    std : sequence of three floats, default=(0.229, 0.224, 0.225)
+        What they are divided by afterwards.
     batch_size : int, default=32
         Images that pass the network together, and that are in memory at a time.
     dtype : {"float32", "float16"}, default="float32"

@@ -16,7 +16,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Whitening", "fit_whitening", "read_maps", "region_rows", "regions_of"]
+__all__ = [
+    "Whitening",
+    "fit_whitening",
+    "in_parts",
+    "read_maps",
+    "read_products",
+    "region_rows",
+    "regions_of",
+]
 
 #: Added to correlations, so that channels without variance do not decide.
 _RIDGE = 1e-3
@@ -66,6 +74,42 @@ def read_maps(maps: Any, *, who: str) -> NDArray[Any]:
     return maps
 
 
+def read_products(X: Any, *, who: str) -> list[NDArray[Any]]:
+    """Check the feature maps of several products.
+
+    Parameters
+    ----------
+    X : list of array-like of shape (n_images, channels, height, width)
+        One per product.
+    who : str
+        For the messages.
+
+    Returns
+    -------
+    list of ndarray of shape (n_images, channels, height, width)
+        The same.
+
+    Raises
+    ------
+    ValueError
+        For fewer than 2 products, different numbers of channels, or maps that `read_maps` refuses.
+    """
+    if not isinstance(X, list | tuple) or len(X) < 2:
+        got = f"{len(X)}" if isinstance(X, list | tuple) else type(X).__name__
+        raise ValueError(
+            f"{who} got {got}; it needs a list of the feature maps of at least 2 products, each of "
+            "shape (n_images, channels, height, width)."
+        )
+    products = [read_maps(x, who=f"{who}, product {i}") for i, x in enumerate(X)]
+    for number, maps in enumerate(products):
+        if maps.shape[1] != products[0].shape[1]:
+            raise ValueError(
+                f"{who} got maps of different channels: product 0 has {products[0].shape[1]}, "
+                f"product {number} has {maps.shape[1]}. Extract all with the same layers."
+            )
+    return products
+
+
 def regions_of(height: int, width: int, kind: str, size: int) -> list[NDArray[np.int64]]:
     """Share out the positions of a map.
 
@@ -89,6 +133,38 @@ def regions_of(height: int, width: int, kind: str, size: int) -> list[NDArray[np
     side = 1 if kind == "position" else size
     block = (positions // width // side) * width + positions % width // side
     return [np.flatnonzero(block == number) for number in np.unique(block)]
+
+
+def in_parts(
+    regions: list[NDArray[np.int64]], n_images: int, max_rows: int
+) -> list[list[NDArray[np.int64]]]:
+    """Group regions that fit into memory together, and cut those that do not fit alone.
+
+    Parameters
+    ----------
+    regions : list of ndarray of int
+        Flat positions of each region.
+    n_images : int
+        Rows per position.
+    max_rows : int
+        Most rows of a group, but never less than one position.
+
+    Returns
+    -------
+    list of list of ndarray of int
+        A region that is cut has its positions dealt out in turn, so that every piece has all
+        images, everywhere on the map: a batch is never cut across images.
+    """
+    most = max(1, max_rows // n_images)
+    parts: list[list[NDArray[np.int64]]] = []
+    for region in regions:
+        n_cuts = -(-len(region) // most)
+        for start in range(n_cuts):
+            own = region[start::n_cuts]
+            if not parts or sum(map(len, parts[-1])) + len(own) > most:
+                parts.append([])
+            parts[-1].append(own)
+    return parts
 
 
 def region_rows(maps: NDArray[Any], positions: NDArray[np.int64]) -> Tensor:

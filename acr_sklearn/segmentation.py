@@ -19,7 +19,15 @@ from acr_sklearn.anomaly_maps import image_scores, upsample_maps
 from acr_sklearn.detectors.acr import ZeroShotACRDetector
 from acr_sklearn.exceptions import SmallBatchWarning, UnfamiliarBatchWarning
 from acr_sklearn.patch_outliers import PATCH_OUTLIERS, OutlierBank
-from acr_sklearn.patch_rows import Whitening, fit_whitening, read_maps, region_rows, regions_of
+from acr_sklearn.patch_rows import (
+    Whitening,
+    fit_whitening,
+    in_parts,
+    read_maps,
+    read_products,
+    region_rows,
+    regions_of,
+)
 from acr_sklearn.patch_training import PatchTraining, training_domains
 
 __all__ = ["ZeroShotSegmenter"]
@@ -54,9 +62,10 @@ class ZeroShotSegmenter(BaseEstimator):
         Weight in [0, 1] of the length of the whitened row (the score of a Gaussian fitted on the
         batch) beside the detector's score, both standardised over the batch. 0 with
         ``whiten=False``.
-    outliers : {"mixed", "noise", "positions", "surfaces"}, default="mixed"
+    outliers : {"mixed", "noise", "positions", "surfaces", "detector"}, default="mixed"
         Of what the outliers of training tasks are: noise on features, a pull towards what another
-        position of the product shows, or towards another product; "mixed" has as many of each.
+        position of the product shows, or towards another product; "mixed" has as many of each;
+        "detector" leaves them to the detector's own `outlier_source`.
     domains_per_product : int, default=4
         Regions of each training product that are trained on, drawn at random.
     max_rows : int, default=512
@@ -164,7 +173,7 @@ class ZeroShotSegmenter(BaseEstimator):
             For fewer than 2 products, and for maps that cannot be trained on.
         """
         who = f"{type(self).__name__}.fit"
-        products = self._read_products(X, who)
+        products = read_products(X, who=who)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         plan = PatchTraining(
             self.regions,
@@ -185,22 +194,6 @@ class ZeroShotSegmenter(BaseEstimator):
         self.detector_ = detector.fit(domains).set_params(outlier_source=source)
         self.n_channels_ = products[0].shape[1]
         return self
-
-    def _read_products(self, X: Any, who: str) -> list[NDArray[Any]]:
-        if not isinstance(X, list | tuple) or len(X) < 2:
-            got = f"{len(X)}" if isinstance(X, list | tuple) else type(X).__name__
-            raise ValueError(
-                f"{who} got {got}; it needs a list of the feature maps of at least 2 products, "
-                "each of shape (n_images, channels, height, width)."
-            )
-        products = [read_maps(x, who=f"{who}, product {i}") for i, x in enumerate(X)]
-        for number, maps in enumerate(products):
-            if maps.shape[1] != products[0].shape[1]:
-                raise ValueError(
-                    f"{who} got maps of different channels: product 0 has {products[0].shape[1]}, "
-                    f"product {number} has {maps.shape[1]}. Extract all with the same layers."
-                )
-        return products
 
     def patch_scores(self, X: Any) -> NDArray[np.float64]:
         """Score every position of every image.
@@ -244,25 +237,14 @@ class ZeroShotSegmenter(BaseEstimator):
         whitening = fit_whitening(maps, self.shrinkage) if self.whiten else None
         n_images, _, height, width = maps.shape
         learnt, distance = np.empty((2, height * width, n_images))
-        for part in self._parts(n_images, height, width):
+        regions = regions_of(height, width, self.regions, self.region_size)
+        for part in in_parts(regions, n_images, self.max_batch_rows):
             scores = self._score_part(maps, part, whitening)
             for positions, own_learnt, own_distance in zip(part, *scores, strict=True):
                 learnt[positions], distance[positions] = own_learnt, own_distance
-        combined = self._combine(learnt, distance)
+        weight = self.distance_weight if self.whiten else 0.0
+        combined = (1 - weight) * _standardised(learnt) + weight * _standardised(distance)
         return combined.T.reshape(n_images, height, width)
-
-    def _parts(self, n_images: int, height: int, width: int) -> list[list[NDArray[np.int64]]]:
-        """Regions, cut where they are too large, in groups that fit into memory together."""
-        most = max(1, self.max_batch_rows // n_images)
-        parts: list[list[NDArray[np.int64]]] = []
-        for region in regions_of(height, width, self.regions, self.region_size):
-            n_cuts = -(-len(region) // most)
-            for start in range(n_cuts):
-                own = region[start::n_cuts]
-                if not parts or sum(map(len, parts[-1])) + len(own) > most:
-                    parts.append([])
-                parts[-1].append(own)
-        return parts
 
     def _score_part(
         self, maps: NDArray[Any], part: list[NDArray[np.int64]], whitening: Whitening | None
@@ -288,12 +270,6 @@ class ZeroShotSegmenter(BaseEstimator):
         cut = [s.reshape(-1, n_images) for s in np.split(scores, ends)]
         lengths = stacked.norm(dim=1).double().numpy()
         return cut, [s.reshape(-1, n_images) for s in np.split(lengths, ends)]
-
-    def _combine(
-        self, learnt: NDArray[np.float64], distance: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        weight = self.distance_weight if self.whiten else 0.0
-        return (1 - weight) * _standardised(learnt) + weight * _standardised(distance)
 
     def anomaly_maps(self, X: Any, image_size: Sequence[int] | None = None) -> NDArray[np.float32]:
         """Score every pixel of every image.

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 from _report import PACKAGES, RESULTS, describe_run, format_table, run_in_words, save_json
 from numpy.typing import NDArray
+from quality.fetch import WEIGHTS, data_dir
 from surfaces import defects, textures
 from surfaces.rivals import RIVALS
 from surfaces.run import (
@@ -158,8 +160,14 @@ def draw(prepared: Prepared, scores: list[NDArray[np.floating]], path: Path) -> 
     display.plot(n_columns=2).figure_.savefig(path, dpi=110)
 
 
-def _peak_gb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+def measure_memory(n_images: int) -> dict[str, Any]:
+    """Peak memory of images of 224 x 224 pixels, in a process of its own."""
+    script = Path(__file__).parent / "surfaces" / "memory.py"
+    weights = data_dir("mobilenet") / WEIGHTS
+    command = [sys.executable, str(script), str(weights), "--images", str(n_images)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
 def count_test_run(path: Path, described: dict[str, Any]) -> int:
@@ -179,6 +187,9 @@ def main() -> None:
     parser.add_argument("--rivals", nargs="*", default=list(RIVALS), choices=list(RIVALS))
     parser.add_argument("--surfaces", type=int, help="only the first so many scored surfaces")
     parser.add_argument("--features", type=Path, help="folder that keeps the training features")
+    parser.add_argument(
+        "--memory-images", type=int, default=1000, help="images of the memory measurement; 0: none"
+    )
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--test-runs", type=Path, help="file that counts the runs on the test")
     arguments = parser.parse_args()
@@ -202,7 +213,14 @@ def main() -> None:
         prepared = prepare(surfaces, arguments.split, arguments.features or Path(folder))
         done = run(prepared, arguments.seeds, rivals)
     summary = summarise(done["methods"], len(prepared.batches))
+    memory = measure_memory(arguments.memory_images) if arguments.memory_images else None
     print(table(summary))
+    if memory:
+        print(
+            f"{memory['images']:,} images of {memory['side']} x {memory['side']} pixels: peak "
+            f"{memory['peak_gb']:.2f} GB, {memory['extract_seconds']:.0f} s for features, "
+            f"{memory['score_seconds']:.0f} s for scores"
+        )
     print(run_in_words(described))
     save_json(
         arguments.out / f"surfaces-{arguments.split}.json",
@@ -219,7 +237,7 @@ def main() -> None:
                 "share": defects.SHARE,
             },
             "features": {"layers": list(LAYERS), "input": INPUT, "map": MAP, "sigma": SIGMA},
-            "peak_gb": _peak_gb(),
+            "memory": memory,
             "summary": summary,
             "by_surface": done["methods"],
         },

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from acr_sklearn.patch_rows import fit_whitening, read_maps, region_rows, regions_of
+from acr_sklearn.patch_rows import (
+    fit_whitening,
+    in_parts,
+    read_maps,
+    read_products,
+    region_rows,
+    regions_of,
+)
 
 
 @pytest.fixture
@@ -35,6 +42,27 @@ def test_neighbourhoods_are_blocks():
     first, second, *_ = regions_of(6, 4, "neighborhood", 2)
     assert first.tolist() == [0, 1, 4, 5]
     assert second.tolist() == [2, 3, 6, 7]
+
+
+def test_parts_fit_into_memory_and_hold_everything_once():
+    regions = regions_of(5, 4, "position", 1)
+    assert [len(part) for part in in_parts(regions, 40, 90)] == [2] * 10
+    assert len(in_parts(regions, 40, 10_000)) == 1
+    assert len(in_parts(regions, 40, 1)) == 20, "one position at the least"
+    (pooled,) = regions_of(5, 4, "pooled", 1)
+    parts = in_parts([pooled], 40, 300)
+    assert [len(cut) for part in parts for cut in part] == [7, 7, 6]
+    assert sorted(np.concatenate([cut for part in parts for cut in part])) == list(range(20))
+    # Dealt out in turn: no piece is one corner of the map.
+    assert parts[0][0].tolist() == [0, 3, 6, 9, 12, 15, 18]
+
+
+def test_products_must_agree(maps):
+    assert len(read_products([maps, maps[:7]], who="Somebody")) == 2
+    with pytest.raises(ValueError, match="Somebody got 1; it needs a list"):
+        read_products([maps], who="Somebody")
+    with pytest.raises(ValueError, match="product 0 has 5, product 1 has 4"):
+        read_products([maps, maps[:, :4]], who="Somebody")
 
 
 def test_rows_are_the_vectors_at_their_positions(maps, tmp_path):

@@ -128,17 +128,15 @@ def test_memory_does_not_decide(make):
     small = clone(segmenter).set_params(max_batch_rows=90)
     small.detector_, small.n_channels_ = segmenter.detector_, segmenter.n_channels_
     assert np.allclose(small.patch_scores(maps), whole, atol=1e-4)
-    assert len(small._parts(40, 5, 4)) == 10
-    assert len(segmenter._parts(40, 5, 4)) == 1
 
 
 def test_a_large_region_is_cut_across_positions_not_across_images(make):
     segmenter = make(regions="pooled")
     segmenter.set_params(max_batch_rows=300)
-    parts = segmenter._parts(40, 5, 4)
-    assert [len(cut) for part in parts for cut in part] == [7, 7, 6]
-    assert sorted(np.concatenate([cut for part in parts for cut in part])) == list(range(20))
-    assert segmenter.patch_scores(with_defects(100)[0]).shape == (40, 5, 4)
+    maps, _ = with_defects(100)
+    order = np.random.default_rng(0).permutation(len(maps))
+    scores = segmenter.patch_scores(maps)
+    assert np.allclose(segmenter.patch_scores(maps[order]), scores[order], atol=1e-3)
 
 
 def test_memory_maps_of_halves_are_read_like_arrays(fitted, tmp_path):

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["AnomalyMapDisplay"]
 
@@ -118,7 +115,7 @@ class AnomalyMapDisplay:
         rows: ArrayLike | None = None,
         n_columns: int = 1,
         cmap: str = "inferno",
-        figure: Figure | None = None,
+        figure: Any = None,
     ) -> Self:
         """Draw.
 
@@ -138,14 +135,12 @@ class AnomalyMapDisplay:
         AnomalyMapDisplay
             Itself, with `figure_` and `axes_`.
         """
-        import matplotlib.pyplot as plt
-
         chosen = np.arange(len(self.images)) if rows is None else np.asarray(rows)
         kinds = 2 + (self.masks is not None)
         n_rows = -(-len(chosen) // n_columns)
         if figure is None:
             size = (_SIDE * kinds * n_columns, _SIDE * n_rows + 0.3)
-            figure = plt.figure(figsize=size, layout="constrained")
+            figure = _open_figure(size)
         axes = figure.subplots(n_rows, kinds * n_columns, squeeze=False)
         for ax in axes.flat:
             ax.set_axis_off()
@@ -165,6 +160,17 @@ class AnomalyMapDisplay:
                     ax.set_title(name, fontsize=7)
         self.figure_, self.axes_ = figure, axes
         return self
+
+
+def _open_figure(size: tuple[float, float]) -> Any:
+    try:
+        from matplotlib import pyplot
+    except ImportError as error:
+        raise ImportError(
+            "AnomalyMapDisplay draws with matplotlib, which is not installed: "
+            "pip install matplotlib, or this package with its extra [plot]."
+        ) from error
+    return pyplot.figure(figsize=size, layout="constrained")
 
 
 def _colours(images: NDArray[Any]) -> NDArray[np.float64]:

@@ -25,6 +25,9 @@ BENCH_ARGS ?=
 CURVES ?=
 CURVES_ARGS ?=
 
+# The surfaces: what else bench_surfaces.py --help lists; SPLIT and SEEDS are shared.
+SURFACES_ARGS ?=
+
 VENV := .venv
 FLOOR := .venv-floor
 PIP_QUIET := --quiet --disable-pip-version-check --no-input --progress-bar off
@@ -38,7 +41,8 @@ test test-floor: export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-floor lint bench-train bench-time bench-data bench-quality bench-curves bench-score bench-reference results-page \
+.PHONY: help demo test test-floor lint bench-train bench-time bench-data bench-quality bench-curves \
+	bench-score bench-reference bench-surfaces results-page \
 	clean
 
 help: ## this list
@@ -71,6 +75,11 @@ bench-quality: $(VENV)/.bench ## detection quality on unseen domains against ref
 	@$(VENV)/bin/python benchmarks/bench_quality.py $(if $(SETS),--sets $(SETS)) \
 		--split $(SPLIT) --batches $(BATCHES) --seeds $(SEEDS) --methods $(METHODS) \
 		$(if $(filter test,$(SPLIT)),--test-runs benchmarks/results/test-runs.json) $(BENCH_ARGS)
+
+bench-surfaces: $(VENV)/.bench ## defects on unseen surfaces against methods that see the batch alone
+	@$(VENV)/bin/python benchmarks/quality/fetch.py surfaces mobilenet
+	@$(VENV)/bin/python benchmarks/bench_surfaces.py --split $(SPLIT) --seeds $(SEEDS) \
+		$(if $(filter test,$(SPLIT)),--test-runs benchmarks/results/surfaces-test-runs.json) $(SURFACES_ARGS)
 
 bench-curves: $(VENV)/.bench ## how detection breaks or holds: batch size, share, shift, training, ...
 	@$(VENV)/bin/python benchmarks/bench_curves.py $(if $(CURVES),--curves $(CURVES)) \

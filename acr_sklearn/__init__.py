@@ -1,6 +1,7 @@
 """Zero-shot anomaly detection for scikit-learn users."""
 
 from acr_sklearn.detectors import ZeroShotACRDetector
+from acr_sklearn.feature_maps import FeatureExtractor, mobilenet_extractor
 from acr_sklearn.model_selection import (
     ContaminationThreshold,
     NormalTrainSplit,
@@ -10,15 +11,25 @@ from acr_sklearn.model_selection import (
     concat_domains,
     split_domains,
 )
+from acr_sklearn.plotting import AnomalyMapDisplay
+from acr_sklearn.segmentation import ZeroShotSegmenter
+from acr_sklearn.segmentation_metrics import f1_max, per_region_overlap, segmentation_scores
 
 __all__ = [
+    "AnomalyMapDisplay",
     "ContaminationThreshold",
+    "FeatureExtractor",
     "NormalTrainSplit",
     "PerDomainScorer",
     "ZeroShotACRDetector",
+    "ZeroShotSegmenter",
     "anomaly_average_precision_scorer",
     "anomaly_roc_auc_scorer",
     "concat_domains",
+    "f1_max",
+    "mobilenet_extractor",
+    "per_region_overlap",
+    "segmentation_scores",
     "split_domains",
 ]
 

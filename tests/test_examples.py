@@ -17,6 +17,11 @@ EXAMPLES = sorted((ROOT / "examples").glob("plot_*.py"))
 RUNS = {
     "plot_digits.py": (["--batches", "2"], r"ACR, zero-shot .* (0\.\d+)$", 0.85),
     "plot_own_backbone.py": (["--max-iter", "20"], r"residual .* unseen digits (0\.\d+)$", 0.75),
+    "plot_segmentation.py": (
+        ["--surfaces", "12", "--data", "nowhere"],
+        r"^Mean pixel AUROC on unseen surfaces: (0\.\d+)$",
+        0.85,
+    ),
     "plot_pipeline_grid_search.py": (["--max-iter", "10"], r"(0\.\d+)  <- best$", 0.1),
     # Without its data, which are not here, it makes a table of the same kind.
     "plot_categories_fars.py": (

@@ -1,13 +1,14 @@
-"""The door to Pillow: picture files as arrays of bytes."""
+"""Picture files as arrays of bytes."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from acr_sklearn._pillow import open_pillow
 from acr_sklearn.datasets._files import checked_parsing, need_file
 
 __all__ = ["list_pictures", "read_picture"]
@@ -61,7 +62,7 @@ def read_picture(
     ValueError
         If the file is no picture, is truncated, or has a size that does not fit.
     """
-    image_module = _pillow()
+    image_module = open_pillow("Reading pictures needs", "datasets")
     need_file(path, "a picture")
     with checked_parsing(path, "a complete picture"), image_module.open(path) as opened:
         picture = opened.convert(mode)
@@ -84,14 +85,3 @@ def read_picture(
         picture = picture.crop((left, top, left + crop, top + crop))
     values = np.asarray(picture, dtype=np.uint8)
     return values[None] if values.ndim == 2 else np.ascontiguousarray(values.transpose(2, 0, 1))
-
-
-def _pillow() -> Any:
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise ImportError(
-            "Reading pictures needs Pillow, which is not installed: "
-            "pip install 'acr-sklearn[datasets]'."
-        ) from error
-    return Image

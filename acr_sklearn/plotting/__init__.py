@@ -1,5 +1,6 @@
 """Displays: pictures of how a detector does on domains that it has not seen."""
 
+from acr_sklearn.plotting.anomaly_map import AnomalyMapDisplay
 from acr_sklearn.plotting.batch_size import BatchSizeCurveDisplay
 from acr_sklearn.plotting.contamination_curve import ContaminationCurveDisplay
 from acr_sklearn.plotting.domain_map import DomainMapDisplay
@@ -8,6 +9,7 @@ from acr_sklearn.plotting.score_distribution import ScoreDistributionDisplay
 from acr_sklearn.plotting.training_curve import TrainingCurveDisplay
 
 __all__ = [
+    "AnomalyMapDisplay",
     "BatchSizeCurveDisplay",
     "ContaminationCurveDisplay",
     "DomainMapDisplay",

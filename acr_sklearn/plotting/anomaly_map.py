@@ -1,0 +1,181 @@
+"""Images, their anomaly maps and their masks, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from acr_sklearn.plotting.canvas import open_pyplot
+
+__all__ = ["AnomalyMapDisplay"]
+
+#: Inches of one picture.
+_SIDE = 1.3
+
+
+class AnomalyMapDisplay:
+    """Rows of image, anomaly map and mask.
+
+    Parameters
+    ----------
+    images : array-like of shape (n_images, channels, height, width)
+        Colours or grey values, 0 to 255 or 0 to 1.
+    maps : array-like of shape (n_images, height, width)
+        Anomaly maps, high = abnormal.
+    masks : array-like of shape (n_images, height, width) or None, default=None
+        True on defects.
+    titles : sequence of str or None, default=None
+        One per image.
+
+    Attributes
+    ----------
+    figure_ : matplotlib.figure.Figure
+        Where it was drawn last.
+    axes_ : ndarray of matplotlib.axes.Axes
+        Of shape (n_rows, pictures per row).
+
+    Raises
+    ------
+    ValueError
+        For arrays that do not belong together.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> import numpy as np
+    >>> from acr_sklearn import AnomalyMapDisplay
+    >>> images, maps = np.zeros((4, 3, 8, 8)), np.zeros((4, 8, 8))
+    >>> AnomalyMapDisplay(images, maps).plot(n_columns=2).axes_.shape
+    (2, 4)
+    """
+
+    def __init__(
+        self,
+        images: ArrayLike,
+        maps: ArrayLike,
+        masks: ArrayLike | None = None,
+        titles: Sequence[str] | None = None,
+    ):
+        self.images = _colours(np.asarray(images))
+        self.maps = np.asarray(maps, dtype=np.float64)
+        self.masks = None if masks is None else np.asarray(masks, dtype=bool)
+        self.titles = None if titles is None else list(titles)
+        who = type(self).__name__
+        wanted = self.images.shape[:3]
+        for name, value in (("maps", self.maps), ("masks", self.masks)):
+            if value is not None and value.shape != wanted:
+                raise ValueError(
+                    f"{who} got {name} of shape {value.shape} for images that need {wanted}. "
+                    "Bring them to the size of the images."
+                )
+        if self.titles is not None and len(self.titles) != len(self.images):
+            raise ValueError(f"{who} got {len(self.titles)} titles for {wanted[0]} images.")
+
+    @classmethod
+    def from_segmenter(
+        cls,
+        segmenter: Any,
+        X: ArrayLike,
+        images: ArrayLike,
+        masks: ArrayLike | None = None,
+        *,
+        titles: Sequence[str] | None = None,
+        **plot: Any,
+    ) -> Self:
+        """Score the feature maps of one product and draw the result.
+
+        Parameters
+        ----------
+        segmenter : ZeroShotSegmenter
+            Fitted.
+        X : array-like of shape (n_images, channels, map_height, map_width)
+            Feature maps, one batch.
+        images : array-like of shape (n_images, channels, height, width)
+            The images that they were extracted from.
+        masks : array-like of shape (n_images, height, width) or None, default=None
+            True on defects.
+        titles : sequence of str or None, default=None
+            One per image.
+        **plot : Any
+            Of `plot`.
+
+        Returns
+        -------
+        AnomalyMapDisplay
+            Drawn.
+        """
+        size = np.asarray(images).shape[-2:]
+        return cls(images, segmenter.anomaly_maps(X, size), masks, titles).plot(**plot)
+
+    def plot(
+        self,
+        *,
+        rows: ArrayLike | None = None,
+        n_columns: int = 1,
+        cmap: str = "inferno",
+        figure: Any = None,
+    ) -> Self:
+        """Draw.
+
+        Parameters
+        ----------
+        rows : array-like of int or None, default=None
+            Which images to draw, in which order; None draws all.
+        n_columns : int, default=1
+            Images beside one another in a row.
+        cmap : str, default="inferno"
+            Colours of the maps; the scale is common to all.
+        figure : matplotlib.figure.Figure or None, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        AnomalyMapDisplay
+            Itself, with `figure_` and `axes_`.
+        """
+        chosen = np.arange(len(self.images)) if rows is None else np.asarray(rows)
+        kinds = 2 + (self.masks is not None)
+        n_rows = -(-len(chosen) // n_columns)
+        if figure is None:
+            size = (_SIDE * kinds * n_columns, _SIDE * n_rows + 0.3)
+            figure = _open_figure(size)
+        axes = figure.subplots(n_rows, kinds * n_columns, squeeze=False)
+        for ax in axes.flat:
+            ax.set_axis_off()
+        low, high = np.quantile(self.maps, 0.01), self.maps.max()
+        for place, image in enumerate(chosen):
+            row, column = divmod(place, n_columns)
+            own = axes[row, column * kinds : (column + 1) * kinds]
+            own[0].imshow(self.images[image])
+            own[1].imshow(self.maps[image], cmap=cmap, vmin=low, vmax=high)
+            if self.masks is not None:
+                own[2].imshow(self.masks[image], cmap="gray", vmin=0, vmax=1)
+            if self.titles is not None:
+                own[0].set_title(self.titles[image], fontsize=7)
+        for column in range(min(n_columns, len(chosen))):
+            for ax, name in zip(axes[0, column * kinds :], ("image", "map", "mask"), strict=False):
+                if not ax.get_title():
+                    ax.set_title(name, fontsize=7)
+        self.figure_, self.axes_ = figure, axes
+        return self
+
+
+def _open_figure(size: tuple[float, float]) -> Any:
+    pyplot = open_pyplot(who="AnomalyMapDisplay")
+    return pyplot.figure(figsize=size, layout="constrained")
+
+
+def _colours(images: NDArray[Any]) -> NDArray[np.float64]:
+    """As matplotlib draws them: (n_images, height, width, 3) in 0 to 1."""
+    if images.ndim != 4 or images.shape[1] not in (1, 3):
+        raise ValueError(
+            f"AnomalyMapDisplay got images of shape {images.shape}; it needs (n_images, 3, height, "
+            "width) for colour or (n_images, 1, height, width) for grey."
+        )
+    values = images / 255.0 if images.dtype.kind in "iu" else images.astype(np.float64)
+    values = np.repeat(values, 3, axis=1) if values.shape[1] == 1 else values
+    return np.clip(values.transpose(0, 2, 3, 1), 0, 1)

@@ -1,0 +1,1 @@
+"""Unseen surfaces with local defects: data, rivals and the run of bench_surfaces.py."""

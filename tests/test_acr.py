@@ -59,7 +59,10 @@ def test_unseen_digit_classes_are_told_apart_at_the_defaults(tmp_path):
     [
         ({"objective": "bce"}, 0.9),
         ({"objective": "ntl", "n_tasks": 8, "task_size": 64, "hidden_layer_sizes": (128,)}, 0.85),
-        ({"backbone": "conv", "input_shape": (1, 8, 8), "conv_channels": (32, 32)}, 0.9),
+        (
+            {"backbone": "conv", "input_shape": (1, 8, 8), "conv_channels": (32, 32), "n_tasks": 8},
+            0.9,
+        ),
     ],
     ids=["bce", "ntl", "conv"],
 )

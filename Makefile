@@ -104,10 +104,10 @@ $(VENV)/.installed: pyproject.toml
 	@echo "Installing into $(VENV): a few minutes, once."
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(VENV)/bin/python -m pip install $(PIP_QUIET) "$(TORCH)"
-	@$(VENV)/bin/python -m pip install $(PIP_QUIET) -e ".[test,plot]"
+	@$(VENV)/bin/python -m pip install $(PIP_QUIET) "$(TORCH)" -e ".[test,plot,pyod]"
 	@touch $@
 
-# PyTorch is named again, so that pip cannot trade it for a build that the rivals would rather have.
+# PyTorch is named again, so that pip cannot trade it for a build that others would rather have.
 $(VENV)/.bench: $(VENV)/.installed
 	@echo "Installing the rivals of the quality benchmark into $(VENV): a minute, once."
 	@$(VENV)/bin/python -m pip install $(PIP_QUIET) "$(TORCH)" -e ".[bench]"

@@ -149,7 +149,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 
 def growth(detector: Any, mapped: Any, args: argparse.Namespace) -> dict[str, float]:
     """Median seconds per row for batches of growing size."""
-    sizes = [n for n in (10**5, 10**6, 10**7) if n <= len(mapped)]
+    sizes = [n for n in (10**5, 10**6, 10**7) if n <= len(mapped)] or [len(mapped)]
     runs = {str(n): (lambda n=n: detector.score_samples(mapped[:n])) for n in sizes}
     return {n: s / int(n) for n, s in alternating(runs, min(args.rounds, 3)).items()}
 

@@ -174,6 +174,13 @@ def test_members_stacked_equal_members_run_one_by_one_in_values_and_gradients(ki
 
 
 @each_kind
+def test_members_go_their_own_way_where_they_share_no_input(kind):
+    # A device without numbers stands in for an accelerator, where embedded members run stacked.
+    network, x = ensemble(kind), stack()
+    assert network.to("meta")(x.to("meta")).shape == ensemble(kind)(x).shape
+
+
+@each_kind
 def test_gradients_reach_every_member(kind):
     network = ensemble(kind)
     network(stack()).mean().backward()

@@ -92,7 +92,7 @@ class ACRNetwork(nn.Module):
         Tensor of shape (..., n_rows) or (..., n_rows, n_transformations)
             The objective's output per row.
         """
-        at_once = self._tasks_at_once(x)
+        at_once = self.tasks_at_once(x, x.device)
         return torch.cat([self._run(some) for some in x.split(at_once or len(x))])
 
     def _run(self, x: Tensor) -> Tensor:
@@ -101,9 +101,9 @@ class ACRNetwork(nn.Module):
         output: Tensor = self.objective(self.objective.embed(hidden, counted))
         return output
 
-    def _tasks_at_once(self, x: Tensor) -> int:
+    def tasks_at_once(self, x: Tensor, device: torch.device | str) -> int:
         """How many tasks a CPU runs together before they fall out of its caches; 0 for all."""
-        if x.dim() == 2 or x.device.type != "cpu":
+        if x.dim() == 2 or torch.device(device).type != "cpu":
             return 0
         numbers = x.shape[1] * self.objective.n_views * self.backbone.largest
         at_once = max(1, _NUMBERS_TOGETHER // numbers)

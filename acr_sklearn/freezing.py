@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from acr_sklearn.chunks import Chunks
+from acr_sklearn.chunks import Chunks, rows_at_once
 from acr_sklearn.distances import (
     LogScale,
     differences_are_cheap,
@@ -22,16 +22,13 @@ from acr_sklearn.distances import (
     n_references,
     projection,
 )
-from acr_sklearn.frozen import FrozenBatch, Neighbors, whitened
+from acr_sklearn.frozen import FrozenBatch, NeighborChain, Neighbors, whitened
 from acr_sklearn.frozen_network import Moments, freeze_norms
 from acr_sklearn.heads import Network, ScoreHead, most_normal, round_down
 from acr_sklearn.matrix_chain import MatrixChain
 from acr_sklearn.scaling import FeatureScale
 
 __all__ = ["freeze_batch"]
-
-#: Rows at a time: what the network makes of them stays in a core's cache.
-_BLOCK = 1024
 
 
 @dataclass
@@ -104,8 +101,8 @@ class _Builder:
             frozen.neighbors = self._neighbors(
                 lambda x: frozen.network.views(frozen.inputs(x))[0], self.head.n_neighbors, kept
             )
-        if self.head.kind == "objective":
-            frozen.chain = MatrixChain.of(frozen.location, frozen.divisor, frozen.network)
+        if self.head.kind != "mahalanobis":
+            frozen.chain = _chain(frozen)
         if not scored and self.head.kind != "combined":
             return frozen.eval(), np.empty(0)
         distances = self._of_all(frozen.distances)
@@ -119,7 +116,7 @@ class _Builder:
         """Blocks of the chunks with the position of their first row."""
         start = 0
         for rows in self.chunks:
-            for block in torch.from_numpy(rows).to(self.device).split(_BLOCK):
+            for block in torch.from_numpy(rows).to(self.device).split(rows_at_once()):
                 yield start, block
                 start += len(block)
 
@@ -214,3 +211,12 @@ class _Builder:
             out[:, start : start + len(x)] = values
         assert out is not None
         return out
+
+
+def _chain(frozen: FrozenBatch) -> MatrixChain | NeighborChain | None:
+    """Make the fast form of what is held fixed, where there is one."""
+    chain = MatrixChain.of(frozen.location, frozen.divisor, frozen.network)
+    if chain is None or frozen.neighbors is None:
+        return chain
+    # Where differences are exact they are wanted.
+    return None if frozen.neighbors.exact else NeighborChain(chain, frozen.neighbors)

@@ -65,23 +65,100 @@ class Neighbors(nn.Module):
         Tensor of shape (n_rows,)
             High for isolated rows.
         """
-        k = self.n_neighbors
         products = Products(self.center, self.twice, self.squares)
         if self.exact:
             distances = torch.cdist(x, self.rows, compute_mode="donot_use_mm_for_euclid_dist")
-        else:
-            distances = products.lacking_own_square(x)
+            return self.nearest(distances, x, own).sum(1) / self.n_neighbors
+        nearest = self.nearest(products.lacking_own_square(x), x, own)
+        # Chosen before the root, whose slope at no distance has no bound.
+        return products.root(nearest, x).sum(1) / self.n_neighbors
+
+    def nearest(self, distances: Tensor, x: Tensor, own: Tensor | None) -> Tensor:
+        """Choose the distances that count.
+
+        Parameters
+        ----------
+        distances : Tensor of shape (n_rows, n_references)
+            Or what ranks as they do.
+        x : Tensor of shape (n_rows, width)
+            The rows.
+        own : Tensor of shape (n_rows,), int64, or None
+            As in `forward`.
+
+        Returns
+        -------
+        Tensor of shape (n_rows, n_neighbors)
+            The smallest but for the row's own.
+        """
+        k = self.n_neighbors
         if own is not None:
-            distances = distances.masked_fill(own[:, None] == self.positions, torch.inf)
-            nearest = distances.topk(k, dim=1, largest=False).values
-        else:
-            nearest, where = distances.topk(min(k + 1, len(self.rows)), dim=1, largest=False)
-            # A product of matrices leaves more than rounding of no distance; a difference does not.
-            apart = (x - self.rows[where[:, 0]]).norm(dim=1, keepdim=True)
-            itself = apart <= _ROUNDING * x.norm(dim=1, keepdim=True)
-            # Chosen before the root, whose slope at no distance has no bound.
-            nearest = torch.where(itself, nearest[:, -k:], nearest[:, :k])
-        return (nearest if self.exact else products.root(nearest, x)).sum(1) / k
+            place = torch.searchsorted(self.positions, own).clamp_(max=len(self.positions) - 1)
+            (mine,) = torch.nonzero(self.positions[place] == own, as_tuple=True)
+            distances[mine, place[mine]] = torch.inf
+            return distances.topk(k, dim=1, largest=False).values
+        nearest, where = distances.topk(min(k + 1, len(self.rows)), dim=1, largest=False)
+        # A product of matrices leaves more than rounding of no distance; a difference does not.
+        apart = (x - self.rows[where[:, 0]]).norm(dim=1, keepdim=True)
+        itself = apart <= _ROUNDING * x.norm(dim=1, keepdim=True)
+        return torch.where(itself, nearest[:, -k:], nearest[:, :k])
+
+
+class NeighborChain(nn.Module):
+    """Distances to neighbours and to the centre from a chain of matrix products.
+
+    The same as `Neighbors` finds in the layers of the network, in reused memory: for large batches.
+
+    Parameters
+    ----------
+    chain : MatrixChain
+        Makes the layers.
+    neighbors : Neighbors
+        With fixed rows in what `ACRNetwork.views` returns.
+    """
+
+    ranking: Tensor
+
+    def __init__(self, chain: MatrixChain, neighbors: Neighbors):
+        super().__init__()
+        self.chain = chain
+        rows = chain.as_layers(neighbors.rows)
+        self.neighbors = Neighbors(rows, neighbors.positions, neighbors.n_neighbors, False)
+        # The squares of the fixed rows, and what centring takes off, ride on a column of ones.
+        ranking = self.neighbors.twice.clone()
+        center = self.neighbors.center
+        ranking[chain.starts[1] - 1] = (self.neighbors.squares - center @ ranking)[0]
+        self.register_buffer("ranking", ranking)
+
+    def forward(self, x: Tensor, own: Tensor | None) -> Tensor:
+        """Measure rows.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_rows, n_features)
+            In the users' units. Without gradient: buffers are written over.
+        own : Tensor of shape (n_rows,), int64, or None
+            Of `Neighbors`.
+
+        Returns
+        -------
+        Tensor of shape (2, n_rows)
+            Mean distance to the nearest fixed rows, distance to the centre.
+        """
+        out = x.new_empty(2, len(x))
+        products = around = x.new_empty(0)
+        for start, layers in self.chain.blocks(x):
+            n = len(layers)
+            if len(products) < n:
+                products, around = x.new_empty(n, self.ranking.shape[1]), torch.empty_like(layers)
+            ranks = torch.mm(layers, self.ranking, out=products[:n])
+            here = None if own is None else own[start : start + n]
+            nearest = self.neighbors.nearest(ranks, layers, here)
+            apart = torch.sub(layers, self.neighbors.center, out=around[:n])
+            nearest += apart.square_().sum(dim=1, keepdim=True)
+            torch.mean(nearest.clamp_min_(0).sqrt_(), dim=1, out=out[0, start : start + n])
+            torch.sum(self.chain.last(layers).square_(), dim=1, out=out[1, start : start + n])
+        out[1].sqrt_()
+        return out
 
 
 class FrozenBatch(nn.Module):
@@ -99,8 +176,8 @@ class FrozenBatch(nn.Module):
         In the network's layers.
     scales : Tensor of shape (3, 2, 1) or None
         Of the distances to neighbours and to the centre, where both are looked at.
-    chain : MatrixChain or None
-        The network once more, for the objective's score of many rows.
+    chain : MatrixChain or NeighborChain or None
+        The same once more, for many rows without gradient.
     """
 
     location: Tensor
@@ -117,7 +194,7 @@ class FrozenBatch(nn.Module):
         self.network: Any = None
         self.neighbors: Neighbors | None = None
         self.register_buffer("scales", None)
-        self.chain: MatrixChain | None = None
+        self.chain: MatrixChain | NeighborChain | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """Score rows.
@@ -165,7 +242,10 @@ class FrozenBatch(nn.Module):
             One distance, or two that `combined` compares.
         """
         if self.chain is not None and not torch.is_grad_enabled():
-            return self.chain(x)[None]
+            if isinstance(self.chain, MatrixChain):
+                return self.chain(x)[None]
+            seen: Tensor = self.chain(x, own)
+            return seen if self.kind == "combined" else seen[:1]
         inputs = self.inputs(x)
         if self.kind == "mahalanobis":
             return whitened(inputs, self.whitening).norm(dim=1)[None]

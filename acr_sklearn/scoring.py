@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from acr_sklearn.chunks import Chunks
+from acr_sklearn.chunks import Chunks, rows_at_once
 from acr_sklearn.freezing import freeze_batch
 from acr_sklearn.frozen import FrozenBatch
 from acr_sklearn.heads import Network, ScoreHead
@@ -25,9 +25,7 @@ __all__ = ["Limits", "Scorer", "score_rows"]
 #: Rows per forward pass when many batches are stacked.
 _STACKED_ROWS = 65536
 #: A larger batch is measured and scored in chunks of so many rows.
-_WHOLE_ROWS, _CHUNK_ROWS = 65536, 4096
-#: Rows scored at a time by themselves: what the network makes of them stays in a core's cache.
-_BLOCK = 1024
+_WHOLE_ROWS, _CHUNK_ROWS = 65536, 16384
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class Limits:
     ----------
     chunk_size : int or None
         Larger batches are measured and scored in chunks of so many rows, with the same result.
-        None: in chunks of 4096 above 65,536 rows.
+        None: in chunks of 16,384 above 65,536 rows.
     max_reference_rows : int or None
         The statistics of larger batches are those of so many of their rows.
     """
@@ -222,12 +220,14 @@ def score_rows(
         High for abnormal rows.
     """
     scores = np.empty(len(chunks))
+    # A chain cuts blocks of its own.
+    size = rows_at_once() if frozen.chain is None else chunks.size
     start = 0
     with torch.inference_mode():
         for rows in chunks:
-            for x in torch.from_numpy(rows).to(frozen.location.device).split(_BLOCK):
+            for x in torch.from_numpy(rows).to(frozen.location.device).split(size):
                 where = None
-                if own is not None:
+                if own is not None and frozen.neighbors is not None:
                     here = np.arange(start, start + len(x))
                     place = np.searchsorted(own, here).clip(max=len(own) - 1)
                     where = torch.from_numpy(np.where(own[place] == here, place, -1)).to(x.device)

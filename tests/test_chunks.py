@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+import torch
 
-from acr_sklearn.chunks import Chunks
+from acr_sklearn.chunks import Chunks, rows_at_once
 
 ROWS = np.arange(22.0).reshape(11, 2)
 
@@ -43,11 +44,25 @@ def test_an_iterable_comes_in_its_own_pieces_as_often_as_asked_for():
         assert [len(chunk) for chunk in chunks] == [1, 3, 5, 2]
 
 
-def test_chunks_may_be_written_to_and_change_nothing(tmp_path):
+def test_torch_takes_every_chunk(tmp_path):
     np.save(tmp_path / "rows.npy", ROWS)
     mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
-    for source in (mapped, Anew()):
-        for chunk in Chunks(source, 5):
-            chunk[:] = -1.0
-    np.testing.assert_array_equal(mapped, ROWS)
-    np.testing.assert_array_equal(ROWS, np.arange(22.0).reshape(11, 2))
+    for source in (ROWS, mapped, Anew(), np.asfortranarray(ROWS)):
+        seen = torch.cat([torch.from_numpy(chunk) for chunk in Chunks(source, 5)])
+        np.testing.assert_array_equal(seen.numpy(), ROWS)
+
+
+def test_rows_in_memory_are_not_copied():
+    (chunk,) = Chunks(ROWS, 50)
+    assert np.shares_memory(chunk, ROWS)
+
+
+def test_more_threads_get_more_rows_at_once():
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        one = rows_at_once()
+        torch.set_num_threads(3)
+        assert rows_at_once() == 3 * one
+    finally:
+        torch.set_num_threads(before)

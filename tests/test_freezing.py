@@ -3,8 +3,9 @@ import pytest
 import torch
 from torch import nn
 
+import acr_sklearn.chunks as chunks
 import acr_sklearn.distances as distances
-import acr_sklearn.freezing as module
+import acr_sklearn.matrix_chain as matrix_chain
 from acr_sklearn.chunks import Chunks
 from acr_sklearn.freezing import freeze_batch
 from acr_sklearn.heads import SCORE_HEADS, make_head
@@ -60,7 +61,8 @@ def test_chunks_of_any_size_score_as_one_piece(kind, trim_fraction, dtype):
 def test_so_do_batches_of_which_some_rows_serve_as_neighbours(kind, monkeypatch):
     monkeypatch.setattr(distances, "_ALL_NEIGHBORS", 100)
     monkeypatch.setattr(distances, "_REFERENCE_ROWS", 40)
-    monkeypatch.setattr(module, "_BLOCK", 16)
+    monkeypatch.setattr(chunks, "_ROWS", 16)
+    monkeypatch.setattr(matrix_chain, "_ROWS", 8)
     check(make(), SHAPE.scale, make_head(kind, 5, 0.25, SHAPE), batch(), [7, 50], 1e-9)
 
 

@@ -3,7 +3,10 @@ import pytest
 import torch
 
 from acr_sklearn.distances import differences_are_cheap, nearest_distance
-from acr_sklearn.frozen import FrozenBatch, Neighbors, whitened
+from acr_sklearn.frozen import FrozenBatch, NeighborChain, Neighbors, whitened
+from acr_sklearn.frozen_network import freeze_norms
+from acr_sklearn.matrix_chain import MatrixChain
+from acr_sklearn.networks import ACRNetwork
 
 RNG = np.random.default_rng(0)
 
@@ -57,3 +60,25 @@ def test_a_score_of_the_features_needs_no_network():
     x = torch.tensor([[7.0, 10.0]], requires_grad=True)
     (gradient,) = torch.autograd.grad(frozen(x).sum(), x)
     np.testing.assert_allclose(gradient.numpy(), [[0.3, 0.4]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("hidden", [(7,), (7, 6)])
+@pytest.mark.parametrize("known", [True, False])
+def test_a_chain_measures_what_the_network_and_its_neighbours_do(hidden, known, monkeypatch):
+    monkeypatch.setattr("acr_sklearn.matrix_chain._ROWS", 9)
+    torch.manual_seed(0)
+    network = ACRNetwork(3, hidden_layer_sizes=hidden, embedding_dim=4).double().eval()
+    x, location, divisor = (
+        torch.randn(50, 3).double(),
+        torch.ones(3).double(),
+        torch.ones(3).double(),
+    )
+    frozen = freeze_norms(network, lambda: [x])
+    representation, score = frozen.views(x)
+    chosen = torch.arange(0, 50, 2)
+    fixed = Neighbors(representation[chosen], chosen, 3, False)
+    own = torch.arange(50) if known else None
+    chain = NeighborChain(MatrixChain.of(ones, ones, frozen), fixed)
+    near, far = chain(x + 1, own)
+    torch.testing.assert_close(near, fixed(representation, own), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(far, frozen.distance(score), rtol=1e-11, atol=0)

@@ -68,11 +68,7 @@ def test_a_chain_measures_what_the_network_and_its_neighbours_do(hidden, known, 
     monkeypatch.setattr("acr_sklearn.matrix_chain._ROWS", 9)
     torch.manual_seed(0)
     network = ACRNetwork(3, hidden_layer_sizes=hidden, embedding_dim=4).double().eval()
-    x, location, divisor = (
-        torch.randn(50, 3).double(),
-        torch.ones(3).double(),
-        torch.ones(3).double(),
-    )
+    x, ones = torch.randn(50, 3).double(), torch.ones(3).double()
     frozen = freeze_norms(network, lambda: [x])
     representation, score = frozen.views(x)
     chosen = torch.arange(0, 50, 2)

@@ -16,7 +16,6 @@ from torch import Tensor
 
 from acr_sklearn.chunks import Chunks, rows_at_once
 from acr_sklearn.distances import (
-    LogScale,
     differences_are_cheap,
     evenly_spaced,
     n_references,
@@ -25,6 +24,7 @@ from acr_sklearn.distances import (
 from acr_sklearn.frozen import FrozenBatch, NeighborChain, Neighbors, whitened
 from acr_sklearn.frozen_network import Moments, freeze_norms
 from acr_sklearn.heads import Network, ScoreHead, most_normal, round_down
+from acr_sklearn.log_scale import LogScale
 from acr_sklearn.matrix_chain import MatrixChain
 from acr_sklearn.scaling import FeatureScale
 

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from acr_sklearn.distances import LogScale, Products
+from acr_sklearn.distances import Products, smallest
+from acr_sklearn.log_scale import LogScale
 from acr_sklearn.matrix_chain import MatrixChain
 
 __all__ = ["FrozenBatch", "Neighbors", "whitened"]
@@ -95,7 +96,7 @@ class Neighbors(nn.Module):
             place = torch.searchsorted(self.positions, own).clamp_(max=len(self.positions) - 1)
             (mine,) = torch.nonzero(self.positions[place] == own, as_tuple=True)
             distances[mine, place[mine]] = torch.inf
-            return distances.topk(k, dim=1, largest=False).values
+            return smallest(distances, k)
         nearest, where = distances.topk(min(k + 1, len(self.rows)), dim=1, largest=False)
         # A product of matrices leaves more than rounding of no distance; a difference does not.
         apart = (x - self.rows[where[:, 0]]).norm(dim=1, keepdim=True)

@@ -11,7 +11,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from acr_sklearn.distances import n_references, nearest_distance, robust_z
+from acr_sklearn.distances import n_references, nearest_distance
+from acr_sklearn.log_scale import robust_z
 from acr_sklearn.networks import ACREnsemble, ACRNetwork
 from acr_sklearn.normal_shape import NormalShape
 

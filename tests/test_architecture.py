@@ -52,6 +52,7 @@ FLOORS = {
     "separability": 2.2,
     "tasks": 2.3,
     "distances": 2.4,
+    "log_scale": 2.4,
     "anomaly_maps": 3.0,
     "images": 3.0,
     "feature_maps": 3.1,

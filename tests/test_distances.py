@@ -4,7 +4,7 @@ import torch
 from sklearn.neighbors import NearestNeighbors
 
 import acr_sklearn.distances as module
-from acr_sklearn.distances import nearest_distance, robust_z
+from acr_sklearn.distances import nearest_distance, smallest
 
 RNG = np.random.default_rng(0)
 N_FEATURES = 4
@@ -59,22 +59,6 @@ def test_duplicates_are_neighbours_at_distance_zero():
     assert nearest_distance(x, 1)[0, :2].tolist() == [0.0, 0.0]
 
 
-def test_robust_z_is_the_log_distance_over_median_and_mad():
-    distances = torch.from_numpy(RNG.lognormal(size=(2, 101)))
-    logs = np.log(distances.numpy())
-    centred = logs - np.median(logs, axis=1, keepdims=True)
-    mad = np.median(np.abs(centred), axis=1, keepdims=True)
-    np.testing.assert_allclose(robust_z(distances).numpy(), centred / (1.4826 * mad), atol=1e-4)
-    np.testing.assert_allclose(robust_z(50 * distances), robust_z(distances), atol=1e-8)
-
-
-@pytest.mark.parametrize("values", [[0.0] * 5, [3.0] * 5, [0, 0, 0, 0, 9.0], [0, 1, 1, 1, 1.0]])
-def test_robust_z_stays_finite(values):
-    z = robust_z(torch.tensor([values], dtype=torch.float64))
-    assert torch.isfinite(z).all()
-    assert (z == 0).all() == (len(set(values)) == 1)
-
-
 def test_neighbours_come_from_the_rows_kept():
     x = batch(60, 2)
     kept = torch.ones(2, 60, dtype=torch.bool)
@@ -96,7 +80,12 @@ def test_stacked_batches_have_each_their_own_number_of_neighbours():
     torch.testing.assert_close(together, torch.stack(alone))
 
 
-def test_many_equal_rows_make_the_others_stand_out_in_no_unit():
-    distances = torch.zeros(1, 100, dtype=torch.float64)
-    distances[0, 51:] = torch.linspace(0.5, 2.0, 49)
-    torch.testing.assert_close(robust_z(distances), robust_z(1000 * distances))
+@pytest.mark.parametrize(("n_others", "n_chosen"), [(7, 7), (20, 3), (200, 3), (200, 60)])
+@pytest.mark.parametrize("gradient", [False, True])
+def test_the_smallest_are_chosen_with_and_without_gradient(n_others, n_chosen, gradient):
+    numbers = torch.from_numpy(RNG.normal(size=(4, 5, n_others)))
+    numbers[0, 0, 1] = torch.inf
+    expected = numbers.sort(dim=-1).values[..., :n_chosen]
+    given = numbers.clone().requires_grad_(gradient)
+    torch.testing.assert_close(smallest(given, n_chosen, in_order=True), expected)
+    torch.testing.assert_close(smallest(given, n_chosen).sort(dim=-1).values, expected)

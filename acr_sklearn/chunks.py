@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 __all__ = ["Chunks", "rows_at_once"]
 
 #: Rows per thread that a network sees at a time: what it makes of them stays in a core's cache.
-_ROWS = 1024
+_ROWS, _ROWS_ELSEWHERE = 1024, 65536
 
 
 class Chunks:
@@ -93,13 +93,18 @@ def _taken_by_torch(rows: NDArray[Any]) -> NDArray[Any]:
     return rows if plain else np.array(rows, order="C")
 
 
-def rows_at_once() -> int:
+def rows_at_once(device: torch.device) -> int:
     """Count the rows that a network should see at a time.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where it computes.
 
     Returns
     -------
     int
         1024 for each thread that PyTorch splits an operation between: with half of them two threads
-        took 1.4 times as long.
+        took 1.4 times as long. 65,536 on a GPU.
     """
-    return _ROWS * torch.get_num_threads()
+    return _ROWS * torch.get_num_threads() if device.type == "cpu" else _ROWS_ELSEWHERE

@@ -116,7 +116,7 @@ class _Builder:
         """Blocks of the chunks with the position of their first row."""
         start = 0
         for rows in self.chunks:
-            for block in torch.from_numpy(rows).to(self.device).split(rows_at_once()):
+            for block in torch.from_numpy(rows).to(self.device).split(rows_at_once(self.device)):
                 yield start, block
                 start += len(block)
 

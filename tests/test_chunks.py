@@ -61,8 +61,8 @@ def test_more_threads_get_more_rows_at_once():
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
-        one = rows_at_once()
+        one = rows_at_once(torch.device("cpu"))
         torch.set_num_threads(3)
-        assert rows_at_once() == 3 * one
+        assert rows_at_once(torch.device("cpu")) == 3 * one
     finally:
         torch.set_num_threads(before)

@@ -25,6 +25,15 @@ def test_scikit_learn_check(estimator, check):
     check(estimator)
 
 
+#: Row by row nothing is excused. Few steps: what the checks ask is not learnt.
+BY_ROWS = ZeroShotACRDetector(norm_mode="reference", max_iter=10)
+
+
+@parametrize_with_checks([BY_ROWS])
+def test_scikit_learn_check_in_reference_mode(estimator, check):
+    check(estimator)
+
+
 def test_the_ledger_has_one_entry_and_it_is_a_check():
     names = {
         getattr(check, "func", check).__name__

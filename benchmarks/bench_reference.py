@@ -97,9 +97,10 @@ def measure_set(name: str, seeds: list[int], n: int) -> dict[str, Any]:
     }
 
 
-def report(sets: dict[str, Any]) -> str:
+def report(found: dict[str, Any]) -> str:
     """Ratios of realised to nominal level, then what anomalies in the reference cost."""
-    used = {name: one for name, one in sets.items() if one["domains"]}
+    used = {name: one for name, one in found["sets"].items() if one["domains"]}
+    used |= {"all": _over_all(used)} if len(used) > 1 else {}
     rows = [
         [
             f"{name}, {way}",
@@ -123,10 +124,24 @@ def report(sets: dict[str, Any]) -> str:
         ]
         for name, one in used.items()
         for kind in kinds
+        if f"auroc, {kind}" in one["mean"]
     ]
     return "\n".join(
         [*lines, format_table(["scored", "AUROC", "alarms on clean rows at 0.05"], rows)]
     )
+
+
+def _over_all(used: dict[str, Any]) -> dict[str, Any]:
+    """Mean over the domains of all sets of the shares of small p-values, and their spread."""
+    n = np.array([one["domains"] for one in used.values()])
+    out: dict[str, Any] = {"domains": int(n.sum()), "mean": {}, "sd": {}}
+    for way in WAYS:
+        means = np.array([one["mean"][way] for one in used.values()])
+        spreads = np.array([one["sd"][way] for one in used.values()])
+        mean = n @ means / n.sum()
+        square = n @ (spreads**2 + (means - mean) ** 2) / n.sum()
+        out["mean"][way], out["sd"][way] = mean.tolist(), np.sqrt(square).tolist()
+    return out
 
 
 def draw(sets: dict[str, Any], path: Path) -> None:
@@ -181,8 +196,9 @@ def main() -> None:
         name: measure_set(name, args.seeds, args.rows)
         for name in args.sets or available("validation")
     }
-    print(report(sets))
-    save_json(args.save / "reference.json", {"run": described, "rows": args.rows, "sets": sets})
+    found = {"run": described, "rows": args.rows, "sets": sets}
+    print(report(found))
+    save_json(args.save / "reference.json", found)
     draw(sets, args.save / "reference.png")
 
 

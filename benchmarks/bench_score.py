@@ -181,7 +181,7 @@ def report(figures: dict[str, Any]) -> str:
         lines.append(f"domains {size}, one call against a loop: {shown}")
     for head, one in figures["single_rows"].items():
         lines.append(f"single rows, {head} head: {one['calls_per_second']:,.0f} calls per second")
-    return "\n".join([*lines, *figures["single_rows"]["objective"]["profile"]])
+    return "\n".join(lines)
 
 
 def draw(figures: dict[str, Any], path: Path) -> None:
@@ -239,7 +239,7 @@ def main() -> None:
     described = describe_run([0], (*PACKAGES, "pyod"))
     print(run_in_words(described), flush=True)
     figures = measure(args)
-    print(report(figures))
+    print("\n".join([report(figures), *figures["single_rows"]["objective"]["profile"]]))
     save_json(args.save / "score.json", {"run": described, **figures})
     draw(figures, args.save / "score.png")
 

@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from _report import RESULTS
+from bench_reference import report as reference_report
+from bench_score import report as score_report
 from curves.catalogue import CURVES
 from curves.tables import table as curve_table
+from page import paper
 from page.markdown import picture, table
 from page.quality import Causes, idle_causes, losses, section
 from page.readings import reading
@@ -25,6 +28,8 @@ FILES = {
     "quality-test.json": "quality on test domains",
     "quality-validation.json": "quality on validation domains",
     "curves.json": "curves on validation domains",
+    "score.json": "speed and memory of scoring",
+    "reference.json": "reference mode and p-values",
     "train.json": "time of a training step",
 }
 NOT_MEASURED = "Not measured."
@@ -62,8 +67,20 @@ def page(folder: Path) -> str:
         paragraphs.append(f"## Quality on {part} domains")
         paragraphs += section(part, result, causes, folder) if result else [NOT_MEASURED]
     paragraphs += ["## Curves", *_curves(load(folder, "curves.json"), folder)]
+    paragraphs += ["## The paper's protocols", *paper.section(folder)]
+    for title, name, picture_name, report in (
+        ("Speed and memory of scoring", "score.json", "score.png", score_report),
+        ("Reference mode and p-values", "reference.json", "reference.png", reference_report),
+    ):
+        found = load(folder, name)
+        paragraphs += [f"## {title}", *(_as_printed(report(found)) if found else [NOT_MEASURED])]
+        paragraphs += picture(folder, picture_name, title)
     paragraphs += ["## Time of a training step", *_training(load(folder, "train.json"), folder)]
     return "\n\n".join(paragraphs) + "\n"
+
+
+def _as_printed(text: str) -> list[str]:
+    return [f"```text\n{text}\n```"]
 
 
 def _runs(folder: Path) -> list[str]:

@@ -43,6 +43,6 @@ def test_a_domain_is_measured_each_way(fitted, unseen, tmp_path):
     assert found["alarms, adapted"] == np.mean(live.predict(drawn["clean"]) == -1)
     assert found["auroc, batch"] > 0.9
     sets = {"toy": {"domains": 1, "mean": found, "sd": found}, "none": {"domains": 0}}
-    assert "toy, one batch" in report(sets)
+    assert "toy, one batch" in report({"sets": sets})
     draw(sets, tmp_path / "toy.png")
     assert (tmp_path / "toy.png").read_bytes().startswith(b"\x89PNG")

@@ -58,6 +58,6 @@ def single_rows(live: Any, rows: np.ndarray, rounds: int) -> dict[str, Any]:
     profile = cProfile.Profile()
     profile.runcall(calls)
     text = io.StringIO()
-    pstats.Stats(profile, stream=text).sort_stats("tottime").print_stats(12)
+    pstats.Stats(profile, stream=text).strip_dirs().sort_stats("tottime").print_stats(12)
     lines = [line for line in text.getvalue().splitlines() if line.strip()]
     return {"calls_per_second": len(rows) / median, "profile": lines}

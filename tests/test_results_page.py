@@ -97,7 +97,7 @@ def test_what_is_missing_is_said_to_be_not_measured(copied, name):
 def test_nothing_measured_is_a_page_too(tmp_path):
     from results_page import page
 
-    assert page(tmp_path).count("Not measured.") == 5
+    assert page(tmp_path).count("Not measured.") == 8
 
 
 def test_a_missing_curve_is_named(copied):

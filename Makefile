@@ -42,7 +42,7 @@ test test-floor: export OMP_NUM_THREADS := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-floor lint bench-train bench-time bench-data bench-quality bench-curves \
-	bench-score bench-reference bench-surfaces results-page \
+	bench-conv bench-score bench-reference bench-surfaces results-page \
 	clean
 
 help: ## this list
@@ -64,6 +64,9 @@ lint: $(VENV)/.installed ## format, lint and types only
 
 bench-train: $(VENV)/.installed ## one training step against a plain looped implementation
 	@$(VENV)/bin/python benchmarks/bench_train.py
+
+bench-conv: $(VENV)/.installed ## one training step of the convolutional network against a loop
+	@$(VENV)/bin/python benchmarks/bench_conv.py
 
 bench-time: $(VENV)/.bench ## time to the paper recipe's detection against a looped implementation
 	@$(VENV)/bin/python benchmarks/bench_time.py

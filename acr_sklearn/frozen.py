@@ -93,9 +93,11 @@ class Neighbors(nn.Module):
         """
         k = self.n_neighbors
         if own is not None:
-            place = torch.searchsorted(self.positions, own).clamp_(max=len(self.positions) - 1)
-            (mine,) = torch.nonzero(self.positions[place] == own, as_tuple=True)
-            distances[mine, place[mine]] = torch.inf
+            (ours,) = torch.nonzero(own >= 0, as_tuple=True)
+            place = torch.searchsorted(self.positions, own[ours])
+            place.clamp_(max=len(self.positions) - 1)
+            fixed = self.positions[place] == own[ours]
+            distances[ours[fixed], place[fixed]] = torch.inf
             return smallest(distances, k)
         nearest, where = distances.topk(min(k + 1, len(self.rows)), dim=1, largest=False)
         # A product of matrices leaves more than rounding of no distance; a difference does not.
@@ -146,16 +148,18 @@ class NeighborChain(nn.Module):
             Mean distance to the nearest fixed rows, distance to the centre.
         """
         out = x.new_empty(2, len(x))
-        products = around = x.new_empty(0)
+        products, center = x.new_empty(0), self.neighbors.center[0]
         for start, layers in self.chain.blocks(x):
             n = len(layers)
             if len(products) < n:
-                products, around = x.new_empty(n, self.ranking.shape[1]), torch.empty_like(layers)
+                products = x.new_empty(n, self.ranking.shape[1])
             ranks = torch.mm(layers, self.ranking, out=products[:n])
             here = None if own is None else own[start : start + n]
             nearest = self.neighbors.nearest(ranks, layers, here)
-            apart = torch.sub(layers, self.neighbors.center, out=around[:n])
-            nearest += apart.square_().sum(dim=1, keepdim=True)
+            # The squared distance from the centre without a pass that writes.
+            own_square = torch.linalg.vector_norm(layers, dim=1).square_()
+            own_square.addmv_(layers, center, alpha=-2).add_(center @ center)
+            nearest += own_square[:, None]
             torch.mean(nearest.clamp_min_(0).sqrt_(), dim=1, out=out[0, start : start + n])
             torch.sum(self.chain.last(layers).square_(), dim=1, out=out[1, start : start + n])
         out[1].sqrt_()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ from acr_sklearn.heads import Network, ScoreHead, most_normal, round_down
 from acr_sklearn.log_scale import LogScale
 from acr_sklearn.matrix_chain import MatrixChain
 from acr_sklearn.scaling import FeatureScale
+from acr_sklearn.shared_work import in_order
 
 __all__ = ["freeze_batch"]
 
@@ -202,13 +204,20 @@ class _Builder:
 
     def _of_all(self, measure: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         """Measure every row, shape (n_parts, n_rows)."""
+
+        def look(piece: tuple[int, NDArray[Any]]) -> tuple[int, Tensor]:
+            first, rows = piece
+            parts, start = [], first
+            for x in torch.from_numpy(rows).to(self.device).split(rows_at_once(self.device)):
+                parts.append(measure(x, torch.arange(start, start + len(x), device=self.device)))
+                start += len(x)
+            return first, torch.cat(parts, dim=1)
+
         out: Tensor | None = None
-        for start, x in self._tensors():
-            own = torch.arange(start, start + len(x), device=self.device)
-            values = measure(x, own)
+        for start, values in in_order(look, self.chunks.numbered(), self.device):
             if out is None:
                 out = values.new_empty(len(values), len(self.chunks))
-            out[:, start : start + len(x)] = values
+            out[:, start : start + values.shape[1]] = values
         assert out is not None
         return out
 

@@ -19,6 +19,7 @@ from acr_sklearn.freezing import freeze_batch
 from acr_sklearn.frozen import FrozenBatch
 from acr_sklearn.heads import Network, ScoreHead
 from acr_sklearn.scaling import FeatureScale
+from acr_sklearn.shared_work import in_order
 
 __all__ = ["Limits", "Scorer", "score_rows"]
 
@@ -229,22 +230,27 @@ def score_rows(
     ndarray of shape (n_rows,), float64
         High for abnormal rows.
     """
-    scores = np.empty(len(chunks))
     device = frozen.location.device
-    # A chain cuts blocks of its own.
-    size = rows_at_once(device) if frozen.chain is None else chunks.size
-    start = 0
-    with torch.inference_mode():
-        for rows in chunks:
-            for x in torch.from_numpy(rows).to(device).split(size):
-                where = None
-                if own is not None and frozen.neighbors is not None:
-                    here = np.arange(start, start + len(x))
-                    place = np.searchsorted(own, here).clip(max=len(own) - 1)
-                    where = torch.from_numpy(np.where(own[place] == here, place, -1)).to(x.device)
-                scored = frozen.combined(frozen.distances(x, where))
-                scores[start : start + len(x)] = scored.cpu().numpy()
-                start += len(x)
+
+    def score(piece: tuple[int, NDArray[Any]]) -> NDArray[np.float64]:
+        start, rows = piece
+        x = torch.from_numpy(rows).to(device)
+        parts = []
+        # A chain cuts blocks of its own.
+        for some in x.split(rows_at_once(device) if frozen.chain is None else len(x)):
+            where = None
+            if own is not None and frozen.neighbors is not None:
+                here = np.arange(start, start + len(some))
+                place = np.searchsorted(own, here).clip(max=len(own) - 1)
+                where = torch.from_numpy(np.where(own[place] == here, place, -1)).to(device)
+            parts.append(frozen.combined(frozen.distances(some, where)))
+            start += len(some)
+        return torch.cat(parts).double().cpu().numpy()
+
+    scores, start = np.empty(len(chunks)), 0
+    for scored in in_order(score, chunks.numbered(), device):
+        scores[start : start + len(scored)] = scored
+        start += len(scored)
     return scores
 
 

@@ -30,6 +30,7 @@ FLOORS = {
     "batch_norm": 1.0,
     "mobilenet": 1.0,
     "devices": 1.0,
+    "shared_work": 1.0,
     "conv_backbone": 1.1,
     "objective_base": 1.1,
     "user_module": 1.1,

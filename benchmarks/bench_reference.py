@@ -1,6 +1,6 @@
 """Reference mode and p-values on unseen validation domains: are p-values valid, do anomalies hurt.
 
-Per unseen domain with enough rows: 256 reference rows, 256 clean rows and, where rows are left, a
+Per unseen domain with enough rows: 128 reference rows, 128 clean rows and, where rows are left, a
 batch with 20 % natural anomalies. Run ``make bench-reference``, or see --help for the
 options; it prints a table and writes reference.json and reference.png to benchmarks/results.
 """
@@ -186,7 +186,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Reference mode and p-values on unseen domains.")
     parser.add_argument("--sets", nargs="+", help="default: all that are here")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--rows", type=int, default=256, help="of the reference and of a batch")
+    parser.add_argument("--rows", type=int, default=128, help="of the reference and of a batch")
     parser.add_argument("--save", type=Path, default=RESULTS, help="folder for the results")
     args = parser.parse_args()
     warnings.simplefilter("ignore")

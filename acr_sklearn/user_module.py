@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 from torch.nn.modules.lazy import LazyModuleMixin
 
 from acr_sklearn.batch_norm import Counted, mask_first, normalise
@@ -25,6 +26,8 @@ _OTHER_NORMS = (
 )
 # Any part of a row that is taken for one of another row crosses it.
 _TRIAL_MASK = torch.tensor([True, True, False, True])
+#: Numbers in a trial batch at the most.
+_TRIAL_NUMBERS = 2**20
 # Which rows count belongs to a call, not to a module that other threads score with as well.
 _KEPT: ContextVar[Tensor | None] = ContextVar("kept rows", default=None)
 
@@ -54,17 +57,18 @@ class StackedModule(nn.Module):
         # What is inside is not known; the input and the output are.
         self.largest = max(self.out_features, n_features)
 
+    @torch.no_grad()
     def _try_out(self, n_features: int) -> int:
         name = type(self.module).__name__
         like = next(self.module.parameters(), torch.empty(0))
         trial = torch.randn(2, 4, n_features, dtype=like.dtype, device=like.device)
+        mask = _TRIAL_MASK.to(like.device)
+        # A rare draw shows in many rows alone.
+        many = trial[0].repeat(max(1, min(16, _TRIAL_NUMBERS // trial.numel())), 1)
         try:
-            with torch.no_grad():
-                out = self(trial)
-                again = self(trial)
-                (kept,) = self.layers(trial, _TRIAL_MASK.to(like.device).expand(2, 4))
-                changed = torch.where(_TRIAL_MASK.to(like.device)[:, None], trial, 1 - 3 * trial)
-                (beside,) = self.layers(changed, _TRIAL_MASK.to(like.device).expand(2, 4))
+            out, again, twice = self(trial), self(many), self(many)
+            kept = self(trial, mask.expand(2, 4))
+            beside = self(torch.where(mask[:, None], trial, 1 - 3 * trial), mask.expand(2, 4))
         except Exception as error:
             raise ValueError(
                 f"backbone {name} failed on 2 stacked tasks of 4 rows with {n_features} features: "
@@ -77,19 +81,25 @@ class StackedModule(nn.Module):
                 f"backbone {name} turned rows of shape (4, {n_features}) into {got}; it must "
                 "return one vector per row, shape (n_rows, width). Flatten other axes at its end."
             )
-        if not _alike(out, again):
+        if not _alike(again, twice):
             raise ValueError(
                 f"backbone {name} gives one batch two outputs in eval mode, so scores would not "
                 "repeat. Something in it draws at random outside training, such as F.dropout "
                 "without training=self.training: use an nn.Dropout layer, which rests in eval mode."
             )
-        if not _alike(kept[:, _TRIAL_MASK], beside[:, _TRIAL_MASK]):
+        if not _alike(kept[:, mask], beside[:, mask]):
             raise ValueError(
                 f"backbone {name} lets rows that are left out of the statistics change the others. "
                 "Either it stacks parts of rows for a batch norm in another order than all parts "
                 "of the first row, then all of the second, and so on (reshape(-1, width) keeps "
                 "that order, torch.cat of slices does not), or rows meet elsewhere than in "
                 "nn.BatchNorm layers, as in F.batch_norm or in attention between rows: use layers."
+            )
+        if _alike(kept[:, mask], out[:, mask]) and not _alike(out[:, :1].expand_as(out), out):
+            raise ValueError(
+                f"backbone {name} gives rows the same output whatever rows they come with: none of "
+                "its batch-norm layers is on their way. Batch statistics are what adapts the "
+                "detector to a new domain: run the rows through an nn.BatchNorm layer."
             )
         return int(out.shape[-1])
 
@@ -193,6 +203,20 @@ def _require_batch_norm(module: nn.Module, found: Sequence[nn.Module]) -> None:
     parts = list(module.modules())
     kinds = sorted({type(part).__name__ for part in parts})
     name = type(module).__name__
+    for layer in found:
+        if type(layer).forward is not _BatchNorm.forward:
+            raise ValueError(
+                f"backbone {name} has a {type(layer).__name__} layer, a batch norm with a forward "
+                "of its own: what that adds would be lost where some rows are left out of the "
+                "statistics. Use torch's nn.BatchNorm layer, and the rest as a layer behind it."
+            )
+    for part in parts:
+        if isinstance(part, _NormBase) and part not in found and part.running_mean is not None:
+            raise ValueError(
+                f"backbone {name} has a {type(part).__name__} layer with running statistics, which "
+                "are those of other domains. Use nn.BatchNorm1d, 2d or 3d, or "
+                "track_running_stats=False."
+            )
     if found:
         return
     others = sorted({type(part).__name__ for part in parts if isinstance(part, _OTHER_NORMS)})

@@ -404,7 +404,7 @@ class Gradients(Callback):
     """Keeps the gradient of every step, and how often the network ran for it."""
 
     def __init__(self):
-        self.seen, self.runs = [], []
+        self.seen, self.runs, self.order = [], [], []
 
     def on_batch_begin(self, net, batch=None, training=None, **kwargs):
         if training:
@@ -412,8 +412,10 @@ class Gradients(Callback):
             hook = net.module_.register_forward_hook(self.count)
             self.remove = hook.remove
 
-    def count(self, *_):
+    def count(self, module, given, output):
         self.runs[-1] += 1
+        self.order.append("forward")
+        output.register_hook(lambda gradient: self.order.append("backward"))
 
     def on_grad_computed(self, net, named_parameters, **kwargs):
         self.seen.append(torch.cat([p.grad.flatten() for _, p in named_parameters]))
@@ -428,6 +430,8 @@ def test_a_step_in_parts_has_the_gradient_of_the_whole(monkeypatch, at_once, n_r
     got = train(make_stream(limit=2), None, settings(callbacks=[parts]))
     assert parts.runs == [n_runs] * 2
     assert whole.runs == [1] * 2
+    # Each part goes backward, and is freed, before the next one goes forward.
+    assert parts.order == ["forward", "backward"] * 2 * n_runs
     for a, b in zip(parts.seen, whole.seen, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
     losses = [t.history[0]["train_loss"] for t in (got, expected)]

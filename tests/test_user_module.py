@@ -180,12 +180,30 @@ class ByHand(nn.Module):
 
 
 class AlwaysDrops(nn.Module):
-    def __init__(self):
+    def __init__(self, share=0.5):
         super().__init__()
-        self.norm = nn.BatchNorm1d(6)
+        self.norm, self.share = nn.BatchNorm1d(6), share
 
     def forward(self, x):
-        return nn.functional.dropout(self.norm(x), 0.5)
+        return nn.functional.dropout(self.norm(x), self.share)
+
+
+class NormAndMore(nn.BatchNorm1d):
+    """What comes behind the batch norm inside it would be lost."""
+
+    def forward(self, x):
+        return torch.relu(super().forward(x))
+
+
+class Aside(nn.Module):
+    """Has a batch norm, and goes round it."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm, self.rows = nn.BatchNorm1d(6), nn.LayerNorm(6)
+
+    def forward(self, x):
+        return self.rows(x)
 
 
 @pytest.mark.parametrize("layer", [nn.Dropout(0.5), nn.AlphaDropout(0.5)])
@@ -222,6 +240,13 @@ def test_a_lazy_layer_that_has_seen_rows_is_a_layer_like_others():
         (ByHand(nn.Identity()), "None is in sight; .*A call of F.batch_norm is not seen"),
         (ByHand(nn.BatchNorm1d(6)), "lets rows that are left out .* as in F.batch_norm"),
         (ByParts(), "stacks parts of rows for a batch norm in another order"),
+        (AlwaysDrops(0.02), "gives one batch two outputs in eval mode"),
+        (NormAndMore(6), "a NormAndMore layer, a batch norm with a forward of its own.*behind it"),
+        (Aside(), "whatever rows they come with: none of its batch-norm layers is on their way"),
+        (
+            nn.Sequential(nn.BatchNorm1d(6), nn.InstanceNorm1d(6, track_running_stats=True)),
+            "has a InstanceNorm1d layer with running statistics",
+        ),
         (AlwaysDrops(), "gives one batch two outputs in eval mode.*use an nn.Dropout layer"),
         (nn.Sequential(nn.Linear(6, 4), nn.LayerNorm(4)), "no BatchNorm1d layer.*LayerNorm"),
         (nn.Linear(6, 4), "backbone Linear has no BatchNorm1d layer"),
@@ -238,6 +263,10 @@ def test_a_lazy_layer_that_has_seen_rows_is_a_layer_like_others():
         "function",
         "function beside a layer",
         "parts out of order",
+        "a little dropout",
+        "norm and more",
+        "norm aside",
+        "running statistics",
         "dropout while scoring",
         "layer norm",
         "no norm",

@@ -60,7 +60,8 @@ def require_two_rows(data: DomainRows, *, who: str, in_fit: bool) -> None:
         )
     raise ValueError(
         f"{who} got a batch of 1 sample{named}. Batch statistics compare rows, so a batch "
-        "needs at least 2. Score the rows of a domain together."
+        "needs at least 2. Score the rows of a domain together, or hold the statistics of a "
+        "reference batch by adapt(X_ref) and score rows one by one."
     )
 
 

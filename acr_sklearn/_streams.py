@@ -60,9 +60,11 @@ class CheckedChunks:
             )
         self.estimator, self.X, self.who = estimator, X, who
         self.dtype: np.dtype[Any] | None = None
+        self.n_rows: int | None = None
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
         """Yield arrays of shape (n_chunk_rows, n_features), all of the first one's precision."""
+        counted = 0
         for number, chunk in enumerate(self.X):
             try:
                 rows = validate_data(
@@ -72,6 +74,21 @@ class CheckedChunks:
                 raise ValueError(f"{self.who}, chunk {number}: {error}") from error
             if self.dtype is None:
                 self.dtype = rows.dtype
-            yield rows.astype(self.dtype, copy=False)
+            if rows.dtype != self.dtype:
+                with np.errstate(over="ignore"):
+                    rows = rows.astype(self.dtype)
+                if not np.isfinite(rows).all():
+                    raise ValueError(
+                        f"{self.who}, chunk {number}: values too large for {self.dtype}, which the "
+                        "first chunk has. Give all chunks in float64."
+                    )
+            counted += len(rows)
+            yield rows
         if self.dtype is None:
             raise ValueError(f"{self.who} got no chunks. A batch needs at least 2 rows.")
+        if self.n_rows not in (None, counted):
+            raise ValueError(
+                f"{self.who} got {counted} rows in one round over the chunks and {self.n_rows} in "
+                "the first. An iterable of chunks must give the same rows each time."
+            )
+        self.n_rows = counted

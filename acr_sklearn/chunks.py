@@ -59,13 +59,6 @@ class Chunks:
             else:
                 yield self.rows[self.positions[start:stop]]
 
-    def numbered(self) -> Iterator[tuple[int, NDArray[Any]]]:
-        """Yield each chunk behind the position of its first row."""
-        start = 0
-        for rows in self:
-            yield start, rows
-            start += len(rows)
-
     def __getitem__(self, positions: NDArray[np.int64]) -> NDArray[Any]:
         """Gather rows: `take`."""
         return self.take(positions)

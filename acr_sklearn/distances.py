@@ -11,10 +11,8 @@ from torch import Tensor
 __all__ = [
     "Products",
     "differences_are_cheap",
-    "evenly_spaced",
     "n_references",
     "nearest_distance",
-    "projection",
     "smallest",
 ]
 
@@ -33,8 +31,7 @@ def nearest_distance(rows: Tensor, n_neighbors: int, kept: Tensor | None = None)
     Parameters
     ----------
     rows : Tensor of shape (n_batches, n_rows, n_features)
-        Stacked batches. Of more than 2048 rows 256, evenly spaced along a fixed direction and so
-        independent of row order, serve as neighbours.
+        Stacked batches, of at most as many rows as all serve as neighbours, see `n_references`.
     n_neighbors : int
         Fewer where the batch has fewer other rows.
     kept : Tensor of shape (n_batches, n_rows), bool, or None
@@ -46,30 +43,26 @@ def nearest_distance(rows: Tensor, n_neighbors: int, kept: Tensor | None = None)
         High for isolated rows.
     """
     n_batches, n_rows, _ = rows.shape
-    # Where all rows serve, their order does not matter.
-    chosen = evenly_spaced(projection(rows) if n_rows > _ALL_NEIGHBORS else rows[..., 0])
-    references = rows.take_along_dim(chosen[..., None], dim=1)
-    barred = None if kept is None else ~kept.gather(1, chosen)[:, None, :]
+    barred = None if kept is None else ~kept[:, None, :]
     # Each batch has its own number of rows that may serve, and one of them is the row itself.
-    serving = torch.full((n_batches, 1), chosen.shape[1], device=rows.device)
+    serving = torch.full((n_batches, 1), n_rows, device=rows.device)
     if barred is not None:
         serving = (~barred).sum(-1)
     counts = (serving - 1).clamp(1, n_neighbors)[..., None]
     most = int(counts.max())
     counted = torch.arange(most, device=rows.device) < counts
     fewer = bool((counts < most).any())
-    step = max(1, _CHUNK // (n_batches * chosen.shape[1]))
-    exact = differences_are_cheap(n_batches * n_rows, chosen.shape[1], rows.shape[2], rows.dtype)
-    products = None if exact else Products.of(references)
+    step = max(1, _CHUNK // (n_batches * n_rows))
+    exact = differences_are_cheap(n_batches * n_rows, n_rows, rows.shape[2], rows.dtype)
+    products = None if exact else Products.of(rows)
     parts = []
     for start in range(0, n_rows, step):
         part = rows[:, start : start + step]
         if products is None:
-            distances = torch.cdist(part, references, compute_mode=_DIFFERENCES)
+            distances = torch.cdist(part, rows, compute_mode=_DIFFERENCES)
         else:
             distances = products.lacking_own_square(part)
-        here = torch.arange(start, start + part.shape[1], device=rows.device)
-        distances.masked_fill_(chosen[:, None, :] == here[None, :, None], torch.inf)
+        distances.diagonal(start, 1, 2).fill_(torch.inf)
         if barred is not None:
             distances.masked_fill_(barred, torch.inf)
         nearest = smallest(distances, most, in_order=fewer)
@@ -88,7 +81,6 @@ def smallest(distances: Tensor, n_chosen: int, *, in_order: bool = False) -> Ten
         Any numbers.
     n_chosen : int
         How many.
-
     in_order : bool, default=False
         Whether the smallest come first.
 
@@ -176,7 +168,11 @@ class Products:
             Distances.
         """
         own = (x - self.center).square().sum(dim=-1, keepdim=True)
-        return (chosen + own).clamp_min(0.0).sqrt()
+        squares = (chosen + own).clamp_min(0.0)
+        if not squares.requires_grad:
+            return squares.sqrt()
+        # The root has no slope at zero, where rows coincide; there none is wanted.
+        return torch.where(squares > 0, squares, 1.0).sqrt() * (squares > 0)
 
 
 def differences_are_cheap(n_rows: int, n_others: int, width: int, dtype: torch.dtype) -> bool:
@@ -213,40 +209,3 @@ def n_references(n_rows: int) -> int:
         All up to 2048, else 256.
     """
     return n_rows if n_rows <= _ALL_NEIGHBORS else _REFERENCE_ROWS
-
-
-def projection(rows: Tensor) -> Tensor:
-    """Project rows on a fixed direction, by which they are put in an order of their own.
-
-    Parameters
-    ----------
-    rows : Tensor of shape (..., n_features)
-        Any rows.
-
-    Returns
-    -------
-    Tensor of shape (...,)
-        Whatever order the rows came in.
-    """
-    direction = torch.arange(1, rows.shape[-1] + 1, device=rows.device, dtype=rows.dtype)
-    return rows @ direction.mul(12.9898).sin()
-
-
-def evenly_spaced(projected: Tensor) -> Tensor:
-    """Choose the rows that serve as neighbours.
-
-    Parameters
-    ----------
-    projected : Tensor of shape (n_batches, n_rows)
-        Projections of the rows.
-
-    Returns
-    -------
-    Tensor of shape (n_batches, n_references), int64
-        Positions: of all rows in order, or of 256 evenly spaced along the projection.
-    """
-    n_batches, n_rows = projected.shape
-    if n_rows <= _ALL_NEIGHBORS:
-        return torch.arange(n_rows, device=projected.device).expand(n_batches, n_rows)
-    evenly = torch.arange(_REFERENCE_ROWS, device=projected.device) * n_rows // _REFERENCE_ROWS
-    return projected.argsort(dim=1)[:, evenly]

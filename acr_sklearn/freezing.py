@@ -18,30 +18,30 @@ from torch import Tensor
 from acr_sklearn.chunks import Chunks, rows_at_once
 from acr_sklearn.distances import (
     differences_are_cheap,
-    evenly_spaced,
     n_references,
-    projection,
 )
 from acr_sklearn.frozen import FrozenBatch, NeighborChain, Neighbors, whitened
 from acr_sklearn.frozen_network import Moments, freeze_norms
 from acr_sklearn.heads import Network, ScoreHead, most_normal, round_down
 from acr_sklearn.log_scale import LogScale
 from acr_sklearn.matrix_chain import MatrixChain
+from acr_sklearn.row_keys import KnownRows, evenly_spaced, key_weights, row_keys
+from acr_sklearn.row_units import RowUnits
 from acr_sklearn.scaling import FeatureScale
 from acr_sklearn.shared_work import in_order
 
 __all__ = ["freeze_batch"]
 
 
+_Look = Callable[[Tensor, Tensor | None], Tensor]
+
+
 @dataclass
-class _Units:
-    """Mean and overall spread of a batch, in the features' units."""
+class _References:
+    """The rows that serve as neighbours, and what finds them among others."""
 
-    location: Tensor
-    divisor: Tensor
-
-    def __call__(self, x: Tensor) -> Tensor:
-        return (x - self.location).div_(self.divisor)
+    rows: NDArray[Any]
+    known: KnownRows
 
 
 def freeze_batch(
@@ -93,138 +93,152 @@ class _Builder:
         kept = self._kept()
         frozen = self._frozen_input(kept)
         if self.head.kind == "mahalanobis":
-            frozen.whitening = self._whitening(self.head.ridge_norm)
+            frozen.whitening = self._whitening(self.head.ridge_norm, self.dtype)
         else:
             rows = self._tensors if kept is None else lambda: self._kept_tensors(kept)
-            frozen.network = freeze_norms(
-                self.network, lambda: (frozen.inputs(x) for _, x in rows())
-            )
+            frozen.network = freeze_norms(self.network, lambda: map(frozen.units, rows()))
         if self.head.kind in ("combined", "neighbors"):
+            serving = self._references(kept)
             frozen.neighbors = self._neighbors(
-                lambda x: frozen.network.views(frozen.inputs(x))[0], self.head.n_neighbors, kept
+                lambda x: frozen.network.views(frozen.units(x))[0], self.head.n_neighbors, serving
             )
+            frozen.known = serving.known
         if self.head.kind != "mahalanobis":
             frozen.chain = _chain(frozen)
         if not scored and self.head.kind != "combined":
             return frozen.eval(), np.empty(0)
-        distances = self._of_all(frozen.distances)
+        # Where differences are exact they are wanted.
+        exact = frozen.neighbors is not None and frozen.neighbors.exact
+        distances = self._of_all(frozen.distances if exact else frozen.measure, frozen.known)
         if self.head.kind == "combined":
             scales = LogScale.of(distances)
             frozen.scales = torch.stack([scales.floor, scales.center, scales.spread])
         scores = frozen.combined(distances)
         return frozen.eval(), scores.double().cpu().numpy()
 
-    def _tensors(self) -> Iterator[tuple[int, Tensor]]:
-        """Blocks of the chunks with the position of their first row."""
-        start = 0
+    def _tensors(self) -> Iterator[Tensor]:
+        """Blocks of the chunks."""
         for rows in self.chunks:
-            for block in torch.from_numpy(rows).to(self.device).split(rows_at_once(self.device)):
-                yield start, block
-                start += len(block)
+            yield from torch.from_numpy(rows).to(self.device).split(rows_at_once(self.device))
 
-    def _kept_tensors(self, kept: Tensor) -> Iterator[tuple[int, Tensor]]:
-        for start, x in self._tensors():
-            yield start, x[kept[start : start + len(x)]]
+    def _kept_tensors(self, kept: Tensor) -> Iterator[Tensor]:
+        start = 0
+        for x in self._tensors():
+            some = x[kept[start : start + len(x)]]
+            start += len(x)
+            if len(some):
+                yield some
 
-    def _units(self, scale: FeatureScale, kept: Tensor | None) -> _Units:
-        """Centre and spread of the batch, or of its kept rows, in the units of `scale`."""
-        moments = Moments()
-        for _, x in self._tensors() if kept is None else self._kept_tensors(kept):
-            moments.add(x)
+    def _units(self, scale: FeatureScale, kept: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Centre and divisor, float64, of the batch or of its kept rows."""
         unit = torch.as_tensor(scale.scale).to(self.device).clamp_min(torch.finfo(self.dtype).tiny)
-        # The peak comes out first, so that squares neither overflow nor vanish.
+
+        def measure(divisor: Tensor | float) -> Moments:
+            moments = Moments()
+            for x in self._tensors() if kept is None else self._kept_tensors(kept):
+                moments.add(x.double() / divisor)
+            return moments
+
+        moments, factor = measure(1.0), 1.0
+        if not torch.isfinite(moments.variance).all():
+            # Squares of the largest numbers there are; of such a batch the peak comes out first.
+            factor = max(x.abs().max().item() for x in self._tensors())
+            moments = measure(factor)
         own = moments.variance.sqrt() / unit
         peak = own.max()
         spread = peak * (own / peak).square().mean().sqrt() if peak > 0 else peak.new_ones(())
-        return _Units(moments.mean.to(self.dtype), (unit * spread).to(self.dtype))
+        return moments.mean * factor, unit * (spread * factor)
 
     def _frozen_input(self, kept: Tensor | None) -> FrozenBatch:
         head, scale = self.head, self.scale
         if head.kind == "mahalanobis":
             assert head.shape is not None
-            units = self._units(head.shape.scale, None)
+            location, divisor = self._units(head.shape.scale, None)
             if kept is not None:
-                units.location = self._units(head.shape.scale, kept).location
+                location = self._units(head.shape.scale, kept)[0]
         elif scale is None:
             width = self.chunks.n_features
-            zero = torch.zeros(width, dtype=self.dtype, device=self.device)
-            units = _Units(zero, zero + 1)
+            location = torch.zeros(width, dtype=torch.float64, device=self.device)
+            divisor = location + 1
         else:
-            units = self._units(scale, kept)
-        return FrozenBatch(head.kind, units.location, units.divisor)
+            location, divisor = self._units(scale, kept)
+        return FrozenBatch(head.kind, RowUnits(location, divisor, self.dtype))
 
-    def _whitening(self, ridge: float) -> Tensor:
+    def _whitening(self, ridge: float, dtype: torch.dtype) -> Tensor:
         assert self.head.shape is not None
         whitening = self.head.shape.whitening(ridge)
-        return torch.as_tensor(whitening).to(device=self.device, dtype=self.dtype)
+        return torch.as_tensor(whitening).to(device=self.device, dtype=dtype)
 
     def _kept(self) -> Tensor | None:
         """Mark the rows that the statistics are computed on, as `ScoreHead.score` does."""
-        head = self.head
-        if not round_down(head.trim_fraction, len(self.chunks)):
+        head, n_rows = self.head, len(self.chunks)
+        if not round_down(head.trim_fraction, n_rows):
             return None
         assert head.shape is not None
-        units = self._units(head.shape.scale, None)
-        norm = self._whitening(head.ridge_norm)
+        # A row that rounding moves across the limit moves the statistics of all others: double
+        # precision, but for batches that are scored in one piece otherwise.
+        exact = n_references(n_rows) < n_rows
+        dtype = torch.float64 if exact else self.dtype
+        units = RowUnits(*self._units(head.shape.scale, None), dtype)
+        norm = self._whitening(head.ridge_norm, dtype)
         if head.kind in ("objective", "mahalanobis"):
-            seen = self._of_all(lambda x, _: whitened(units(x), norm).norm(dim=1)[None])
+            seen = self._of_all(lambda x, _: whitened(units(x.to(dtype)), norm).norm(dim=1)[None])
             return most_normal(seen, head.trim_fraction)[0]
-        near = self._whitening(head.ridge_neighbors)
-        wide = head.wide_neighbors(len(self.chunks))
-        by_covariance = self._neighbors(lambda x: whitened(units(x), near), head.n_neighbors, None)
-        in_features = self._neighbors(units, wide, None)
+        near, serving = self._whitening(head.ridge_neighbors, dtype), self._references(None)
+        wide = head.wide_neighbors(n_rows)
+        by_covariance = self._neighbors(
+            lambda x: whitened(units(x.to(dtype)), near), head.n_neighbors, serving
+        )
+        in_features = self._neighbors(lambda x: units(x.to(dtype)), wide, serving)
 
-        def views(x: Tensor, own: Tensor) -> Tensor:
-            x = units(x)
+        def views(x: Tensor, own: Tensor | None) -> Tensor:
+            x = units(x.to(dtype))
             far = whitened(x, norm).norm(dim=1)
             return torch.stack([far, by_covariance(whitened(x, near), own), in_features(x, own)])
 
-        seen = self._of_all(views)
+        seen = self._of_all(views, serving.known)
         first_sight = LogScale.of(seen).standardise(seen).amax(dim=0)
         return most_normal(first_sight[None], head.trim_fraction)[0]
 
-    def _neighbors(
-        self, view: Callable[[Tensor], Tensor], n_neighbors: int, kept: Tensor | None
-    ) -> Neighbors:
-        """Choose the rows that serve as neighbours, as `nearest_distance` does."""
+    def _references(self, kept: Tensor | None) -> _References:
+        """Choose the rows that serve as neighbours: all, or some, by what is in them."""
         n_rows = len(self.chunks)
+        scale = None if self.scale is None else self.scale.scale
+        weights = key_weights(scale, self.chunks.n_features)
+        chosen = np.arange(n_rows)
         if n_references(n_rows) < n_rows:
-            projected = self._of_all(lambda x, _: projection(view(x))[None])
-            chosen = evenly_spaced(projected)[0]
-        else:
-            chosen = torch.arange(n_rows, device=self.device)
-        chosen = chosen.sort().values
+            keys = np.concatenate([row_keys(rows, weights) for rows in self.chunks])
+            chosen = evenly_spaced(keys, n_references(n_rows))
         if kept is not None:
-            chosen = chosen[kept[chosen]]
-        rows = self.chunks.take(chosen.cpu().numpy())
-        references = view(torch.from_numpy(rows).to(self.device))
-        width = references.shape[1]
-        exact = differences_are_cheap(n_rows, n_references(n_rows), width, self.dtype)
-        return Neighbors(references, chosen, n_neighbors, exact)
+            chosen = chosen[kept.cpu().numpy()[chosen]]
+        rows = self.chunks.take(chosen)
+        return _References(rows, KnownRows.of(rows, weights))
 
-    def _of_all(self, measure: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    def _neighbors(
+        self, view: Callable[[Tensor], Tensor], n_neighbors: int, serving: _References
+    ) -> Neighbors:
+        n_rows = len(self.chunks)
+        rows = view(torch.from_numpy(serving.rows).to(self.device))
+        exact = differences_are_cheap(n_rows, n_references(n_rows), rows.shape[1], rows.dtype)
+        return Neighbors(rows, n_neighbors, exact)
+
+    def _of_all(self, look: _Look, known: KnownRows | None = None) -> Tensor:
         """Measure every row, shape (n_parts, n_rows)."""
 
-        def look(piece: tuple[int, NDArray[Any]]) -> tuple[int, Tensor]:
-            first, rows = piece
-            parts, start = [], first
-            for x in torch.from_numpy(rows).to(self.device).split(rows_at_once(self.device)):
-                parts.append(measure(x, torch.arange(start, start + len(x), device=self.device)))
-                start += len(x)
-            return first, torch.cat(parts, dim=1)
+        def measure(rows: NDArray[Any]) -> Tensor:
+            x, size = torch.from_numpy(rows).to(self.device), rows_at_once(self.device)
+            if known is None:
+                return torch.cat([look(some, None) for some in x.split(size)], dim=1)
+            own = torch.from_numpy(known.places(rows)).to(self.device)
+            parts = zip(x.split(size), own.split(size), strict=True)
+            return torch.cat([look(some, here) for some, here in parts], dim=1)
 
-        out: Tensor | None = None
-        for start, values in in_order(look, self.chunks.numbered(), self.device):
-            if out is None:
-                out = values.new_empty(len(values), len(self.chunks))
-            out[:, start : start + values.shape[1]] = values
-        assert out is not None
-        return out
+        return torch.cat(list(in_order(measure, self.chunks, self.device)), dim=1)
 
 
 def _chain(frozen: FrozenBatch) -> MatrixChain | NeighborChain | None:
     """Make the fast form of what is held fixed, where there is one."""
-    chain = MatrixChain.of(frozen.location, frozen.divisor, frozen.network)
+    chain = MatrixChain.of(frozen.units, frozen.network)
     if chain is None or frozen.neighbors is None:
         return chain
     # Where differences are exact they are wanted.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -10,6 +11,8 @@ from torch import Tensor, nn
 from acr_sklearn.distances import Products, smallest
 from acr_sklearn.log_scale import LogScale
 from acr_sklearn.matrix_chain import MatrixChain
+from acr_sklearn.row_keys import KnownRows
+from acr_sklearn.row_units import RowUnits
 
 __all__ = ["FrozenBatch", "Neighbors", "whitened"]
 
@@ -25,8 +28,6 @@ class Neighbors(nn.Module):
     ----------
     rows : Tensor of shape (n_references, width)
         The fixed rows.
-    positions : Tensor of shape (n_references,), int64
-        Where in their batch they stood.
     n_neighbors : int
         How many count.
     exact : bool
@@ -34,15 +35,13 @@ class Neighbors(nn.Module):
     """
 
     rows: Tensor
-    positions: Tensor
     center: Tensor
     twice: Tensor
     squares: Tensor
 
-    def __init__(self, rows: Tensor, positions: Tensor, n_neighbors: int, exact: bool):
+    def __init__(self, rows: Tensor, n_neighbors: int, exact: bool):
         super().__init__()
         self.register_buffer("rows", rows)
-        self.register_buffer("positions", positions)
         # One of the rows that may serve is the row itself.
         self.n_neighbors = min(n_neighbors, max(len(rows) - 1, 1))
         self.exact = exact
@@ -58,8 +57,8 @@ class Neighbors(nn.Module):
         x : Tensor of shape (n_rows, width)
             Rows of the batch or others.
         own : Tensor of shape (n_rows,), int64, or None
-            Where in the batch each stands, -1 for no place: a row is no neighbour of its own.
-            None: not known, so one fixed row at no distance counts as the row itself.
+            Which fixed row each is, -1 for none: a row is no neighbour of its own. None: not known,
+            so one fixed row at no distance counts as the row itself.
 
         Returns
         -------
@@ -94,10 +93,7 @@ class Neighbors(nn.Module):
         k = self.n_neighbors
         if own is not None:
             (ours,) = torch.nonzero(own >= 0, as_tuple=True)
-            place = torch.searchsorted(self.positions, own[ours])
-            place.clamp_(max=len(self.positions) - 1)
-            fixed = self.positions[place] == own[ours]
-            distances[ours[fixed], place[fixed]] = torch.inf
+            distances[ours, own[ours]] = torch.inf
             return smallest(distances, k)
         nearest, where = distances.topk(min(k + 1, len(self.rows)), dim=1, largest=False)
         # A product of matrices leaves more than rounding of no distance; a difference does not.
@@ -125,7 +121,7 @@ class NeighborChain(nn.Module):
         super().__init__()
         self.chain = chain
         rows = chain.as_layers(neighbors.rows)
-        self.neighbors = Neighbors(rows, neighbors.positions, neighbors.n_neighbors, False)
+        self.neighbors = Neighbors(rows, neighbors.n_neighbors, False)
         # The squares of the fixed rows, and what centring takes off, ride on a column of ones.
         ranking = self.neighbors.twice.clone()
         center = self.neighbors.center
@@ -171,8 +167,8 @@ class FrozenBatch(nn.Module):
 
     Attributes
     ----------
-    location, divisor : Tensor of shape (n_features,)
-        What is subtracted from a row and what it is divided by before the network.
+    units : RowUnits
+        What brings a row to the units of the network.
     network : nn.Module
         With fixed batch statistics; None for a score of the features alone.
     whitening : Tensor or None
@@ -182,24 +178,24 @@ class FrozenBatch(nn.Module):
     scales : Tensor of shape (3, 2, 1) or None
         Of the distances to neighbours and to the centre, where both are looked at.
     chain : MatrixChain or NeighborChain or None
-        The same once more, for many rows without gradient.
+        The same once more, for many rows without gradient, see `measure`.
+    known : KnownRows or None
+        Finds the rows that are fixed ones.
     """
 
-    location: Tensor
-    divisor: Tensor
     whitening: Any
     scales: Any
 
-    def __init__(self, kind: str, location: Tensor, divisor: Tensor):
+    def __init__(self, kind: str, units: RowUnits):
         super().__init__()
         self.kind = kind
-        self.register_buffer("location", location)
-        self.register_buffer("divisor", divisor)
+        self.units = units
         self.register_buffer("whitening", None)
         self.network: Any = None
         self.neighbors: Neighbors | None = None
         self.register_buffer("scales", None)
         self.chain: MatrixChain | NeighborChain | None = None
+        self.known: KnownRows | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """Score rows.
@@ -213,23 +209,18 @@ class FrozenBatch(nn.Module):
         -------
         Tensor of shape (n_rows,)
             High for abnormal rows.
+
+        Raises
+        ------
+        ValueError
+            For rows of another width.
         """
+        if x.shape[-1] != len(self.units.divisor):
+            raise ValueError(
+                f"A frozen batch got rows of {x.shape[-1]} features, but holds the statistics of "
+                f"{len(self.units.divisor)}. Pass the features that the detector was fitted on."
+            )
         return self.combined(self.distances(x))
-
-    def inputs(self, x: Tensor) -> Tensor:
-        """Bring rows into the units of the network.
-
-        Parameters
-        ----------
-        x : Tensor of shape (n_rows, n_features)
-            In the users' units.
-
-        Returns
-        -------
-        Tensor of the shape of `x`
-            Centred and divided.
-        """
-        return (x - self.location).div_(self.divisor)
 
     def distances(self, x: Tensor, own: Tensor | None = None) -> Tensor:
         """Measure what the score is made of.
@@ -246,12 +237,7 @@ class FrozenBatch(nn.Module):
         Tensor of shape (n_parts, n_rows)
             One distance, or two that `combined` compares.
         """
-        if self.chain is not None and not torch.is_grad_enabled():
-            if isinstance(self.chain, MatrixChain):
-                return self.chain(x)[None]
-            seen: Tensor = self.chain(x, own)
-            return seen if self.kind == "combined" else seen[:1]
-        inputs = self.inputs(x)
+        inputs = self.units(x)
         if self.kind == "mahalanobis":
             return whitened(inputs, self.whitening).norm(dim=1)[None]
         if self.kind == "objective":
@@ -262,6 +248,39 @@ class FrozenBatch(nn.Module):
         if self.kind == "neighbors":
             return near[None]
         return torch.stack([near, self.network.distance(centre)])
+
+    def measure(self, x: Tensor, own: Tensor | None = None) -> Tensor:
+        """Measure many rows without gradient, faster than `distances`.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_rows, n_features)
+            In the users' units, at least one row.
+        own : Tensor of shape (n_rows,), int64, or None
+            Of `Neighbors`.
+
+        Returns
+        -------
+        Tensor of shape (n_parts, n_rows)
+            What `distances` returns.
+        """
+        if self.chain is None:
+            return self.distances(x, own)
+        if isinstance(self.chain, MatrixChain):
+            return self.chain(x)[None]
+        seen: Tensor = self.chain(x, own)
+        return seen if self.kind == "combined" else seen[:1]
+
+    def single(self) -> FrozenBatch:
+        """Give a copy for rows in single precision."""
+        single = copy.deepcopy(self).float()
+        single.units = self.units.single()
+        if single.neighbors is not None:
+            single.neighbors.exact = False
+        if single.chain is not None:
+            chain = single.chain
+            (chain if isinstance(chain, MatrixChain) else chain.chain).units = single.units
+        return single
 
     def combined(self, distances: Tensor) -> Tensor:
         """Turn distances into scores.

@@ -104,6 +104,7 @@ class Frozen(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.moments: Moments | None = Moments()
+        self.dtype = torch.get_default_dtype()
 
     def measure(self, x: Tensor, kept: Counted, channels: int) -> None:
         """Take in the rows that count, and end the pass.
@@ -118,6 +119,7 @@ class Frozen(nn.Module):
             Axis of `x` along which everything is measured apart.
         """
         assert self.moments is not None
+        self.dtype = x.dtype
         x = x if kept is None else x[:kept] if isinstance(kept, int) else x[kept.reshape(len(x))]
         rows = x.movedim(channels, -1).reshape(-1, x.shape[channels])
         (self.moments.add_native if isinstance(self, FrozenNorm) else self.moments.add)(rows)
@@ -227,8 +229,7 @@ class FrozenNorm(Frozen):
         shift = -self.moments.mean * gain
         if self.bias is not None:
             shift = shift + self.bias.detach().double()
-        like = next(iter(p for p in (self.weight, self.bias) if p is not None), self.moments.mean)
-        self.gain, self.shift = gain.to(like.dtype), shift.to(like.dtype)
+        self.gain, self.shift = gain.to(self.dtype), shift.to(self.dtype)
         self.weight = self.bias = self.moments = None
 
 
@@ -267,27 +268,31 @@ def _round(frozen: Any, norms: list[Frozen], inputs: Callable[[], Iterable[Tenso
             frozen.anomaly_score(x)
         except _Measured:
             through = False
-    for norm in norms:
-        if norm.moments is None:
-            continue
-        if norm.moments.count:
-            norm.hold()
-        elif through:
+    for norm in (unknown := [norm for norm in norms if norm.moments is not None]):
+        if through and norm.moments and not norm.moments.count:
             # Not on the way of a row: a layer that the module holds and does not use.
             norm.moments.add(torch.zeros(1, 1))
+        if norm.moments and norm.moments.count:
             norm.hold()
+    if all(norm.moments is not None for norm in unknown):
+        raise ValueError(
+            "No row counts, so no batch norm could be measured: first scores are not finite. Look "
+            "for huge values in the features, or scale them."
+        )
 
 
-def _replace_norms(module: nn.Module) -> list[Frozen]:
-    norms: list[Frozen] = []
-    for name, child in list(module.named_children()):
-        if isinstance(child, _NORMS + _UNITS):
-            units = isinstance(child, _UNITS)
-            norms.append(FrozenUnits(isinstance(child, BatchUnits)) if units else FrozenNorm(child))
-            setattr(module, name, norms[-1])
-        else:
-            norms += _replace_norms(child)
-    return norms
+def _replace_norms(network: nn.Module) -> list[Frozen]:
+    """Put a frozen layer in the place of each, under all the names that it has."""
+    made: dict[nn.Module, Frozen] = {}
+    for module in list(network.modules()):
+        for name, child in list(module._modules.items()):
+            if isinstance(child, _NORMS + _UNITS):
+                if child not in made:
+                    units = isinstance(child, _UNITS)
+                    scaled = isinstance(child, BatchUnits)
+                    made[child] = FrozenUnits(scaled) if units else FrozenNorm(child)
+                setattr(module, name, made[child])
+    return list(made.values())
 
 
 def _fold(network: nn.Module) -> None:

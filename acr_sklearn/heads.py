@@ -15,6 +15,7 @@ from acr_sklearn.distances import n_references, nearest_distance
 from acr_sklearn.log_scale import robust_z
 from acr_sklearn.networks import ACREnsemble, ACRNetwork
 from acr_sklearn.normal_shape import NormalShape
+from acr_sklearn.row_units import largest_number
 
 __all__ = ["SCORE_HEADS", "ScoreHead", "make_head", "most_normal", "round_down"]
 
@@ -161,7 +162,8 @@ def in_own_spread(x: Tensor, kept: Tensor) -> Tensor:
     # A second pass removes what rounding beside gross rows left over.
     centred = centred - (centred * weight).sum(1, keepdim=True) / count
     power = (centred.square() * weight).sum((1, 2), keepdim=True) / count / x.shape[2]
-    return centred / torch.where(power > 0, power.sqrt(), 1.0)
+    largest = largest_number(x.dtype)
+    return (centred / torch.where(power > 0, power.sqrt(), 1.0)).clamp(-largest, largest)
 
 
 def round_down(fraction: float, n_rows: int) -> int:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from acr_sklearn.backbones import MLPBackbone
 from acr_sklearn.networks import ACRNetwork
 from acr_sklearn.objectives import DeepSVDD
+from acr_sklearn.row_units import RowUnits
 
 __all__ = ["MatrixChain"]
 
@@ -29,29 +30,27 @@ class MatrixChain(nn.Module):
 
     Parameters
     ----------
-    location, divisor : Tensor of shape (n_features,)
-        What is subtracted from a row and what it is divided by.
+    units : RowUnits
+        What brings a row to the units of the network.
     weights, biases : list of Tensor
         Of the linear layers.
     center : Tensor of shape (embedding_dim,)
         Subtracted from the last layer.
     """
 
-    location: Tensor
     center: Tensor
 
     def __init__(
         self,
-        location: Tensor,
-        divisor: Tensor,
+        units: RowUnits,
         weights: list[Tensor],
         biases: list[Tensor],
         center: Tensor,
     ):
         super().__init__()
-        self.register_buffer("location", location)
+        self.units = units
         self.register_buffer("center", center)
-        weights = [weights[0] / divisor, *weights[1:]]
+        weights = [weights[0] / units.divisor, *weights[1:]]
         biases = [*biases[:-1], biases[-1] - center]
         self.widths = [len(bias) for bias in biases]
         #: First column of each layer; behind each but the last stands a one.
@@ -60,13 +59,13 @@ class MatrixChain(nn.Module):
             self.register_buffer(f"matrix_{i}", torch.cat([weight.T, bias[None]]).contiguous())
 
     @classmethod
-    def of(cls, location: Tensor, divisor: Tensor, network: Any) -> MatrixChain | None:
+    def of(cls, units: RowUnits, network: Any) -> MatrixChain | None:
         """Make the chain of a network.
 
         Parameters
         ----------
-        location, divisor : Tensor of shape (n_features,)
-            What is subtracted from a row and what it is divided by.
+        units : RowUnits
+            What brings a row to the units of the network.
         network : nn.Module
             With its norms folded into linear layers, see `acr_sklearn.frozen_network`.
 
@@ -84,7 +83,7 @@ class MatrixChain(nn.Module):
         linears = [cast(nn.Linear, layer) for layer in layers]
         weights = [layer.weight.detach() for layer in linears]
         biases = [layer.bias.detach() for layer in linears]
-        return cls(location, divisor, weights, biases, network.objective.center.detach())
+        return cls(units, weights, biases, network.objective.center.detach())
 
     def forward(self, x: Tensor) -> Tensor:
         """Score rows.
@@ -143,7 +142,7 @@ class MatrixChain(nn.Module):
         for start in range(0, len(x), size):
             rows = x[start : start + size]
             n = len(rows)
-            torch.sub(rows, self.location, out=inputs[:n, :-1])
+            self.units.centre(rows, out=inputs[:n, :-1])
             before = inputs[:n]
             for begin, width, matrix in zip(self.starts, self.widths, matrices, strict=True):
                 layer = layers[:n, begin : begin + width]

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from acr_sklearn.chunks import Chunks, rows_at_once
+from acr_sklearn.distances import n_references
 from acr_sklearn.freezing import freeze_batch
 from acr_sklearn.frozen import FrozenBatch
 from acr_sklearn.heads import Network, ScoreHead
@@ -27,7 +28,7 @@ __all__ = ["Limits", "Scorer", "score_rows"]
 #: fell out of a CPU's caches: 1000 domains of 500 rows took 1.6 to 2.5 times as long.
 _STACKED_ROWS = 8192
 #: A larger batch is measured and scored in chunks of so many rows.
-_WHOLE_ROWS, _CHUNK_ROWS = 4096, 16384
+_CHUNK_ROWS = 16384
 #: All of these on other devices, which have no such caches to fall out of.
 _ROWS_ELSEWHERE = 65536
 
@@ -40,7 +41,7 @@ class Limits:
     ----------
     chunk_size : int or None
         Larger batches are measured and scored in chunks of so many rows, with the same result.
-        None: in chunks of 16,384 above 4096 rows, on a GPU above 65,536.
+        None: in chunks of 16,384 above 2048 rows, from where not all serve as neighbours.
     max_reference_rows : int or None
         The statistics of larger batches are those of so many of their rows.
     """
@@ -48,23 +49,22 @@ class Limits:
     chunk_size: int | None = None
     max_reference_rows: int | None = None
 
-    def cuts(self, n_rows: int, device: torch.device) -> bool:
+    def cuts(self, n_rows: int) -> bool:
         """Whether a batch is too large for one piece.
 
         Parameters
         ----------
         n_rows : int
             Rows of the batch.
-        device : torch.device
-            Where it is scored.
 
         Returns
         -------
         bool
-            True if it is measured in chunks or by a sample.
+            True if it is measured in chunks or by a sample; wherever not all rows serve as
+            neighbours it is.
         """
-        whole = self.chunk_size or (_WHOLE_ROWS if device.type == "cpu" else _ROWS_ELSEWHERE)
-        return n_rows > whole or self.samples(n_rows)
+        whole = self.chunk_size is None or n_rows <= self.chunk_size
+        return not whole or n_references(n_rows) < n_rows or self.samples(n_rows)
 
     def samples(self, n_rows: int) -> bool:
         """Whether the statistics are those of some of the rows.
@@ -128,11 +128,11 @@ class Scorer:
         network = self._network(rows.dtype)
         scores = np.zeros(len(rows))
         device = next(network.parameters()).device
-        cut = [batch for batch in batches if self.limits.cuts(len(batch), device)]
+        cut = [batch for batch in batches if self.limits.cuts(len(batch))]
         for batch in cut:
             chunks = Chunks(rows, self.limits.rows_per_chunk, batch)
             scores[batch] = self._large(network, chunks)
-        whole = [batch for batch in batches if not self.limits.cuts(len(batch), device)]
+        whole = [batch for batch in batches if not self.limits.cuts(len(batch))]
         for stack in _stacks(whole, _STACKED_ROWS if device.type == "cpu" else _ROWS_ELSEWHERE):
             # All rows in order, the usual call, need no copy.
             all_of_them = len(stack[0]) == len(rows) and np.array_equal(
@@ -155,7 +155,7 @@ class Scorer:
             High for abnormal rows.
         """
         network = self._network(chunks.dtype)
-        if self.limits.cuts(len(chunks), next(network.parameters()).device):
+        if self.limits.cuts(len(chunks)):
             return self._large(network, chunks)
         return self._stack(network, chunks.take(np.arange(len(chunks)))[None])[0]
 
@@ -185,15 +185,15 @@ class Scorer:
         # One row from each of as many equal stretches: no period in the rows is met.
         edges = np.linspace(0, n_rows, self.limits.max_reference_rows + 1)
         step = np.random.default_rng(0).random(self.limits.max_reference_rows)
-        return (edges[:-1] + step * np.diff(edges)).astype(np.int64).clip(0, n_rows - 1)
+        places = (edges[:-1] + step * np.diff(edges)).astype(np.int64)
+        return np.unique(places.clip(0, n_rows - 1))  # stretches may share a row
 
     def _large(self, network: Network, chunks: Chunks) -> NDArray[np.float64]:
         if not self.limits.samples(len(chunks)):
             return freeze_batch(network, self.scale, self.head, chunks)[1]
-        chosen = np.unique(self._sample(len(chunks)))
-        sample = Chunks(chunks.take(chosen), chunks.size)
+        sample = Chunks(chunks.take(self._sample(len(chunks))), chunks.size)
         frozen = freeze_batch(network, self.scale, self.head, sample, scored=False)[0]
-        return score_rows(frozen, chunks, chosen)
+        return score_rows(frozen, chunks, of_the_batch=True)
 
     def _stack(self, network: Network, batch: NDArray[Any]) -> NDArray[np.float64]:
         """Score batches of one size, shape (n_batches, n_batch_rows)."""
@@ -212,7 +212,7 @@ class Scorer:
 
 
 def score_rows(
-    frozen: FrozenBatch, chunks: Chunks, own: NDArray[np.int64] | None = None
+    frozen: FrozenBatch, chunks: Chunks, *, of_the_batch: bool = False
 ) -> NDArray[np.float64]:
     """Score rows one by one under the statistics of a batch held fixed.
 
@@ -222,36 +222,33 @@ def score_rows(
         The batch.
     chunks : Chunks
         The rows, in its precision.
-    own : ndarray of shape (n_batch_rows,), int64, or None
-        Which of the rows make up the batch itself, ascending. None: not known.
+    of_the_batch : bool, default=False
+        Whether the rows that make up the batch itself are among them.
 
     Returns
     -------
     ndarray of shape (n_rows,), float64
         High for abnormal rows.
     """
-    device = frozen.location.device
+    device = frozen.units.divisor.device
+    known = frozen.known if of_the_batch else None
 
-    def score(piece: tuple[int, NDArray[Any]]) -> NDArray[np.float64]:
-        start, rows = piece
+    def score(rows: NDArray[Any]) -> NDArray[np.float64]:
         x = torch.from_numpy(rows).to(device)
-        parts = []
+        own = None if known is None else torch.from_numpy(known.places(rows)).to(device)
         # A chain cuts blocks of its own.
-        for some in x.split(rows_at_once(device) if frozen.chain is None else len(x)):
-            where = None
-            if own is not None and frozen.neighbors is not None:
-                here = np.arange(start, start + len(some))
-                place = np.searchsorted(own, here).clip(max=len(own) - 1)
-                where = torch.from_numpy(np.where(own[place] == here, place, -1)).to(device)
-            parts.append(frozen.combined(frozen.distances(some, where)))
-            start += len(some)
+        size = rows_at_once(device) if frozen.chain is None else len(x)
+        parts = [
+            frozen.combined(
+                frozen.measure(
+                    x[start : start + size], None if own is None else own[start : start + size]
+                )
+            )
+            for start in range(0, len(x), size)
+        ]
         return torch.cat(parts).double().cpu().numpy()
 
-    scores, start = np.empty(len(chunks)), 0
-    for scored in in_order(score, chunks.numbered(), device):
-        scores[start : start + len(scored)] = scored
-        start += len(scored)
-    return scores
+    return np.concatenate(list(in_order(score, chunks, device)))
 
 
 def _units(

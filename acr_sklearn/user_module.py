@@ -66,6 +66,7 @@ class StackedModule(nn.Module):
         # A rare draw shows in many rows alone.
         many = trial[0].repeat(max(1, min(16, _TRIAL_NUMBERS // trial.numel())), 1)
         try:
+            calls = self._calls(trial[0])
             out, again, twice = self(trial), self(many), self(many)
             kept = self(trial, mask.expand(2, 4))
             beside = self(torch.where(mask[:, None], trial, 1 - 3 * trial), mask.expand(2, 4))
@@ -75,6 +76,12 @@ class StackedModule(nn.Module):
                 f"{error}. It must map (n_rows, {n_features}) to (n_rows, width) by operations "
                 "that torch.vmap can stack."
             ) from error
+        if calls and max(calls.values()) > 1:
+            raise ValueError(
+                f"backbone {name} runs rows through one batch-norm layer several times. Each "
+                "time has statistics of its own, and a batch held fixed "
+                "keeps those of one: give each place a layer of its own."
+            )
         if not isinstance(out, Tensor) or out.dim() != 3 or out.shape[:2] != (2, 4):
             got = tuple(out.shape[1:]) if isinstance(out, Tensor) else type(out).__name__
             raise ValueError(
@@ -102,6 +109,22 @@ class StackedModule(nn.Module):
                 "detector to a new domain: run the rows through an nn.BatchNorm layer."
             )
         return int(out.shape[-1])
+
+    def _calls(self, x: Tensor) -> dict[nn.Module, int]:
+        """Count how often each batch-norm layer is called for a batch."""
+        calls: dict[nn.Module, int] = {}
+
+        def count(layer: nn.Module, *_: Any) -> None:
+            calls[layer] = calls.get(layer, 0) + 1
+
+        layers = [part for part in self.module.modules() if isinstance(part, _BATCH_NORMS)]
+        hooks = [layer.register_forward_hook(count) for layer in layers]
+        try:
+            self.module(x)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return calls
 
     def forward(self, x: Tensor, kept: Counted = None) -> Tensor:
         """Run the module on one batch or, stacked, on many tasks.

@@ -36,23 +36,6 @@ def test_chunks_change_nothing(monkeypatch):
     torch.testing.assert_close(nearest_distance(x, 4), expected)
 
 
-def test_large_batches_use_a_subsample_that_row_order_does_not_move(monkeypatch):
-    monkeypatch.setattr(module, "_ALL_NEIGHBORS", 100)
-    monkeypatch.setattr(module, "_REFERENCE_ROWS", 30)
-    x = batch(200, 1)
-    got = nearest_distance(x, 3)[0]
-    chosen = module.evenly_spaced(module.projection(x))[0].numpy()
-    assert len(np.unique(chosen)) == 30
-    rows = x[0].numpy()
-    others = np.setdiff1d(np.arange(200), chosen)
-    expected = by_scikit_learn(rows[others], rows[chosen], 3, skip_self=False)
-    np.testing.assert_allclose(got.numpy()[others], expected)
-    expected = by_scikit_learn(rows[chosen], rows[chosen], 3, skip_self=True)
-    np.testing.assert_allclose(got.numpy()[chosen], expected)
-    order = torch.randperm(200)
-    torch.testing.assert_close(nearest_distance(x[:, order], 3)[0], got[order])
-
-
 def test_duplicates_are_neighbours_at_distance_zero():
     x = batch(20, 1)
     x[0, 1] = x[0, 0]

@@ -7,13 +7,18 @@ from acr_sklearn.frozen import FrozenBatch, NeighborChain, Neighbors, whitened
 from acr_sklearn.frozen_network import freeze_norms
 from acr_sklearn.matrix_chain import MatrixChain
 from acr_sklearn.networks import ACRNetwork
+from acr_sklearn.row_units import RowUnits
 
 RNG = np.random.default_rng(0)
 
 
+def units(location, divisor, dtype=torch.float32):
+    return RowUnits(torch.tensor(location).double(), torch.tensor(divisor).double(), dtype)
+
+
 def neighbors(rows, k=3):
     exact = differences_are_cheap(len(rows), len(rows), rows.shape[1], rows.dtype)
-    return Neighbors(rows, torch.arange(len(rows)), k, exact)
+    return Neighbors(rows, k, exact)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
@@ -54,7 +59,7 @@ def test_whitening_is_a_matrix_or_a_vector():
 
 
 def test_a_score_of_the_features_needs_no_network():
-    frozen = FrozenBatch("mahalanobis", torch.tensor([1.0, 2.0]), torch.tensor([2.0, 2.0]))
+    frozen = FrozenBatch("mahalanobis", units([1.0, 2.0], [2.0, 2.0]))
     frozen.whitening = torch.eye(2)
     assert frozen(torch.tensor([[7.0, 10.0]])).item() == pytest.approx(5.0)
     x = torch.tensor([[7.0, 10.0]], requires_grad=True)
@@ -68,13 +73,30 @@ def test_a_chain_measures_what_the_network_and_its_neighbours_do(hidden, known, 
     monkeypatch.setattr("acr_sklearn.matrix_chain._ROWS", 9)
     torch.manual_seed(0)
     network = ACRNetwork(3, hidden_layer_sizes=hidden, embedding_dim=4).double().eval()
-    x, ones = torch.randn(50, 3).double(), torch.ones(3).double()
+    x = torch.randn(50, 3).double()
     frozen = freeze_norms(network, lambda: [x])
     representation, score = frozen.views(x)
     chosen = torch.arange(0, 50, 2)
-    fixed = Neighbors(representation[chosen], chosen, 3, False)
-    own = torch.arange(50) if known else None
-    chain = NeighborChain(MatrixChain.of(ones, ones, frozen), fixed)
+    fixed = Neighbors(representation[chosen], 3, False)
+    own = torch.where(torch.arange(50) % 2 == 0, torch.arange(50) // 2, -1) if known else None
+    chain = NeighborChain(MatrixChain.of(units([1.0] * 3, [1.0] * 3, torch.float64), frozen), fixed)
     near, far = chain(x + 1, own)
     torch.testing.assert_close(near, fixed(representation, own), rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(far, frozen.distance(score), rtol=1e-11, atol=0)
+
+
+def test_rows_that_coincide_have_a_gradient_of_nothing():
+    rows = torch.from_numpy(RNG.normal(size=(30, 5)).astype(np.float32))
+    rows[1] = rows[2] = rows[0]
+    x = rows.clone().requires_grad_()
+    fixed = Neighbors(rows, 2, False)
+    (gradient,) = torch.autograd.grad(fixed(x).sum(), x)
+    assert torch.isfinite(gradient).all()
+    assert gradient[3:].abs().max() > 0
+
+
+def test_rows_of_another_width_are_refused():
+    frozen = FrozenBatch("mahalanobis", units([1.0, 2.0], [2.0, 2.0]))
+    frozen.whitening = torch.eye(2)
+    with pytest.raises(ValueError, match="rows of 1 features, but holds the statistics of 2"):
+        frozen(torch.zeros(4, 1))

@@ -195,6 +195,15 @@ class NormAndMore(nn.BatchNorm1d):
         return torch.relu(super().forward(x))
 
 
+class Twice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm, self.linear = nn.BatchNorm1d(6), nn.Linear(6, 6)
+
+    def forward(self, x):
+        return self.norm(self.linear(self.norm(x)))
+
+
 class Aside(nn.Module):
     """Has a batch norm, and goes round it."""
 
@@ -242,6 +251,7 @@ def test_a_lazy_layer_that_has_seen_rows_is_a_layer_like_others():
         (ByParts(), "stacks parts of rows for a batch norm in another order"),
         (AlwaysDrops(0.02), "gives one batch two outputs in eval mode"),
         (NormAndMore(6), "a NormAndMore layer, a batch norm with a forward of its own.*behind it"),
+        (Twice(), "through one batch-norm layer several times.*a layer of its own"),
         (Aside(), "whatever rows they come with: none of its batch-norm layers is on their way"),
         (
             nn.Sequential(nn.BatchNorm1d(6), nn.InstanceNorm1d(6, track_running_stats=True)),
@@ -265,6 +275,7 @@ def test_a_lazy_layer_that_has_seen_rows_is_a_layer_like_others():
         "parts out of order",
         "a little dropout",
         "norm and more",
+        "norm twice",
         "norm aside",
         "running statistics",
         "dropout while scoring",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from typing import Any
 
@@ -36,10 +35,7 @@ class Reference:
     """
 
     def __init__(self, frozen: FrozenBatch):
-        single = copy.deepcopy(frozen).float()
-        if single.neighbors is not None:
-            single.neighbors.exact = False
-        self.frozen = {np.dtype(np.float64): frozen, np.dtype(np.float32): single}
+        self.frozen = {np.dtype(np.float64): frozen, np.dtype(np.float32): frozen.single()}
 
     def score(self, chunks: Chunks) -> NDArray[np.float64]:
         """Anomaly score of every row by itself.

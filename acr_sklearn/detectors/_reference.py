@@ -104,7 +104,7 @@ class ReferenceMixin(BatchScoring):
         """
         data = self._one_batch(X_ref, "adapt")
         who = f"{type(self).__name__}.adapt"
-        if recalibrate not in (True, False, "auto"):
+        if not isinstance(recalibrate, bool | np.bool_) and recalibrate != "auto":
             raise ValueError(f"{who} got recalibrate={recalibrate!r}. Use True, False or 'auto'.")
         warn_unfamiliar_batches(self._familiarity, data, who=who)
         n_rows = len(data.rows)
@@ -122,7 +122,8 @@ class ReferenceMixin(BatchScoring):
         live.norm_mode = "reference"
         live._reference = reference
         live.reference_stats_ = reference.frozen[np.dtype(np.float64)]
-        if recalibrate is True or (recalibrate == "auto" and n_rows >= _OWN_OFFSET):
+        own = n_rows >= _OWN_OFFSET if isinstance(recalibrate, str) else bool(recalibrate)
+        if own:
             live.calibration_scores_ = compact_scores(-scores)
             live.offset_ = contamination_offset(-scores, self.contamination)
         return live

@@ -116,7 +116,7 @@ class ZeroShotACRDetector(BaseBatchDetector):
         Larger batches take their statistics from so many of their rows, spread evenly.
     chunk_size : int or None, default=None
         Larger batches are scored in chunks of so many rows, with the same result in less memory.
-        None does so above 4096 rows (65,536 on a GPU).
+        None does so above 2048 rows.
     domain_column : int, str or None, default=None
         Column of `X` with the domain's label, kept from the network.
     device : str or torch.device, default="auto"

@@ -1,0 +1,126 @@
+"""A number for every row by its content, whatever comes before or beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["KnownRows", "evenly_spaced", "key_weights", "row_keys"]
+
+
+def key_weights(scale: NDArray[np.float64] | None, n_features: int) -> NDArray[np.float64]:
+    """Choose the fixed direction that rows are projected on.
+
+    Parameters
+    ----------
+    scale : ndarray of shape (n_features,) or None
+        Units of the features; None for rows in units already.
+    n_features : int
+        Width of the rows.
+
+    Returns
+    -------
+    ndarray of shape (n_features,)
+        Weights of which no few add up to zero.
+    """
+    weights = np.sin(12.9898 * np.arange(1, n_features + 1))
+    return weights if scale is None else weights / np.maximum(scale, np.finfo(np.float64).tiny)
+
+
+def row_keys(rows: NDArray[Any], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Project rows, each by itself: its bits do not depend on the rows it comes with.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_rows, n_features)
+        Any rows.
+    weights : ndarray of shape (n_features,)
+        Of `key_weights`.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,), float64
+        Equal for equal rows. A product of matrices would round by the shape of the block.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        products = np.multiply(rows, weights, dtype=np.float64, order="C")
+        found: NDArray[np.float64] = products.sum(axis=1)
+    return found
+
+
+def evenly_spaced(keys: NDArray[np.float64], n_chosen: int) -> NDArray[np.int64]:
+    """Choose rows that stand for all, by content: their order does not matter.
+
+    Parameters
+    ----------
+    keys : ndarray of shape (n_rows,)
+        Of `row_keys`.
+    n_chosen : int
+        How many, at most all.
+
+    Returns
+    -------
+    ndarray of shape (n_chosen,), int64
+        Positions of rows evenly spaced among the sorted keys, ascending.
+    """
+    ranks = np.arange(n_chosen) * len(keys) // n_chosen
+    return np.sort(np.argsort(keys, kind="stable")[ranks])
+
+
+@dataclass(frozen=True)
+class KnownRows:
+    """Finds the rows that equal one of some fixed rows.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (n_features,)
+        Of `key_weights`.
+    keys : ndarray of shape (n_fixed,)
+        Sorted keys of the fixed rows.
+    order : ndarray of shape (n_fixed,), int64
+        Which fixed row each key is of.
+    """
+
+    weights: NDArray[np.float64]
+    keys: NDArray[np.float64]
+    order: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, rows: NDArray[Any], weights: NDArray[np.float64]) -> KnownRows:
+        """Take down fixed rows.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_fixed, n_features)
+            At least one.
+        weights : ndarray of shape (n_features,)
+            Of `key_weights`.
+
+        Returns
+        -------
+        KnownRows
+            Ready to find them.
+        """
+        keys = row_keys(rows, weights)
+        order = np.argsort(keys, kind="stable")
+        return cls(weights, keys[order], order)
+
+    def places(self, rows: NDArray[Any]) -> NDArray[np.int64]:
+        """Find rows among the fixed ones.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_rows, n_features)
+            Any rows.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,), int64
+            A fixed row that each equals, the same for equal rows; -1 for none.
+        """
+        keys = row_keys(rows, self.weights)
+        at = np.searchsorted(self.keys, keys).clip(max=len(self.keys) - 1)
+        return np.where(self.keys[at] == keys, self.order[at], -1)

@@ -1,0 +1,100 @@
+"""From the units of users to those of a network, with no loss beside a large offset."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["RowUnits", "largest_number"]
+
+
+def largest_number(dtype: torch.dtype) -> float:
+    """Bound what a network is given, so that squares of what it makes of it are numbers.
+
+    Parameters
+    ----------
+    dtype : torch.dtype
+        Of the rows.
+
+    Returns
+    -------
+    float
+        4e11 in single precision: so many times the spread of a batch is far enough.
+    """
+    return float(torch.finfo(dtype).max ** 0.3)
+
+
+class RowUnits(nn.Module):
+    """Subtracts a location and divides.
+
+    The location is held in two parts, for in single precision the mean of rows around a million is
+    no number to be had; what is left of it would move every row.
+
+    Parameters
+    ----------
+    location : Tensor of shape (n_features,), float64
+        What is subtracted.
+    divisor : Tensor of shape (n_features,)
+        What rows are divided by.
+    dtype : torch.dtype
+        Of the rows.
+    """
+
+    location: Tensor
+    rest: Tensor
+    divisor: Tensor
+    reach: Tensor
+
+    def __init__(self, location: Tensor, divisor: Tensor, dtype: torch.dtype):
+        super().__init__()
+        self.register_buffer("location", location.to(dtype))
+        self.register_buffer("rest", (location - self.location).to(dtype))
+        self.register_buffer("divisor", divisor.to(dtype))
+        self.has_rest = bool((self.rest != 0).any())
+        self.register_buffer("reach", self.divisor * largest_number(dtype))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Bring rows to the units.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_rows, n_features)
+            In the users' units.
+
+        Returns
+        -------
+        Tensor of the shape of `x`
+            A copy.
+        """
+        centred = x - self.location
+        if self.has_rest:
+            centred = centred.sub_(self.rest)
+        return centred.clamp_(-self.reach, self.reach).div_(self.divisor)
+
+    def centre(self, x: Tensor, out: Tensor) -> None:
+        """Subtract the location alone.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_rows, n_features)
+            In the users' units.
+        out : Tensor of the shape of `x`
+            Is written over.
+        """
+        torch.sub(x, self.location, out=out)
+        if self.has_rest:
+            out.sub_(self.rest)
+        torch.clamp(out, -self.reach, self.reach, out=out)
+
+    def single(self) -> Self:
+        """Give the same for rows in single precision.
+
+        Returns
+        -------
+        RowUnits
+            A copy.
+        """
+        location = self.location.double() + self.rest.double()
+        return type(self)(location, self.divisor, torch.float32)

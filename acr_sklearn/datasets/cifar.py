@@ -46,9 +46,9 @@ def load_cifar100c(
     -------
     DomainData
         Rows are images of shape (3, 32, 32), flattened, in [0, 1]. Training domains are the 100
-        classes, without noise. Test domains are the classes under each corruption and severity,
-        with the group "gaussian_noise-5" and the like; anomalies are the images of the other
-        classes under the same. One group of images at a time is kept in memory (123 MB).
+        classes, without noise. Test domains are the classes in labels.npy under each corruption
+        and severity, with the group "gaussian_noise-5" and the like; anomalies are the images of
+        the other classes under the same. One group of images at a time is kept in memory (123 MB).
 
     Raises
     ------
@@ -180,7 +180,10 @@ def _tested_classes(path: Path, present: list[int], names: list[str]) -> list[in
     if label.ndim != 1 or len(label) % _N_SEVERITIES or len(label) == 0:
         raise ValueError(f"{path} has shape {label.shape}. {wanted}")
     if label.dtype.kind not in "iu":
-        raise ValueError(f"{path} has type {label.dtype}. Expected whole numbers of classes.")
+        raise ValueError(
+            f"{path} has type {label.dtype}. Expected numbers of classes in an integer type: "
+            "fetch it again, or convert it."
+        )
     parts = label.reshape(_N_SEVERITIES, -1)
     if (parts != parts[0]).any():
         raise ValueError(

@@ -136,7 +136,7 @@ def checked_parsing(path: Path, expected: str, *also: type[Exception]) -> Iterat
         yield
     except MemoryError as error:
         raise ValueError(
-            f"{path} cannot be read: its header asks for more memory than there is ({error}). If "
+            f"{path} cannot be read: it asks for more memory than there is ({error}). If "
             f"it is not, or no longer, {expected}, fetch or unpack it again; if it is, this "
             "machine is too small for it."
         ) from error

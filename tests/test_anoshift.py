@@ -132,3 +132,9 @@ def test_files_that_are_missing_or_wrong_are_named(tmp_path):
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(ValueError, match=r"2006_subset\.parquet cannot be read: .*yearly parquet"):
         load_anoshift(tmp_path, **years)
+
+
+def test_one_year_is_not_a_list(tmp_path):
+    for name in ("train_years", "test_years"):
+        with pytest.raises(TypeError, match=rf"load_anoshift got {name}=2007\..*{name}=\[2007\]"):
+            load_anoshift(tmp_path, **{name: 2007})

@@ -80,6 +80,7 @@ FLOORS = {
     "detectors.acr": 4.2,
     "detectors": 4.3,
     "datasets._files": 5.0,
+    "datasets._lists": 5.0,
     "datasets.domain_data": 5.0,
     "datasets._classes": 5.1,
     "datasets._pictures": 5.1,

@@ -103,3 +103,71 @@ def test_training_files_that_do_not_fit_are_named(tmp_path):
     pickle_of_python2(folder / "train", {"data": np.zeros((3, 9)), "labels": [1, 2]})
     with pytest.raises(ValueError, match=r"no fine_labels among data, labels"):
         load_cifar100c(tmp_path / "p")
+
+
+def test_labels_of_one_severity_are_not_cut_into_five(tmp_path):
+    corrupted = make_cifar(tmp_path) / "CIFAR-100-C"
+    for path in corrupted.glob("*.npy"):
+        np.save(path, np.load(path)[:50])
+    with pytest.raises(ValueError, match=r"labels\.npy has 50 labels whose fifths differ.*severit"):
+        load_cifar100c(tmp_path)
+
+
+@pytest.mark.parametrize("dtype", [float, str, bool])
+def test_labels_that_are_no_whole_numbers_are_refused(tmp_path, dtype):
+    path = make_cifar(tmp_path) / "CIFAR-100-C" / "labels.npy"
+    np.save(path, np.load(path).astype(dtype))
+    with pytest.raises(
+        ValueError, match=r"labels\.npy has type .*numbers of classes in an integer"
+    ):
+        load_cifar100c(tmp_path)
+
+
+def test_labels_of_classes_that_are_not_trained_on_are_refused(tmp_path):
+    folder = make_cifar(tmp_path)
+    path = folder / "CIFAR-100-C" / "labels.npy"
+    label = np.load(path)
+    np.save(path, label.astype(int) - 1)
+    with pytest.raises(ValueError, match=r"labels\.npy has labels .*without training images: -1\."):
+        load_cifar100c(folder)
+    np.save(path, label)
+    train = {"data": np.zeros((4, 3072), np.uint8), "fine_labels": [0, 1, 2, 3]}
+    pickle_of_python2(folder / "cifar-100-python" / "train", train)
+    with pytest.raises(ValueError, match=r"without training images: 4 \(bed\)\. Expected the fine"):
+        load_cifar100c(folder)
+
+
+def test_a_class_without_corrupted_images_is_no_test_domain(tmp_path):
+    path = make_cifar(tmp_path) / "CIFAR-100-C" / "labels.npy"
+    np.save(path, np.minimum(np.load(path), 3))
+    test = load_cifar100c(tmp_path, corruptions=["fog"]).test
+    assert [d.name for d in test] == CIFAR_CLASSES[:4]
+    assert all((d.load()[1] == 1).any() for d in test)
+
+
+def test_hidden_files_are_passed_over_and_suffixes_may_be_in_upper_case(tmp_path):
+    corrupted = make_cifar(tmp_path) / "CIFAR-100-C"
+    (corrupted / "._fog.npy").write_bytes(b"\0\5\x16\7")
+    for name in ("fog", "labels"):
+        (corrupted / f"{name}.npy").rename(corrupted / f"{name}.NPY")
+    data = load_cifar100c(tmp_path)
+    assert [d.group for d in data.test] == ["fog-5"] * 5 + ["gaussian_noise-5"] * 5
+    X, _ = data.test[0].load()
+    assert X.shape == (50, 3072)
+
+
+@pytest.mark.parametrize("name", ["snow.npz", "snow.npy.gz"])
+def test_a_corruption_in_another_form_is_refused(tmp_path, name):
+    path = make_cifar(tmp_path) / "CIFAR-100-C" / name
+    path.write_bytes(b"")
+    with pytest.raises(ValueError, match=rf"{name} would be left out: only \.npy files are read"):
+        load_cifar100c(tmp_path)
+
+
+def test_one_name_or_number_is_not_a_list(tmp_path):
+    make_cifar(tmp_path)
+    with pytest.raises(TypeError, match=r"load_cifar100c got corruptions='fog'.*=\['fog'\]"):
+        load_cifar100c(tmp_path, corruptions="fog")
+    with pytest.raises(TypeError, match=r"load_cifar100c got severities=5\..*severities=\[5\]"):
+        load_cifar100c(tmp_path, severities=5)
+    assert len(load_cifar100c(tmp_path, severities=np.array([1, 5])).test) == 20

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from made_datasets import make_anoshift
+from made_datasets import make_anoshift, make_cifar, make_mnist, make_omniglot
 
 import acr_sklearn.datasets
 from acr_sklearn import ZeroShotACRDetector
+from acr_sklearn.datasets import load_cifar100c, load_mnist, load_omniglot
 from acr_sklearn.exceptions import UnfamiliarBatchWarning
 
 PAGE = (Path(__file__).parents[1] / "docs" / "datasets.md").read_text()
@@ -39,3 +40,14 @@ def test_the_examples_run(tmp_path, monkeypatch, capsys):
 def test_every_reader_has_its_row():
     readers = {name for name in acr_sklearn.datasets.__all__ if name.startswith("load_")}
     assert set(re.findall(r"^\| `(load_\w+)\(", PAGE, re.M)) == readers
+
+
+def test_what_it_says_of_anomalies_holds(tmp_path):
+    assert "in MNIST, MedMNIST and CIFAR-100-C also of\nthose that were trained on" in PAGE
+    assert "in Omniglot of the other test characters only" in PAGE
+    mnist = load_mnist(make_mnist(tmp_path / "m"), unseen=(7,))
+    assert (mnist.test[0].load()[1] == -1).sum() == 9 * 20
+    cifar = load_cifar100c(make_cifar(tmp_path / "c"), corruptions=["fog"])
+    assert (cifar.test[0].load()[1] == -1).sum() == 4 * 10
+    omniglot = load_omniglot(make_omniglot(tmp_path / "o", n_drawings=2))
+    assert (omniglot.test[0].load()[1] == -1).sum() == 4 * 2

@@ -1,12 +1,15 @@
 """Every file that is not what it claims to be is named, with what was expected."""
 
 import pickle
+import struct
 
 import numpy as np
 import pytest
 from made_datasets import pickle_of_python2, write_idx
 
 from acr_sklearn.datasets._files import (
+    checked_parsing,
+    data_files,
     need_folder,
     read_idx,
     read_npy,
@@ -60,6 +63,53 @@ def test_a_damaged_file_is_a_value_error_that_names_it(tmp_path, name, damage):
     path.write_bytes(ends.get(damage, b"<html>404</html>" * 4))
     with pytest.raises(ValueError, match=rf"{name} cannot be read: .*numbers .*Fetch or unpack"):
         READERS[name](path)
+
+
+@pytest.mark.parametrize("name", ["a.npy", "b.npy"])
+@pytest.mark.parametrize("shape", [b"(9", b"(9,), } }", b"\0", b"(x,), }", b"(-1, -12), }"])
+def test_a_damaged_header_of_an_array_is_a_value_error_that_names_it(tmp_path, name, shape):
+    path = tmp_path / name
+    make(path)
+    whole = path.read_bytes()
+    room = whole.index(b"\n") - whole.index(b"(3, 4)")
+    path.write_bytes(whole.replace(whole[-12 - 1 - room : -12 - 1], shape.ljust(room)))
+    with pytest.raises(ValueError, match=rf"{name} cannot be read: .*numbers .*Fetch or unpack"):
+        READERS[name](path)
+
+
+def test_a_header_that_asks_for_more_memory_than_there_is(tmp_path):
+    path = tmp_path / "a.npy"
+    with path.open("wb") as file:
+        head = {"descr": "|u1", "fortran_order": False, "shape": (2**47,)}
+        np.lib.format.write_array_header_1_0(file, head)
+    with pytest.raises(ValueError, match=r"a\.npy .*more memory than there is.*numbers, fetch"):
+        read_npy(path, "numbers")
+    (tmp_path / "a.pkl").write_bytes(b"\x80\x04\x8e" + struct.pack("<Q", 2**62))
+    with pytest.raises(ValueError, match=r"a\.pkl cannot be read: .*numbers, fetch or unpack"):
+        read_pickle(tmp_path / "a.pkl", ("x",), "numbers")
+
+
+def test_an_idx_header_whose_size_overflows_is_named(tmp_path):
+    head = bytes([0, 0, 8, 3])
+    for shape in ((2**31, 2**31, 4), (2**32 - 1,) * 3):
+        (tmp_path / "images").write_bytes(head + struct.pack(">3I", *shape))
+        with pytest.raises(
+            ValueError, match=rf"images cannot .*header says \({shape[0]}, .*has 16"
+        ):
+            read_idx(tmp_path / "images", 3, "images")
+    # No values, and yet more than an array may have in its other dimensions.
+    (tmp_path / "images").write_bytes(head + struct.pack(">3I", 0, 2**32 - 1, 2**32 - 1))
+    with pytest.raises(ValueError, match=r"images cannot be read: it is not"):
+        read_idx(tmp_path / "images", 3, "images")
+
+
+@pytest.mark.parametrize("error", [RecursionError, NotImplementedError, struct.error])
+def test_other_errors_of_parsers_name_the_file(tmp_path, error):
+    with (
+        pytest.raises(ValueError, match=r"x cannot be read: .*numbers .*deep"),
+        checked_parsing(tmp_path / "x", "numbers"),
+    ):
+        raise error("deep")
 
 
 def test_an_idx_file_of_another_kind_is_refused(tmp_path):
@@ -137,7 +187,22 @@ def test_folders_come_by_name_and_an_empty_one_is_an_error(tmp_path):
         need_folder(tmp_path / "gone", "years")
     with pytest.raises(FileNotFoundError, match=r"No folders in .*\. Expected years"):
         subfolders(tmp_path, "years")
-    for name in ("b", "a", ".hidden"):
+    for name in ("b", "a", ".hidden", "__MACOSX"):
         (tmp_path / name).mkdir()
     (tmp_path / "file").write_text("")
     assert [p.name for p in subfolders(tmp_path, "years")] == ["a", "b"]
+
+
+def test_files_come_by_name_hidden_ones_left_out(tmp_path):
+    for name in ("b.NPY", "a.1.npy", "._a.npy", "readme.txt", "c.NPZ"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "folder.npz").mkdir()
+    with pytest.raises(ValueError, match=r"c\.NPZ would be left out: only \.npy .*years\. Convert"):
+        data_files(tmp_path, (".npy",), (".npz",), "years")
+    found = data_files(tmp_path, (".npy",), (), "years")
+    assert [p.name for p in found] == ["a.1.npy", "b.NPY"]
+    (tmp_path / "b.npy.GZ").write_text("")
+    with pytest.raises(ValueError, match=r"b\.npy\.GZ would be left out"):
+        data_files(tmp_path, (".npy",), (), "years")
+    with pytest.raises(FileNotFoundError, match=r"No folder .*gone\. Expected years"):
+        data_files(tmp_path / "gone", (".npy",), (), "years")

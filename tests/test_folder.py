@@ -27,13 +27,11 @@ def test_a_file_is_a_domain_and_its_rows_and_columns_keep_their_order(folder):
     assert data.input_shape is None
     for seed, rows in zip((2, 0), data.train, strict=True):
         own = frame(seed)
-        np.testing.assert_array_equal(
-            rows, own.loc[own["fault"] == 1, ["a", "b"]].astype(np.float32)
-        )
+        np.testing.assert_allclose(rows, own.loc[own["fault"] == 1, ["a", "b"]], rtol=1e-14)
     (north,) = data.test
     X, y = north.load()
     assert (north.name, north.group) == ("north", "test")
-    np.testing.assert_array_equal(X, frame(1)[["a", "b"]].astype(np.float32))
+    np.testing.assert_array_equal(X, frame(1)[["a", "b"]])
     assert y.tolist() == [1, 1, -1, 1, 1, -1]
 
 
@@ -61,7 +59,10 @@ def test_what_does_not_fit_is_named(folder):
     with pytest.raises(ValueError, match=r"south\.csv, column 'a', row 0: a value is missing"):
         load_folder(folder, label="fault")
     frame(0).assign(fault=0).to_csv(folder / "south.csv", index=False)
-    with pytest.raises(ValueError, match=r"south\.csv, column 'fault': found 0\. Expected the lab"):
+    with pytest.raises(
+        ValueError,
+        match=r"south\.csv, column 'fault': found 0\. Expected the lab.*write 1 - 2 \* label",
+    ):
         load_folder(folder, label="fault")
     frame(0).assign(fault=-1).to_csv(folder / "south.csv", index=False)
     with pytest.raises(ValueError, match=r"south\.csv has no normal rows to train on"):
@@ -89,3 +90,57 @@ def test_a_folder_without_tables_is_an_error(tmp_path):
         load_folder(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"No folder .*gone"):
         load_folder(tmp_path / "gone")
+
+
+def test_one_name_is_not_a_list_of_letters(folder):
+    frame(3).to_csv(folder / "s.csv", index=False)
+    for name in ("north", "s"):  # the second is a list of one letter, and that a domain
+        with pytest.raises(TypeError, match=rf"load_folder got test='{name}'.*test=\['{name}'\]"):
+            load_folder(folder, label="fault", test=name)
+
+
+def test_suffixes_may_be_in_upper_case_and_hidden_files_are_passed_over(folder):
+    frame(3).to_csv(folder / "UP.CSV", index=False)
+    (folder / "north.parquet").rename(folder / "north.Parquet")
+    (folder / "._east.csv").write_bytes(b"\0\5\x16\7")
+    assert load_folder(folder).train_names == ["UP", "east", "north", "south"]
+
+
+@pytest.mark.parametrize("name", ["west.csv.gz", "west.TSV", "west.xlsx", "west.parquet.bak"])
+def test_a_table_that_would_be_left_out_is_refused(folder, name):
+    frame(3).to_csv(folder / name, index=False)
+    with pytest.raises(ValueError, match=rf"{name} would be left out: only \.csv and \.parquet"):
+        load_folder(folder)
+
+
+def test_large_numbers_stay_as_far_apart_as_they_are(folder):
+    times = 1_700_000_000_000 + np.arange(6)
+    for name in ("south", "east"):
+        frame(0).assign(a=times, b=1e39).to_csv(folder / f"{name}.csv", index=False)
+    data = load_folder(folder, label="fault", test=["east"])
+    for rows in (data.train[1][:, 0], data.test[0].load()[0][frame(0)["fault"] == 1, 0]):
+        np.testing.assert_array_equal(rows, times[frame(0)["fault"] == 1])
+    assert (data.train[1][:, 1] == 1e39).all()
+
+
+def test_values_that_are_no_finite_numbers_are_named(folder):
+    frame(0).assign(a=[1, 2, np.inf, 4, 5, 6]).to_csv(folder / "south.csv", index=False)
+    with pytest.raises(ValueError, match=r"south\.csv, column 'a', row 2: a value is infinite"):
+        load_folder(folder, label="fault")
+    (folder / "south.csv").unlink()
+    times = pd.to_datetime(["2020-01-01"] * 6)
+    for values, what in ((times, r"datetime64\[.*"), (times - times[0], r"timedelta64\[.*")):
+        frame(0).assign(a=values).to_parquet(folder / "south.parquet")
+        with pytest.raises(
+            ValueError, match=rf"south\.parquet, column 'a' holds times \({what}hours since"
+        ):
+            load_folder(folder, label="fault")
+
+
+def test_a_label_that_is_not_there_or_alone_is_named(folder, tmp_path_factory):
+    with pytest.raises(ValueError, match=r"east\.csv has no column 'y', named in .*a, fault, b"):
+        load_folder(folder, label="y")
+    alone = tmp_path_factory.mktemp("alone")
+    frame(0)[["fault"]].to_csv(alone / "a.csv", index=False)
+    with pytest.raises(ValueError, match=r"a\.csv has no columns but the label 'fault'\. Expected"):
+        load_folder(alone, label="fault")

@@ -76,3 +76,54 @@ def test_medmnist_sets_of_another_kind_are_refused(tmp_path):
     np.savez(path, **{k: v for k, v in arrays.items() if k != "test_labels"})
     with pytest.raises(ValueError, match="no test_labels among train_images"):
         load_medmnist(path, unseen=(1,))
+
+
+@pytest.mark.parametrize("shape", [(5, 6), (6, 6, 3)])
+def test_medmnist_pictures_of_two_shapes_are_refused(tmp_path, shape):
+    path = make_medmnist(tmp_path / "x.npz")
+    other = dict(np.load(make_medmnist(tmp_path / "other.npz", shape=shape)))
+    np.savez(path, **(dict(np.load(path)) | {"test_images": other["test_images"]}))
+    with pytest.raises(
+        ValueError, match=r"x\.npz: .*train_images has shape \(6, 6\) and one of te"
+    ):
+        load_medmnist(path, unseen=(1,))
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda label: label.astype(float), "type float64. Expected numbers of classes"),
+        (lambda label: label.astype(bool), "type bool. Expected numbers of classes"),
+        (lambda label: label.astype(int) - 1, "-1. Expected numbers of classes from 0 to 255"),
+        (lambda label: label.astype(int) * 100, "300, 400, 500, 600, 700. Expected numbers of"),
+    ],
+    ids=["float", "bool", "negative", "large"],
+)
+def test_medmnist_labels_that_are_no_numbers_of_classes_are_refused(
+    tmp_path, part, change, message
+):
+    path = make_medmnist(tmp_path / "x.npz")
+    arrays = dict(np.load(path))
+    np.savez(path, **(arrays | {f"{part}_labels": change(arrays[f"{part}_labels"])}))
+    with pytest.raises(ValueError, match=rf"x\.npz: {part}_labels has {message}"):
+        load_medmnist(path, unseen=(1,))
+
+
+def test_labels_of_any_integer_type_name_their_classes(tmp_path):
+    path = make_medmnist(tmp_path / "x.npz")
+    arrays = dict(np.load(path))
+    np.savez(path, **(arrays | {"train_labels": arrays["train_labels"].astype(np.int64)}))
+    data = load_medmnist(path, unseen=np.array([1]))
+    assert data.train_names == ["0", *map(str, range(2, 11))]
+
+
+def test_one_class_is_not_a_list_and_needs_test_images(tmp_path):
+    path, folder = make_medmnist(tmp_path / "x.npz"), make_mnist(tmp_path)
+    with pytest.raises(TypeError, match=r"load_mnist got unseen=7\..*whole numbers.*unseen=\[7\]"):
+        load_mnist(folder, unseen=7)
+    with pytest.raises(TypeError, match=r"load_medmnist got unseen='7'.*such as unseen=\[7\]"):
+        load_medmnist(path, unseen="7")
+    write_idx(folder / "t10k-labels-idx1-ubyte", np.zeros(200))
+    with pytest.raises(ValueError, match=r"load_mnist got unseen=\(0, 7\).*no test images of 7\."):
+        load_mnist(folder, unseen=(0, 7))

@@ -83,3 +83,49 @@ def test_what_is_missing_or_wrong_is_named(folder, tmp_path_factory):
     bottle.mask_files[0].unlink()
     with pytest.raises(FileNotFoundError, match=r"000_mask\.png\. Expected the mask of .*000\.png"):
         load_mvtec(folder)
+
+
+@pytest.mark.parametrize("anomalous", [1, 255])
+def test_masks_of_0_and_1_are_those_of_0_and_255(folder, anomalous):
+    (bottle,) = load_mvtec(folder, products=["bottle"], size=64, crop=64)
+    before = bottle.masks(0, 1)
+    assert before.sum() == 16 * 24
+    Image.fromarray(before[0] * np.uint8(anomalous)).save(bottle.mask_files[0])
+    np.testing.assert_array_equal(bottle.masks(0, 1), before)
+
+
+def test_masks_that_do_not_fit_their_pictures_are_refused(folder):
+    (bottle,) = load_mvtec(folder, products=["bottle"], size=64, crop=64)
+    Image.new("L", (64, 32)).save(bottle.mask_files[1])
+    with pytest.raises(
+        ValueError, match=r"001_mask\.png is 64 x 32 pixels.*broken.001\.png.*64 x 64"
+    ):
+        bottle.masks()
+    Image.new("L", (64, 64), 3).save(bottle.mask_files[1])
+    with pytest.raises(
+        ValueError, match=r"001_mask\.png has the values 3\. Expected a mask of 0 an"
+    ):
+        bottle.masks()
+
+
+def test_hidden_files_are_passed_over_and_suffixes_may_be_in_upper_case(folder):
+    (before, _) = load_mvtec(folder, size=64, crop=64)
+    (folder / "__MACOSX" / "test").mkdir(parents=True)
+    (folder / "bottle" / "test" / "__MACOSX").mkdir()
+    (folder / "bottle" / "test" / "good" / "._000.png").write_bytes(b"mac")
+    (folder / "bottle" / "test" / "good" / "Thumbs.db").write_bytes(b"windows")
+    for path in (before.test_files[0], before.mask_files[0], before.test_files[1]):
+        path.rename(path.with_suffix(".PNG"))
+    bottle, tile = load_mvtec(folder, size=64, crop=64)
+    assert tile.name == "tile"
+    assert bottle.defects == before.defects
+    assert [m and m.name for m in bottle.mask_files[:2]] == ["000_mask.PNG", "001_mask.png"]
+    assert bottle.masks().any((1, 2)).tolist() == (bottle.y == -1).tolist()
+
+
+def test_pictures_in_another_form_and_one_name_for_a_list_are_refused(folder):
+    with pytest.raises(TypeError, match=r"load_mvtec got products='tile'.*products=\['tile'\]"):
+        load_mvtec(folder, products="tile")
+    Image.new("RGB", (64, 64)).save(folder / "tile" / "test" / "good" / "009.jpeg")
+    with pytest.raises(ValueError, match=r"009\.jpeg would be left out: only \.png files are read"):
+        load_mvtec(folder)

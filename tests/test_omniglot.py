@@ -78,3 +78,23 @@ def test_what_is_missing_or_wrong_is_named(folder):
     (folder / "images_background").rename(folder / "background")
     with pytest.raises(FileNotFoundError, match=r"No folder .*images_background\. Expected Omni"):
         load_omniglot(folder)
+
+
+def test_what_systems_add_is_passed_over_and_suffixes_may_be_in_upper_case(folder):
+    plain = load_omniglot(folder)
+    (folder / "images_background" / "__MACOSX" / "Background_0").mkdir(parents=True)
+    (folder / "images_background" / "Background_0" / "__MACOSX").mkdir()
+    for drawing in list(folder.rglob("*_00.png")):
+        drawing.with_name(f"._{drawing.name}").write_bytes(b"mac")
+        drawing.rename(drawing.with_suffix(".PNG"))
+    data = load_omniglot(folder)
+    assert data.train_names == plain.train_names
+    for rows, before in zip(data.train, plain.train, strict=True):
+        np.testing.assert_array_equal(rows, before)
+
+
+def test_drawings_in_another_form_are_refused(folder):
+    drawing = next((folder / "images_evaluation").rglob("*.png"))
+    Image.open(drawing).convert("L").save(drawing.with_suffix(".jpg"))
+    with pytest.raises(ValueError, match=r"\.jpg would be left out: only \.png files are read"):
+        load_omniglot(folder)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from acr_sklearn.datasets._pictures import list_pictures, read_picture
+from acr_sklearn.datasets._pictures import list_pictures, read_mask, read_picture
 
 
 def save(path, values):
@@ -65,3 +65,63 @@ def test_without_pillow_the_error_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "PIL", None)
     with pytest.raises(ImportError, match=r"needs Pillow.*pip install 'acr-sklearn\[datasets\]'"):
         read_picture(tmp_path / "a.png", "L")
+
+
+@pytest.mark.parametrize("values", [np.uint16, np.int32, np.float32])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_pictures_of_more_than_8_bits_are_refused(tmp_path, values, mode):
+    path = save(tmp_path / "a.tif", (np.arange(64).reshape(8, 8) * 900).astype(values))
+    with pytest.raises(
+        ValueError, match=r"a\.tif has more than 8 bits .*mode [IF].* to 8 bits firs"
+    ):
+        read_picture(path, mode)
+
+
+def test_a_picture_larger_than_pillow_opens_is_named(tmp_path, monkeypatch):
+    path = save(tmp_path / "a.png", np.zeros((30, 30), np.uint8))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 400)
+    with pytest.raises(ValueError, match=r"a\.png cannot be read: .*DecompressionBombError"):
+        read_picture(path, "L")
+
+
+def test_pictures_of_other_formats_are_not_left_out(tmp_path):
+    for name in ("b.PNG", "a.png", "._a.png", "readme.txt"):
+        (tmp_path / name).write_text("")
+    assert [p.name for p in list_pictures(tmp_path, "drawings")] == ["a.png", "b.PNG"]
+    (tmp_path / "c.JPG").write_text("")
+    with pytest.raises(
+        ValueError, match=r"c\.JPG would be left out: only \.png .*drawings\. Conve"
+    ):
+        list_pictures(tmp_path, "drawings")
+
+
+@pytest.mark.parametrize("anomalous", [1, 255])
+def test_a_mask_is_true_where_it_is_not_zero(tmp_path, anomalous):
+    hole = np.arange(16).reshape(4, 4) > 9
+    mask = save(tmp_path / "m.png", (hole * anomalous).astype(np.uint8))
+    of = save(tmp_path / "a.png", np.zeros((4, 4, 3), np.uint8))
+    read = read_mask(mask, of)
+    assert read.dtype == bool
+    np.testing.assert_array_equal(read, hole)
+    np.testing.assert_array_equal(
+        read_mask(mask, of, resize=8, crop=4), hole.repeat(2, 0).repeat(2, 1)[2:6, 2:6]
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "named"), [([0, 7, 255], "7"), ([0, 1, 255], "1, 255"), ([0, 2, 128, 1], "2, 128")]
+)
+def test_a_mask_of_other_values_is_refused(tmp_path, values, named):
+    mask = save(tmp_path / "m.png", np.resize(np.array(values, np.uint8), (4, 4)))
+    of = save(tmp_path / "a.png", np.zeros((4, 4, 3), np.uint8))
+    with pytest.raises(ValueError, match=rf"m\.png has the values {named}\. Expected a mask of 0"):
+        read_mask(mask, of)
+
+
+def test_a_mask_of_another_size_is_refused(tmp_path):
+    mask = save(tmp_path / "m.png", np.zeros((4, 8), np.uint8))
+    of = save(tmp_path / "a.png", np.zeros((8, 8, 3), np.uint8))
+    with pytest.raises(
+        ValueError, match=r"m\.png is 8 x 4 pixels, and .*a\.png, of .*, 8 x 8\. Exp"
+    ):
+        read_mask(mask, of)

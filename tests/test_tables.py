@@ -40,6 +40,18 @@ def test_a_broken_csv_file_is_named(tmp_path, content):
         read_table(path, "a table")
 
 
+@pytest.mark.parametrize("lines", ["1,2,3\n5,4,6\n", "0,2,3\n1,4,6\n", "1,2,\n7,4,\n"])
+def test_lines_with_more_fields_than_the_header_do_not_shift_the_columns(tmp_path, lines):
+    (tmp_path / "t.csv").write_text(f"a,b\n{lines}")
+    with pytest.raises(ValueError, match=r"t\.csv cannot .*Expected 2 fields in line 2, saw 3"):
+        read_table(tmp_path / "t.csv", "a table")
+
+
+def test_a_suffix_may_be_in_upper_case(tmp_path):
+    FRAME.to_parquet(tmp_path / "t.PARQUET")
+    assert read_table(tmp_path / "t.PARQUET", "a table")["b"].tolist() == ["x", "y"]
+
+
 def test_a_missing_table_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"t\.csv\. Expected a table"):
         read_table(tmp_path / "t.csv", "a table")
@@ -64,3 +76,9 @@ def test_without_its_packages_the_error_names_the_extra(tmp_path, monkeypatch, p
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ImportError, match=r"pandas and pyarrow.*'acr-sklearn\[datasets\]'"):
         read_table(tmp_path / "t.csv", "a table")
+
+
+def test_times_are_no_numbers(tmp_path):
+    frame = pd.DataFrame({"x": pd.to_datetime(["2020-01-01 12:00"]).tz_localize("UTC")})
+    with pytest.raises(ValueError, match=r"t\.parquet, column 'x' holds times \(datetime64.*hours"):
+        column_numbers(frame, "x", tmp_path / "t.parquet")

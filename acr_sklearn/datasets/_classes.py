@@ -99,13 +99,18 @@ def class_data(
     Raises
     ------
     ValueError
-        If `unseen` names no class, an unknown one, or all.
+        If `unseen` names no class, an unknown one, one without test images, or all.
     """
     known = set(np.unique(train[1]).tolist())
     if not unseen or not set(unseen) < known:
         raise ValueError(
             f"{who} got unseen={tuple(unseen)}. Give some, not all, of the classes "
             f"{', '.join(map(str, sorted(known)))}: the others are trained on."
+        )
+    if empty := sorted(set(unseen) - set(np.unique(test[1]).tolist())):
+        raise ValueError(
+            f"{who} got unseen={tuple(unseen)}, and there are no test images of "
+            f"{', '.join(map(str, empty))}. Leave them out, or fetch the test part again."
         )
     seen = sorted(known - set(unseen))
     shape = train[0].shape[1:]

@@ -7,10 +7,13 @@ them becomes a FileNotFoundError or a ValueError in the user's terms.
 from __future__ import annotations
 
 import gzip
+import math
 import pickle
+import struct
+import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "checked_parsing",
+    "data_files",
     "need_file",
     "need_folder",
     "read_idx",
@@ -30,7 +34,8 @@ __all__ = [
 ]
 
 # What NumPy, gzip, zipfile, pickle, pandas (whose errors are ValueErrors), pyarrow (ValueErrors
-# and OSErrors) and Pillow (OSErrors and, for broken PNG, SyntaxErrors) raise on bad bytes.
+# and OSErrors) and Pillow (OSErrors and, for broken PNG, SyntaxErrors) raise on bad bytes. Among
+# the RuntimeErrors are those of what is nested too deeply and of what is not implemented.
 _PARSER_ERRORS = (
     OSError,
     ValueError,
@@ -42,11 +47,15 @@ _PARSER_ERRORS = (
     AttributeError,
     OverflowError,
     ImportError,
+    RuntimeError,
+    struct.error,
+    tokenize.TokenError,
     zipfile.BadZipFile,
     pickle.UnpicklingError,
     zlib.error,
 )
 _IDX_UINT8 = 0x08
+_ARCHIVE_FOLDER = "__MACOSX"  # what macOS adds to the archives that it packs
 
 
 def need_file(path: Path, expected: str) -> Path:
@@ -65,19 +74,73 @@ def need_folder(path: Path, expected: str) -> Path:
 
 def subfolders(path: Path, expected: str) -> list[Path]:
     """Return the folders in a folder by name, hidden ones left out; an error if there are none."""
-    need_folder(path, expected)
-    found = sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
+    found = [p for p in _shown(path, expected) if p.is_dir()]
     if not found:
         raise FileNotFoundError(f"No folders in {path}. Expected {expected}.")
     return found
 
 
+def data_files(
+    folder: Path, suffixes: Collection[str], similar: Collection[str], expected: str
+) -> list[Path]:
+    """Return the files of a folder that a reader takes; refuse those that it would pass over.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Hidden files in it, such as the "._x.png" of macOS, are left out.
+    suffixes : collection of str
+        Of the files to return, such as ".png"; upper and lower case are the same.
+    similar : collection of str
+        Suffixes of files that hold data of that kind in a form that is not read. So does any file
+        with one of `suffixes` before its last suffix, such as "x.csv.gz".
+    expected : str
+        For the message.
+
+    Returns
+    -------
+    list of pathlib.Path
+        By name; empty if there are none.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
+    ValueError
+        If there is data that would be left out.
+    """
+    found = []
+    for path in _shown(folder, expected):
+        *_, before, last = ["", "", *map(str.lower, path.suffixes)]
+        if last in suffixes:
+            found.append(path)
+        elif path.is_file() and (last in similar or before in suffixes):
+            raise ValueError(
+                f"{path} would be left out: only {' and '.join(suffixes)} files are read. Expected "
+                f"{expected}. Convert or unpack it, or move it out of the folder."
+            )
+    return found
+
+
+def _shown(path: Path, expected: str) -> list[Path]:
+    """Return what is in a folder by name, without what the system hides there."""
+    there = need_folder(path, expected).iterdir()
+    return sorted(p for p in there if not p.name.startswith(".") and p.name != _ARCHIVE_FOLDER)
+
+
 @contextmanager
-def checked_parsing(path: Path, expected: str) -> Iterator[None]:
-    """Turn whatever a parser raises inside into a ValueError about the file."""
+def checked_parsing(path: Path, expected: str, *also: type[Exception]) -> Iterator[None]:
+    """Turn whatever a parser raises inside, `also` among it, into a ValueError about the file."""
+    errors: tuple[type[Exception], ...] = (*_PARSER_ERRORS, *also)
     try:
         yield
-    except _PARSER_ERRORS as error:
+    except MemoryError as error:
+        raise ValueError(
+            f"{path} cannot be read: it asks for more memory than there is ({error}). If "
+            f"it is not, or no longer, {expected}, fetch or unpack it again; if it is, this "
+            "machine is too small for it."
+        ) from error
+    except errors as error:
         raise ValueError(
             f"{path} cannot be read: it is not, or no longer, {expected} "
             f"({type(error).__name__}: {error}). Fetch or unpack it again."
@@ -140,13 +203,13 @@ def read_idx(path: Path, n_dims: int, expected: str) -> NDArray[np.uint8]:
                 f"not 0000{_IDX_UINT8:02x}{n_dims:02x}"
             )
         shape = np.frombuffer(content[:head], ">u4", offset=4, count=n_dims)
-        n_values = int(np.prod(shape, dtype=np.int64))
+        n_values = math.prod(shape.tolist())  # of whole numbers that cannot overflow
         if len(content) != head + n_values:
             raise ValueError(
                 f"its header says {tuple(shape.tolist())}, so {head + n_values:,} bytes; "
                 f"it has {len(content):,}"
             )
-    return np.frombuffer(content, np.uint8, offset=head).reshape(shape)
+        return np.frombuffer(content, np.uint8, offset=head).reshape(shape)
 
 
 class _ArrayUnpickler(pickle.Unpickler):

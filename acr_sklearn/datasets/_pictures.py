@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from acr_sklearn._pillow import open_pillow
-from acr_sklearn.datasets._files import checked_parsing, need_file
+from acr_sklearn.datasets._files import checked_parsing, data_files, need_file
 
-__all__ = ["list_pictures", "read_picture"]
+__all__ = ["list_pictures", "read_mask", "read_picture"]
+
+_OTHER_PICTURES = (".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 
 
 def list_pictures(folder: Path, expected: str) -> list[Path]:
-    """Return the .png files of a folder by name; an error if there are none."""
-    found = sorted(p for p in folder.glob("*.png") if not p.name.startswith("."))
+    """Return the .png files of a folder by name; an error if there are none, or other pictures."""
+    found = data_files(folder, (".png",), _OTHER_PICTURES, expected)
     if not found:
         raise FileNotFoundError(f"No .png files in {folder}. Expected {expected}.")
     return found
@@ -38,7 +40,7 @@ def read_picture(
     path : pathlib.Path
         Any format that Pillow knows.
     mode : {"L", "RGB"}
-        Grey or colour; other pictures are converted.
+        Grey or colour; other pictures of 8 bits are converted.
     side : int or None, default=None
         Width and height that the file must have; None for any.
     resize : int or None, default=None
@@ -60,28 +62,98 @@ def read_picture(
     ImportError
         If Pillow is not installed.
     ValueError
-        If the file is no picture, is truncated, or has a size that does not fit.
+        If the file is no picture, is truncated, has more than 8 bits a value, or a size that
+        does not fit.
     """
+    picture = _open(path, mode)
+    if side is not None and picture.size != (side, side):
+        raise ValueError(f"{path} is {_by(picture)} pixels. Expected {side} x {side}.")
+    values = np.asarray(_fit(picture, path, resize, crop, filter_name), dtype=np.uint8)
+    return values[None] if values.ndim == 2 else np.ascontiguousarray(values.transpose(2, 0, 1))
+
+
+def read_mask(
+    path: Path, of: Path, *, resize: int | None = None, crop: int | None = None
+) -> NDArray[np.bool_]:
+    """Read the mask of a picture, resized (to the nearest pixel) and cropped like it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Any format that Pillow knows.
+    of : pathlib.Path
+        The picture.
+    resize, crop : int or None, default=None
+        As of `read_picture`.
+
+    Returns
+    -------
+    ndarray of shape (height, width), bool
+        Where the mask is not 0.
+
+    Raises
+    ------
+    FileNotFoundError
+        If one of the files is missing.
+    ImportError
+        If Pillow is not installed.
+    ValueError
+        If the file is no picture or is truncated, is not as large as its picture, has other
+        values than 0 and 255 or 0 and 1, or is too small for the crop.
+    """
+    mask, picture = _open(path, "L"), _open(of)
+    if mask.size != picture.size:
+        raise ValueError(
+            f"{path} is {_by(mask)} pixels, and {of}, of which it is the mask, {_by(picture)}. "
+            "Expected one size: fetch the mask again, or scale it to its picture."
+        )
+    levels = set(np.unique(np.asarray(mask)).tolist())
+    if not (levels <= {0, 255} or levels <= {0, 1}):
+        odd = sorted(levels - {0, 1, 255}) or [1, 255]
+        raise ValueError(
+            f"{path} has the values {', '.join(map(str, odd[:5]))}. Expected a mask of 0 and 255, "
+            "or of 0 and 1: set what is anomalous to 255 and all else to 0."
+        )
+    return np.asarray(_fit(mask, path, resize, crop, "nearest")) > 0
+
+
+def _open(path: Path, mode: str | None = None) -> Any:
+    """Return a Pillow image of 8 bits, converted to `mode`; None reads no more than its header."""
     image_module = open_pillow("Reading pictures needs", "datasets")
     need_file(path, "a picture")
-    with checked_parsing(path, "a complete picture"), image_module.open(path) as opened:
-        picture = opened.convert(mode)
-    width, height = picture.size
-    if side is not None and (width, height) != (side, side):
-        raise ValueError(f"{path} is {width} x {height} pixels. Expected {side} x {side}.")
+    too_large = image_module.DecompressionBombError
+    with (
+        checked_parsing(path, "a complete picture", too_large),
+        image_module.open(path) as opened,
+    ):
+        deep = opened.mode.startswith(("I", "F"))
+        picture = opened if mode is None or deep else opened.convert(mode)
+    if deep:  # Pillow would cut what is above 255
+        raise ValueError(
+            f"{path} has more than 8 bits a pixel (Pillow's mode {picture.mode}). Expected values "
+            "from 0 to 255: scale it to 8 bits first, as fits its range."
+        )
+    return picture
+
+
+def _fit(picture: Any, path: Path, resize: int | None, crop: int | None, filter_name: str) -> Any:
+    """Resize the shorter side, then crop the centre."""
     if resize is not None:
         factor = resize / min(picture.size)
         width, height = (max(resize, round(factor * side)) for side in picture.size)
-        how = getattr(image_module.Resampling, filter_name.upper())
-        picture = picture.resize((width, height), how)
+        resampling = open_pillow("Reading pictures needs", "datasets").Resampling
+        picture = picture.resize((width, height), getattr(resampling, filter_name.upper()))
     if crop is not None:
         width, height = picture.size
         if min(width, height) < crop:
             raise ValueError(
-                f"{path} is {width} x {height} pixels, too small to crop to {crop}. Expected a "
+                f"{path} is {_by(picture)} pixels, too small to crop to {crop}. Expected a "
                 "larger picture: give a larger size, or a smaller crop."
             )
         left, top = round((width - crop) / 2), round((height - crop) / 2)
         picture = picture.crop((left, top, left + crop, top + crop))
-    values = np.asarray(picture, dtype=np.uint8)
-    return values[None] if values.ndim == 2 else np.ascontiguousarray(values.transpose(2, 0, 1))
+    return picture
+
+
+def _by(picture: Any) -> str:
+    return " x ".join(map(str, picture.size))

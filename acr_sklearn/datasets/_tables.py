@@ -21,7 +21,7 @@ def read_table(path: Path, expected: str, columns: Sequence[str] | None = None) 
     Parameters
     ----------
     path : pathlib.Path
-        Named .parquet or .csv.
+        Named .parquet or .csv, in upper or lower case.
     expected : str
         For the message.
     columns : sequence of str or None, default=None
@@ -39,13 +39,19 @@ def read_table(path: Path, expected: str, columns: Sequence[str] | None = None) 
     ImportError
         If pandas or pyarrow is not installed.
     ValueError
-        If the file is no table, is truncated, has no rows, or lacks a column.
+        If the file is no table, is truncated, has no rows, lacks a column, or its lines have
+        more fields than the header names.
     """
     pandas = _pandas()
     need_file(path, expected)
     with checked_parsing(path, expected):
-        parquet = path.suffix == ".parquet"
-        frame = pandas.read_parquet(path, engine="pyarrow") if parquet else pandas.read_csv(path)
+        if path.suffix.lower() == ".parquet":
+            frame = pandas.read_parquet(path, engine="pyarrow")
+        else:
+            # Fails where a line has more fields than the header; otherwise pandas would take those
+            # in front for names of rows, and the columns would shift.
+            pandas.read_csv(path, header=None, nrows=2)
+            frame = pandas.read_csv(path)
         frame.columns = [str(name) for name in frame.columns]
         missing = [name for name in columns or () if name not in frame]
         if missing:
@@ -75,9 +81,14 @@ def column_numbers(frame: Any, name: str, path: Path) -> NDArray[np.float64]:
     Raises
     ------
     ValueError
-        If a value is no number.
+        If a value is no number, or the column holds times.
     """
     pandas = _pandas()
+    if frame[name].dtype.kind in "mM":
+        raise ValueError(
+            f"{path}, column {name!r} holds times ({frame[name].dtype}). Expected a column of "
+            "numbers: write hours since a start, or the hour of the day, or leave the column out."
+        )
     numbers = pandas.to_numeric(frame[name], errors="coerce").to_numpy(np.float64, na_value=np.nan)
     text = frame[name].astype(str).str.lower()
     missing = frame[name].isna() | text.isin(["nan", "none", ""])

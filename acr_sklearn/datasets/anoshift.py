@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sklearn.preprocessing import OneHotEncoder
 
 from acr_sklearn.datasets._files import need_file
+from acr_sklearn.datasets._lists import listed_numbers
 from acr_sklearn.datasets._tables import column_numbers, read_table
 from acr_sklearn.datasets.domain_data import DomainData, LabelledDomain
 
@@ -106,6 +107,8 @@ def load_anoshift(
         If the file of a year is missing.
     ImportError
         If pandas or pyarrow is not installed.
+    TypeError
+        If `train_years` or `test_years` is no list of whole numbers.
     ValueError
         If a file is not parquet, is truncated, lacks columns, has labels other than 1, -1 and -2
         (1 is normal) or no normal rows, or on years and options that do not exist.
@@ -118,7 +121,10 @@ def load_anoshift(
     .. [2] A. Li, C. Qiu, M. Kloft, P. Smyth, M. Rudolph, S. Mandt, "Zero-Shot Anomaly Detection via
        Batch Normalization", NeurIPS 2023, arXiv:2302.07849.
     """
+    who = "load_anoshift"
+    train_years = listed_numbers(train_years, who=who, name="train_years", example=2006)
     test_years = _YEARS if test_years is None else test_years
+    test_years = listed_numbers(test_years, who=who, name="test_years", example=2014)
     _check_options(train_years, test_years, size, categorical)
     inner = Path(folder) / size
     root = inner if inner.is_dir() else Path(folder)

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acr_sklearn.datasets._classes import class_domains, flat_rows
-from acr_sklearn.datasets._files import need_file, need_folder, read_npy, read_pickle
+from acr_sklearn.datasets._files import data_files, need_file, read_npy, read_pickle
+from acr_sklearn.datasets._lists import listed_names, listed_numbers
 from acr_sklearn.datasets.domain_data import DomainData
 
 __all__ = ["load_cifar100c"]
@@ -45,17 +46,20 @@ def load_cifar100c(
     -------
     DomainData
         Rows are images of shape (3, 32, 32), flattened, in [0, 1]. Training domains are the 100
-        classes, without noise. Test domains are the classes under each corruption and severity,
-        with the group "gaussian_noise-5" and the like; anomalies are the images of the other
-        classes under the same. One group of images at a time is kept in memory (123 MB).
+        classes, without noise. Test domains are the classes in labels.npy under each corruption
+        and severity, with the group "gaussian_noise-5" and the like; anomalies are the images of
+        the other classes under the same. One group of images at a time is kept in memory (123 MB).
 
     Raises
     ------
     FileNotFoundError
         If a file is missing.
+    TypeError
+        If `corruptions` is no list of strings, or `severities` no list of whole numbers.
     ValueError
-        If a file is not what it should be, is truncated or does not fit the labels, or on
-        unknown severities.
+        If a file is not what it should be, is truncated or does not fit the labels, or is of a
+        form that is not read; if the labels are not those of the same images five times, or of
+        classes without training images; or on unknown severities.
 
     Notes
     -----
@@ -69,29 +73,50 @@ def load_cifar100c(
        corruptions and perturbations", ICLR 2019.
     """
     folder = Path(folder)
-    if odd := [s for s in severities if s not in range(1, _N_SEVERITIES + 1)] or not severities:
-        raise ValueError(
-            f"load_cifar100c got severities={tuple(severities)}"
-            f"{f' with {odd}' if severities else ''}. Give some of 1, 2, 3, 4, 5."
-        )
+    severities = _severities(severities)
     images, label, names = _read_train(folder)
-    corrupted = need_folder(folder / "CIFAR-100-C", _CORRUPTED)
-    found = sorted(p.stem for p in corrupted.glob("*.npy") if p.stem != "labels")
-    chosen = found if corruptions is None else list(corruptions)
-    if not chosen:
-        raise FileNotFoundError(f"No corruptions in {corrupted}. Expected {_CORRUPTED}.")
+    present = sorted(set(label.tolist()))
+    corrupted = folder / "CIFAR-100-C"
+    chosen = _corruptions(corrupted, corruptions)
+    labels = _arrays(corrupted).get("labels", corrupted / "labels.npy")
+    tested = _tested_classes(labels, present, names)
     for name in chosen:  # hours of training should not end at a file that was wrong before
         _open_corrupted(corrupted, name)
-    present = sorted(set(label.tolist()))
     # A group has a hundred domains, so what was read last is kept.
     read = lru_cache(maxsize=1)(_read_corrupted)
     test = []
     for name in chosen:
         for severity in severities:
             pool = partial(read, corrupted, name, severity)
-            test += class_domains(pool, present, names, f"{name}-{severity}")
+            test += class_domains(pool, tested, names, f"{name}-{severity}")
     train = [flat_rows(images[label == c]) for c in present]
     return DomainData(train, [names[c] for c in present], test, _SHAPE)
+
+
+def _severities(severities: Sequence[int]) -> list[int]:
+    listed = listed_numbers(severities, who="load_cifar100c", name="severities", example=5)
+    if odd := [s for s in listed if s not in range(1, _N_SEVERITIES + 1)] or not listed:
+        raise ValueError(
+            f"load_cifar100c got severities={tuple(listed)}"
+            f"{f' with {odd}' if listed else ''}. Give some of 1, 2, 3, 4, 5."
+        )
+    return listed
+
+
+def _corruptions(folder: Path, corruptions: Sequence[str] | None) -> list[str]:
+    if corruptions is None:
+        chosen = [name for name in _arrays(folder) if name != "labels"]
+    else:
+        chosen = listed_names(
+            corruptions, who="load_cifar100c", name="corruptions", example="gaussian_noise"
+        )
+    if not chosen:
+        raise FileNotFoundError(f"No corruptions in {folder}. Expected {_CORRUPTED}.")
+    return chosen
+
+
+def _arrays(folder: Path) -> dict[str, Path]:
+    return {path.stem: path for path in data_files(folder, (".npy",), (".npz",), _CORRUPTED)}
 
 
 def _read_train(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64], list[str]]:
@@ -148,15 +173,39 @@ def _read_binary(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     return records[:, 2:].reshape(-1, *_SHAPE), records[:, 1].astype(np.int64)
 
 
+def _tested_classes(path: Path, present: list[int], names: list[str]) -> list[int]:
+    """Return the classes of CIFAR-100-C, all in `present`; refuse labels of not five severities."""
+    label = read_npy(path, "the labels of CIFAR-100-C")
+    wanted = "Expected (50000,): the labels of 10,000 images, five times."
+    if label.ndim != 1 or len(label) % _N_SEVERITIES or len(label) == 0:
+        raise ValueError(f"{path} has shape {label.shape}. {wanted}")
+    if label.dtype.kind not in "iu":
+        raise ValueError(
+            f"{path} has type {label.dtype}. Expected numbers of classes in an integer type: "
+            "fetch it again, or convert it."
+        )
+    parts = label.reshape(_N_SEVERITIES, -1)
+    if (parts != parts[0]).any():
+        raise ValueError(
+            f"{path} has {len(label):,} labels whose fifths differ, so it does not hold severities "
+            f"1 to 5 of the same images. {wanted} Fetch it again, or put the images of all five "
+            "severities, each in the same order, into every file."
+        )
+    tested = sorted(set(label.tolist()))
+    if odd := [c for c in tested if c not in present]:
+        called = ", ".join(f"{c} ({names[c]})" if 0 <= c < len(names) else str(c) for c in odd[:5])
+        raise ValueError(
+            f"{path} has labels of classes without training images: {called}. Expected the "
+            "fine labels of CIFAR-100's classes that are trained on: fetch both of one set."
+        )
+    return tested
+
+
 def _open_corrupted(folder: Path, corruption: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Return the images of a corruption, left on disk, and their labels."""
-    path = folder / f"{corruption}.npy"
-    label = read_npy(folder / "labels.npy", "the labels of CIFAR-100-C")
-    if label.ndim != 1 or len(label) % _N_SEVERITIES or len(label) == 0:
-        raise ValueError(
-            f"{folder / 'labels.npy'} has shape {label.shape}. Expected (50000,): the labels of "
-            "10,000 images, five times."
-        )
+    arrays = _arrays(folder)
+    path = arrays.get(corruption, folder / f"{corruption}.npy")
+    label = read_npy(arrays.get("labels", folder / "labels.npy"), "the labels of CIFAR-100-C")
     images = read_npy(path, "the images of a corruption of CIFAR-100-C", mmap=True)
     if images.dtype != np.uint8 or images.shape != (len(label), 32, 32, 3):
         raise ValueError(

@@ -23,14 +23,14 @@ class LabelledDomain:
     group : str
         What domains are reported together: "FAR", "gaussian_noise-5", an alphabet.
     load : callable
-        Reads the domain: ``X, y = domain.load()`` with X a float32 array of shape (n_rows,
-        n_features), not to be written to because domains may share it, and y in {1, -1} of shape
-        (n_rows,), 1 = normal.
+        Reads the domain: ``X, y = domain.load()`` with X a float32 array (float64 from
+        `load_folder`) of shape (n_rows, n_features), not to be written to because domains may
+        share it, and y in {1, -1} of shape (n_rows,), 1 = normal.
     """
 
     name: str
     group: str
-    load: Callable[[], tuple[NDArray[np.float32], NDArray[np.int8]]]
+    load: Callable[[], tuple[NDArray[Any], NDArray[np.int8]]]
 
     def draw(
         self,
@@ -38,7 +38,7 @@ class LabelledDomain:
         rng: np.random.Generator,
         *,
         n_normals: int | None = None,
-    ) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
+    ) -> tuple[NDArray[Any], NDArray[np.int8]]:
         """Draw a batch with a given share of anomalies.
 
         As in the released code of Li et al. (2023), n normals get floor(n share / (1 - share))
@@ -55,8 +55,8 @@ class LabelledDomain:
 
         Returns
         -------
-        X : ndarray of shape (n_rows, n_features), float32
-            Rows in random order, none of them twice.
+        X : ndarray of shape (n_rows, n_features)
+            In the type of `load`. Rows in random order, none of them twice.
         y : ndarray of shape (n_rows,), int8
             1 = normal, -1 = anomaly. Fewer anomalies than asked for if there are no more.
 
@@ -93,7 +93,8 @@ class DomainData:
     Attributes
     ----------
     train : list of ndarray of shape (n_rows, n_features), float32
-        The normal rows of each training domain: what a detector's `fit` takes.
+        The normal rows of each training domain: what a detector's `fit` takes. In float64 from
+        `load_folder`, whose columns may have any range.
     train_names : list of str
         Their names, in the same order.
     test : list of LabelledDomain

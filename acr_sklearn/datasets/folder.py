@@ -10,13 +10,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from acr_sklearn.datasets._files import need_folder
+from acr_sklearn.datasets._files import data_files
+from acr_sklearn.datasets._lists import listed_names
 from acr_sklearn.datasets._tables import column_numbers, read_table
 from acr_sklearn.datasets.domain_data import DomainData, LabelledDomain
 
 __all__ = ["load_folder"]
 
 _EXPECTED = "a folder of .csv or .parquet files, one domain each"
+_SUFFIXES = (".csv", ".parquet")
+_OTHER_TABLES = (".arrow", ".feather", ".ods", ".pq", ".tsv", ".xls", ".xlsx")
 
 
 def load_folder(
@@ -28,7 +31,8 @@ def load_folder(
     ----------
     folder : path
         With <domain>.csv (a header line, commas) or <domain>.parquet. All have the same columns
-        of numbers, in any order; the first file by name decides theirs.
+        of numbers, in any order; the first file by name decides theirs. Upper and lower case of
+        the suffix are the same, and hidden files are left out.
     label : str or None, default=None
         Column with 1 for normal rows and -1 for anomalies. It is no feature. None takes every
         row for normal.
@@ -40,7 +44,8 @@ def load_folder(
     -------
     DomainData
         Domains in the order of their names, test domains as given and with the group "test".
-        Values are as in the files.
+        Values are as in the files, in float64: in float32, large numbers that differ in their
+        last digits, such as times in milliseconds, would become equal.
 
     Raises
     ------
@@ -48,10 +53,13 @@ def load_folder(
         If there is no such folder, it holds no tables, or none of a name in `test`.
     ImportError
         If pandas or pyarrow is not installed.
+    TypeError
+        If `test` is no list of strings.
     ValueError
-        If a file cannot be read, has other columns than the first, values that are missing or no
-        numbers, or labels other than 1 and -1; if two files have one name; if nothing is left to
-        train on.
+        If a file cannot be read, has other columns than the first, values that are missing,
+        infinite, times or no numbers, or labels other than 1 and -1; if there are no columns but
+        the label; if two files have one name; if a table is in a form that is not read, such as
+        .csv.gz; if nothing is left to train on.
 
     Examples
     --------
@@ -59,6 +67,7 @@ def load_folder(
     >>> data = load_folder("sites", label="fault", test=["north"])  # doctest: +SKIP
     >>> detector.fit(data.train)  # doctest: +SKIP
     """
+    test = listed_names(test, who="load_folder", name="test", example="north")
     paths = _tables(Path(folder))
     for name in test:
         if name not in paths:
@@ -68,7 +77,7 @@ def load_folder(
             )
     if test and label is None:
         raise ValueError(
-            f"load_folder got test={list(test)} without label. Name the column that tells "
+            f"load_folder got test={test} without label. Name the column that tells "
             "normal rows (1) from anomalies (-1)."
         )
     seen = [name for name in paths if name not in test]
@@ -77,7 +86,7 @@ def load_folder(
             f"load_folder: test names every file of {folder}; none is left to train on."
         )
     first = next(iter(paths.values()))
-    columns = [c for c in read_table(first, "a table").columns if c != label]
+    columns = _features(first, label)
     load = partial(_load, columns=columns, label=label, first=first)
     train = []
     for name in seen:
@@ -94,11 +103,9 @@ def load_folder(
 
 
 def _tables(folder: Path) -> dict[str, Path]:
-    need_folder(folder, _EXPECTED)
     paths: dict[str, Path] = {}
-    for path in sorted(folder.iterdir(), key=lambda p: p.stem):
-        if path.suffix not in {".csv", ".parquet"} or path.name.startswith("."):
-            continue
+    found = data_files(folder, _SUFFIXES, _OTHER_TABLES, _EXPECTED)
+    for path in sorted(found, key=lambda p: p.stem):
         if path.stem in paths:
             raise ValueError(
                 f"{folder} has {paths[path.stem].name} and {path.name}. Expected one file per "
@@ -110,9 +117,25 @@ def _tables(folder: Path) -> dict[str, Path]:
     return paths
 
 
+def _features(path: Path, label: str | None) -> list[str]:
+    """Return the columns of the first file without the label's."""
+    columns = [str(name) for name in read_table(path, "a table").columns]
+    if label is not None and label not in columns:
+        raise ValueError(
+            f"{path} has no column {label!r}, named in label=. It has {', '.join(columns)}."
+        )
+    features = [name for name in columns if name != label]
+    if not features:
+        raise ValueError(
+            f"{path} has no columns but the label {label!r}. Expected columns of numbers beside "
+            "it, the features of the rows."
+        )
+    return features
+
+
 def _load(
     path: Path, columns: list[str], label: str | None, first: Path
-) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
+) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
     frame = read_table(path, "a table")
     wanted = [*columns, *([label] if label is not None else [])]
     missing = [name for name in wanted if name not in frame]
@@ -122,16 +145,18 @@ def _load(
         raise ValueError(f"{path} {lacks}. Expected the columns of {first}: {', '.join(wanted)}.")
     values = {name: column_numbers(frame, name, path) for name in wanted}
     for name, numbers in values.items():
-        if np.isnan(numbers).any():
-            row = int(np.flatnonzero(np.isnan(numbers))[0])
+        if not np.isfinite(numbers).all():
+            row = int(np.flatnonzero(~np.isfinite(numbers))[0])
+            what = "a value is missing" if np.isnan(numbers[row]) else "a value is infinite"
             raise ValueError(
-                f"{path}, column {name!r}, row {row}: a value is missing. Expected complete "
+                f"{path}, column {name!r}, row {row}: {what}. Expected complete "
                 "columns of numbers: fill or drop such rows first."
             )
     y = np.ones(len(frame)) if label is None else values[label]
     if odd := sorted(set(y.tolist()) - {1.0, -1.0}):
         raise ValueError(
-            f"{path}, column {label!r}: found {odd[0]:g}. Expected the labels 1 (normal) and -1."
+            f"{path}, column {label!r}: found {odd[0]:g}. Expected the labels 1 (normal) and -1 "
+            "(anomaly). Where 0 is normal and 1 an anomaly, write 1 - 2 * label; where 1 is "
+            "normal and 0 an anomaly, 2 * label - 1."
         )
-    rows = np.stack([values[name] for name in columns], axis=1).astype(np.float32)
-    return rows, y.astype(np.int8)
+    return np.stack([values[name] for name in columns], axis=1), y.astype(np.int8)

@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 
 from acr_sklearn.datasets._classes import class_data
 from acr_sklearn.datasets._files import read_idx, read_npz
+from acr_sklearn.datasets._lists import listed_numbers
 from acr_sklearn.datasets.domain_data import DomainData
 
 __all__ = ["load_medmnist", "load_mnist"]
+
+_NAMES = [str(label) for label in range(256)]
 
 
 def load_mnist(folder: str | PathLike[str], *, unseen: Collection[int]) -> DomainData:
@@ -40,6 +43,8 @@ def load_mnist(folder: str | PathLike[str], *, unseen: Collection[int]) -> Domai
     ------
     FileNotFoundError
         If a file is missing.
+    TypeError
+        If `unseen` is no list of whole numbers.
     ValueError
         If a file is not idx, is truncated or does not fit the others, or on unknown classes.
 
@@ -53,14 +58,14 @@ def load_mnist(folder: str | PathLike[str], *, unseen: Collection[int]) -> Domai
     >>> data = load_mnist("mnist", unseen=(7, 8, 9))  # doctest: +SKIP
     >>> X, y = data.test[0].draw(0.05, np.random.default_rng(0))  # doctest: +SKIP
     """
+    chosen = listed_numbers(unseen, who="load_mnist", name="unseen", example=7)
     train, test = (_read_part(Path(folder), part) for part in ("train", "t10k"))
     if train[0].shape[1:] != test[0].shape[1:]:
         raise ValueError(
             f"The images of {folder} are {_by(train[0].shape[1:])} pixels in the train file and "
             f"{_by(test[0].shape[1:])} in the t10k file. Expected files of one set."
         )
-    names = [str(c) for c in range(256)]
-    return class_data(train, test, unseen, names, who="load_mnist")
+    return class_data(train, test, chosen, _NAMES, who="load_mnist")
 
 
 def _by(shape: tuple[int, ...]) -> str:
@@ -107,9 +112,12 @@ def load_medmnist(path: str | PathLike[str], *, unseen: Collection[int]) -> Doma
     ------
     FileNotFoundError
         If there is no such file.
+    TypeError
+        If `unseen` is no list of whole numbers.
     ValueError
-        If the file is no npz of MedMNIST, is truncated, has several labels per picture or
-        volumes instead of pictures, or on unknown classes.
+        If the file is no npz of MedMNIST, is truncated, has several labels per picture, labels
+        that are no numbers of classes, volumes instead of pictures, or test pictures of another
+        size or colour than the training ones; or on unknown classes.
 
     References
     ----------
@@ -117,11 +125,18 @@ def load_medmnist(path: str | PathLike[str], *, unseen: Collection[int]) -> Doma
        2D and 3D biomedical image classification", Scientific Data, 2023.
     """
     path = Path(path)
+    chosen = listed_numbers(unseen, who="load_medmnist", name="unseen", example=7)
     names = tuple(f"{part}_{what}" for part in ("train", "test") for what in ("images", "labels"))
     expected = "an .npz file of MedMNIST with train_images, train_labels, test_images, test_labels"
     arrays = read_npz(path, names, expected)
     train, test = (_check_medmnist(path, part, arrays) for part in ("train", "test"))
-    return class_data(train, test, unseen, [str(c) for c in range(256)], who="load_medmnist")
+    if train[0].shape[1:] != test[0].shape[1:]:
+        raise ValueError(
+            f"{path}: a picture of train_images has shape {train[0].shape[1:]} and one of "
+            f"test_images {test[0].shape[1:]}. Expected pictures of one size and one number of "
+            "colours: fetch the file again, or convert one part to the other's."
+        )
+    return class_data(train, test, chosen, _NAMES, who="load_medmnist")
 
 
 def _check_medmnist(
@@ -138,5 +153,15 @@ def _check_medmnist(
         raise ValueError(
             f"{path}: {part}_labels has shape {labels.shape} for {len(images)} images. Expected "
             f"one label per picture, shape ({len(images)}, 1)."
+        )
+    if labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"{path}: {part}_labels has type {labels.dtype}. Expected numbers of classes in an "
+            "integer type, as uint8: convert them."
+        )
+    if odd := sorted(set(labels.ravel().tolist()) - set(range(len(_NAMES)))):
+        raise ValueError(
+            f"{path}: {part}_labels has {', '.join(map(str, odd[:5]))}. Expected numbers of "
+            f"classes from 0 to {len(_NAMES) - 1}: number the classes from 0."
         )
     return images, labels.ravel()

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from acr_sklearn.datasets._classes import flat_rows
 from acr_sklearn.datasets._files import need_file, need_folder, subfolders
-from acr_sklearn.datasets._pictures import list_pictures, read_picture
+from acr_sklearn.datasets._lists import listed_names
+from acr_sklearn.datasets._pictures import list_pictures, read_mask, read_picture
 
 __all__ = ["MVTecProduct", "load_mvtec"]
 
@@ -91,7 +92,8 @@ class MVTecProduct:
         ImportError
             If Pillow is not installed.
         ValueError
-            If a file is no picture, is truncated, or is too small for the crop.
+            If a file is no picture, is truncated, has more than 8 bits a value, or is too small
+            for the crop.
         """
         files = self.train_files if part == "train" else self.test_files
         read = [
@@ -120,14 +122,14 @@ class MVTecProduct:
         ImportError
             If Pillow is not installed.
         ValueError
-            If a file is no picture, is truncated, or is too small for the crop.
+            If a file is no picture, is truncated, or is too small for the crop; if a mask is
+            not as large as its picture, or has other values than 0 and 255 or 0 and 1.
         """
         files = self.mask_files[start:stop]
         masks = np.zeros((len(files), self.crop, self.crop), bool)
-        for mask, path in zip(masks, files, strict=True):
+        for mask, path, of in zip(masks, files, self.test_files[start:stop], strict=True):
             if path is not None:
-                options = {"resize": self.size, "crop": self.crop}
-                mask[:] = read_picture(path, "L", **options, filter_name="nearest")[0] > 127
+                mask[:] = read_mask(path, of, resize=self.size, crop=self.crop)
         return masks
 
 
@@ -161,8 +163,10 @@ def load_mvtec(
     ------
     FileNotFoundError
         If a folder, its pictures or a mask is missing.
+    TypeError
+        If `products` is no list of strings.
     ValueError
-        If `crop` is larger than `size`.
+        If `crop` is larger than `size`, or a folder has pictures that are no .png files.
 
     References
     ----------
@@ -176,7 +180,8 @@ def load_mvtec(
         products = [p.name for p in subfolders(folder, _LAYOUT) if (p / "test").is_dir()]
         if not products:
             raise FileNotFoundError(f"No products in {folder}. Expected {_LAYOUT}.")
-    return [_product(folder / name, size, crop) for name in products]
+    names = listed_names(products, who="load_mvtec", name="products", example="bottle")
+    return [_product(folder / name, size, crop) for name in names]
 
 
 def _product(folder: Path, size: int, crop: int) -> MVTecProduct:
@@ -198,5 +203,7 @@ def _mask(folder: Path, path: Path) -> Path | None:
     defect = path.parent.name
     if defect == "good":
         return None
-    mask = folder / "ground_truth" / defect / f"{path.stem}_mask.png"
-    return need_file(mask, f"the mask of {path}")
+    # On a system that tells them apart, the suffix may be written as that of the picture.
+    names = [f"{path.stem}_mask{suffix}" for suffix in (".png", path.suffix, ".PNG")]
+    masks = [folder / "ground_truth" / defect / name for name in names]
+    return need_file(next((m for m in masks if m.is_file()), masks[0]), f"the mask of {path}")

@@ -94,6 +94,11 @@ def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(formatted)
 
 
+def percent(share: float | str) -> str:
+    """Write a share as it was given: 20%, 0.5%."""
+    return f"{100 * float(share):.10g}%"
+
+
 def save_json(path: Path, content: dict[str, Any]) -> None:
     """Write figures so that two runs can be compared line by line."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -108,7 +108,9 @@ def _run(what: str, name: str, run: dict[str, Any]) -> list[str]:
 def _looks(runs: list[dict[str, Any]] | None) -> list[str]:
     if runs is None:
         return [NOT_MEASURED]
-    out = [f"Runs on the test domains so far: {len(runs)}. Each is counted before it begins."]
+    late = sum(one.get("counted") == "afterwards" for one in runs)
+    but = f", but for {late} that were added afterwards" if late else ""
+    out = [f"Runs on the test domains so far: {len(runs)}. Each is counted before it begins{but}."]
     header = ["date", "commit", "seeds", "sets", "methods"]
     rows = [
         [one["date"], str(one["commit"]), *(", ".join(map(str, one[k])) for k in header[2:])]

@@ -1,9 +1,12 @@
 """The commands of benchmarks/paper on small files: they run, go on where they were, and refuse."""
 
+import argparse
 import importlib
 import inspect
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -71,14 +74,31 @@ def test_presets_are_the_published_settings():
     assert line(presets.MVTEC) == [50, 32, 60, 0.5, 3e-4]
     assert presets.ANOSHIFT.detector["permute_features"]
     assert presets.OMNIGLOT.protocol["lr_factor"] == 0.7
-    every = (presets.ANOSHIFT, presets.OMNIGLOT, presets.CIFAR100C, presets.MNIST, presets.MVTEC)
-    for preset in every:
-        # The loss and the score of the paper, and none of our own additions.
+    for preset in presets.PRESETS.values():
+        # The loss and the score of the paper; what of ours can be turned off is off, what cannot
+        # is among the differences.
         settings = preset.detector
         assert (settings["objective"], settings["score_head"]) == ("dsvdd", "objective")
         assert (settings["trim_fraction"], settings["whiten_features"]) == (0, False)
         assert not settings["early_stopping"]
-        assert preset.differences
+
+
+def test_every_preset_says_where_it_is_not_the_released_recipe():
+    from paper.presets import PRESETS
+
+    assert len(PRESETS) == 7
+    for name, preset in PRESETS.items():
+        assert len(set(preset.differences)) == len(preset.differences)
+        said = "; ".join(preset.differences)
+        for word in ("units measured on the training domains", "own overall spread", "A + 0.001"):
+            assert word in said, name
+        assert said.count("as PyTorch starts them") == 1, name
+        conv = preset.detector.get("backbone") == "conv"
+        assert ("every pixel is centred on the batch" in said) == conv, name
+        assert ("Xavier" in said) == conv, name
+    assert "first n in the file" in "; ".join(PRESETS["anoshift"].differences)
+    assert "sets 0.1 % of them aside" in "; ".join(PRESETS["anoshift"].differences)
+    assert "does not fit its network's 512" in "; ".join(PRESETS["cifar100c"].differences)
 
 
 def test_every_setting_is_a_parameter_of_the_detector_or_of_the_convolutional_network():
@@ -140,6 +160,9 @@ def test_a_command_trains_scores_prints_and_saves(
         (line,) = [text for text in shown.out.splitlines() if text.startswith(f"{row} ")]
         assert f"{100 * figures[row]['0.2']['mean']:.1f} ±" in line
     assert "Unlike the released code: " in shown.out
+    assert result["changed"]["max_iter"]["here"] == 6
+    assert "Changed against the preset: " in shown.out
+    assert f"max_iter 6 (preset {result['changed']['max_iter']['preset']})" in shown.out
     assert result["setting"]["detector"]["max_iter"] == 6
     for place in (ROOT, tmp_path):
         assert str(place) not in json.dumps(result), "results name no place on this machine"
@@ -299,14 +322,129 @@ def test_results_of_other_settings_are_not_taken_for_these(command, counted, mad
     with pytest.raises(SystemExit, match=r"max_iter was 6 and is 7\. Give another --out, or --fr"):
         command("mnist", *changes, "max_iter=7")
     other = make_mnist(tmp_path / "other", n_each=21)
-    with pytest.raises(SystemExit, match="read differs|without-0-1-2 was"):
+    with pytest.raises(SystemExit, match=r"without-0-1-2\.train\.3 was 20 and is 21; .* more"):
         command("mnist", *changes, data=other)
+    for part, where in (("train", "train_crc32"), ("t10k", "test_crc32")):
+        same_counts = make_mnist(tmp_path / part)
+        path = same_counts / f"{part}-images-idx3-ubyte"
+        content = bytearray(path.read_bytes())
+        content[-1] ^= 1
+        path.write_bytes(content)
+        with pytest.raises(SystemExit, match=where):
+            command("mnist", *changes, data=same_counts)
     counted.update(scored=[], fits=0)
     command("mnist", *changes, "max_iter=7", options=["--fresh"])
     assert (len(counted["scored"]), counted["fits"]) == (10, 3)
 
 
+def test_seeds_can_be_added_to_what_is_done(command, counted):
+    changes = [*QUICK, *FEW_DRAWS, *MLP]
+    command("mnist", *changes)
+    counted.update(scored=[], fits=0)
+    both = command("mnist", *changes, options=["--seeds", "0", "1"])
+    assert (len(counted["scored"]), counted["fits"]) == (10, 3), "the second seed alone"
+    assert both["setting"]["seeds"] == both["run"]["seeds"] == [0, 1]
+
+
+def test_detectors_of_other_settings_are_not_taken_for_these(tmp_path):
+    from paper.store import Store
+
+    def run(rate):
+        store = Store.open(tmp_path, "paper-x", {"protocol": {"rate": rate}})
+        return store.trained("seed0", lambda: {"rate": rate})
+
+    assert run(1) == {"rate": 1}
+    old = next(tmp_path.glob("*.pkl"))
+    kept, units = old.read_bytes(), tmp_path / "paper-x-units.json"
+    units.unlink()
+    assert run(2) == {"rate": 2}
+    assert not old.exists(), "nothing says any more what it was trained with"
+    old.write_bytes(kept)
+    assert run(2) == {"rate": 2}
+    old.rename(tmp_path / "lost")
+    units.unlink()
+    Store.open(tmp_path, "paper-x", {})
+    assert not list(tmp_path.glob("*.pkl"))
+    assert (tmp_path / "lost").exists(), "only its own files are removed"
+
+
+def test_files_that_cannot_be_read_are_named_with_the_remedy(command, made, tmp_path):
+    changes = [*QUICK, *FEW_DRAWS, *MLP]
+    command("mnist", *changes)
+    units = tmp_path / "out" / "paper-mnist-units.json"
+    whole = units.read_text()
+    for broken in (whole[:-9], "[]", "{}", '{"setting": {}, "done": 3}'):
+        units.write_text(broken)
+        with pytest.raises(
+            SystemExit, match=r"paper-mnist-units\.json .*Give another --out, or --f"
+        ):
+            command("mnist", *changes)
+    units.write_text(json.dumps(json.loads(whole) | {"done": {}}))
+    (detector, *_) = sorted(units.parent.glob("*.pkl"))
+    detector.write_bytes(b"half")
+    with pytest.raises(SystemExit, match=rf"{detector.name} cannot be read .* Remove it"):
+        command("mnist", *changes)
+
+
 # ------------------------------------------------------------------------------- refusals
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "wanted"),
+    [
+        ("mnist", "shares=.05", r"shares=0.05: give different numbers .*\(0.05,\) for one"),
+        ("mnist", "shares=()", "give different numbers between 0 and 1"),
+        ("mnist", "shares=(.05,1)", "give different numbers between 0 and 1"),
+        ("mnist", "shares=(.05,.05)", "give different numbers between 0 and 1"),
+        ("mnist", "shares=few", "shares='few': give different numbers between 0 and 1"),
+        ("mnist", "repeats=0", "repeats=0: give a whole number from 1"),
+        ("mnist", "repeats=True", "repeats=True: give a whole number from 1"),
+        ("mnist", "lr_step=0", "lr_step=0: give a whole number from 1"),
+        ("mnist", "lr_factor=0", "lr_factor=0: give a number above 0"),
+        ("mnist", "rotations=(0,1)", r"such as \(\(0, 1\), \(2, 3\)\)"),
+        ("cifar100c", "channel_std=(1,1,0)", "three numbers above 0"),
+        ("cifar100c", "train_rows_per_class=0", "from 1, or None for all"),
+        ("mvtec", "noise=-1", "noise=-1: give a number from 0"),
+        ("mvtec", "noisy_copies=1", "noisy_copies=1: give True or False"),
+    ],
+)
+def test_a_protocol_that_cannot_be_run_is_refused_before_anything_is_read(
+    command, capsys, tmp_path, name, change, wanted
+):
+    options = ["--features", "none"] if name == "mvtec" else []
+    with pytest.raises(SystemExit):
+        command(name, change, options=options, data=tmp_path / "nowhere")
+    found = " ".join(capsys.readouterr().err.split())
+    assert re.search(f"--set .*{wanted}", found), found
+
+
+def test_the_presets_pass_their_own_rules():
+    from paper.checks import RULES, complaint
+    from paper.presets import PRESETS
+
+    assert [complaint(preset) for preset in PRESETS.values()] == [None] * 7
+    assert {name for preset in PRESETS.values() for name in preset.protocol} <= set(RULES)
+
+
+def test_small_shares_are_headed_by_what_they_are():
+    from _report import percent
+    from paper.presets import ANOSHIFT
+    from paper.shares import table
+
+    shares = {str(share): {"mean": 0.5, "std": 0} for share in (0.005, 0.01, 0.07, 0.2)}
+    head, *_, last, _ = table({"auroc": {"all": shares}}, ANOSHIFT).splitlines()
+    assert head.split() == ["anoshift", "0.5", "%", "1", "%", "7", "%", "20", "%"]
+    assert last.split()[-2:] == ["62.0", "59.1"], "published figures find their columns"
+    assert percent("0.125") == "12.5%"
+
+
+def test_the_help_says_what_is_begun_again(capsys):
+    from paper.mnist import main
+
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "a training or a unit that was under way begins again" in shown
 
 
 def test_changes_that_cannot_be_made_are_explained(command, capsys):
@@ -373,6 +511,67 @@ def test_mvtec_finds_defects_in_frozen_features(command, extractor, capsys, tmp_
     )
     assert from_files["figures"] == figures
     assert "mean, published" in capsys.readouterr().out
+
+
+def _export(path, seed, dynamic=True):
+    network = Patches().eval()
+    with torch.no_grad():
+        network.conv.bias.fill_(seed)
+    sizes = ({0: torch.export.Dim("n", min=1)},) if dynamic else None
+    program = torch.export.export(network, (torch.zeros(2, 3, 64, 64),), dynamic_shapes=sizes)
+    torch.export.save(program, path)
+    return path
+
+
+def _prepared(data, out, *, fresh=False, size=64, extractor=None, features=None):
+    from paper.mvtec import prepared_features
+
+    from acr_sklearn.datasets import load_mvtec
+
+    options = argparse.Namespace(out=out, fresh=fresh, extractor=extractor, features=features)
+    return prepared_features(options, load_mvtec(data, size=size, crop=64))
+
+
+def test_features_of_other_weights_sizes_or_pictures_are_not_taken_for_these(made, tmp_path):
+    data = shutil.copytree(made["mvtec"], tmp_path / "data")
+    file = _export(tmp_path / "net.pt2", 0)
+    size = file.stat().st_size
+    folder, facts = _prepared(data, tmp_path, extractor=file)
+    assert _prepared(data, tmp_path, extractor=file) == (folder, facts)
+    first = np.load(folder / "bottle_train.npy")
+
+    _export(file, 3)
+    assert file.stat().st_size == size, "the test is of weights that a size cannot tell"
+    other, other_facts = _prepared(data, tmp_path, extractor=file)
+    np.testing.assert_allclose(np.load(other / "bottle_train.npy"), first + 3, rtol=1e-5, atol=1e-5)
+    assert other_facts["extractor"] != facts["extractor"]
+
+    resized, _ = _prepared(data, tmp_path, extractor=file, size=96)
+    assert not np.allclose(np.load(resized / "bottle_train.npy"), first + 3)
+
+    picture = data / "bottle" / "train" / "good" / "000.png"
+    shutil.copy(data / "tile" / "train" / "good" / "000.png", picture)
+    replaced, _ = _prepared(data, tmp_path, extractor=file)
+    assert not np.allclose(np.load(replaced / "bottle_train.npy")[0], first[0] + 3)
+    assert len({folder, other, resized, replaced}) == 4
+
+
+def test_fresh_features_are_made_anew(made, tmp_path):
+    file = _export(tmp_path / "net.pt2", 0)
+    folder, facts = _prepared(made["mvtec"], tmp_path, extractor=file)
+    path = folder / "tile_test.npy"
+    np.save(path, np.load(path) + 1)
+    kept = _prepared(made["mvtec"], tmp_path, extractor=file)[1]
+    assert kept["crc32"] != facts["crc32"], "features of equal shape and other values are others"
+    assert _prepared(made["mvtec"], tmp_path, features=folder)[1]["crc32"] == kept["crc32"]
+    assert _prepared(made["mvtec"], tmp_path, features=folder, fresh=True)[0] == folder
+    assert _prepared(made["mvtec"], tmp_path, extractor=file, fresh=True)[1] == facts
+
+
+def test_an_extractor_of_a_fixed_number_of_pictures_is_named_with_the_remedy(made, tmp_path):
+    file = _export(tmp_path / "fixed.pt2", 0, dynamic=False)
+    with pytest.raises(ValueError, match=r"fixed\.pt2 was given pictures \(16, .* dynamic_shapes"):
+        _prepared(made["mvtec"], tmp_path, extractor=file)
 
 
 def test_the_written_features_are_those_of_normalised_pictures(made, extractor, tmp_path):
@@ -485,17 +684,115 @@ def test_a_quality_set_becomes_domains_of_the_commands():
 
 
 def test_looks_at_test_domains_are_counted_before_the_run(tmp_path, monkeypatch):
-    import argparse
-    import json
+    from paper import glyphs, quality_sets
 
-    from paper import quality_sets
-    from paper.presets import GLYPHS
+    def stop(*_args, **_kwargs):
+        raise KeyboardInterrupt
 
     monkeypatch.setattr(quality_sets, "RESULTS", tmp_path)
+    monkeypatch.setattr(glyphs, "domain_data", stop)
     record = tmp_path / "test-runs.json"
     record.write_text("[]")
     for part, looks in (("validation", 0), ("test", 1), ("test", 2)):
-        quality_sets.count_look(argparse.Namespace(part=part, seeds=[3]), GLYPHS)
+        with pytest.raises(KeyboardInterrupt):
+            glyphs.main(["--part", part, "--seeds", "3"])
         assert len(json.loads(record.read_text())) == looks
     last = json.loads(record.read_text())[-1]
     assert (last["seeds"], last["sets"]) == ([3], ["glyphs"])
+
+
+def test_mnist_counts_a_look_where_its_results_are_published(made, tmp_path, monkeypatch):
+    from paper import mnist, quality_sets
+
+    def stop(*_args, **_kwargs):
+        raise KeyboardInterrupt
+
+    published = tmp_path / "results"
+    published.mkdir()
+    monkeypatch.setattr(quality_sets, "RESULTS", published)
+    monkeypatch.setattr(mnist, "RESULTS", published)
+    monkeypatch.setattr(mnist, "load_mnist", stop)
+    record = published / "test-runs.json"
+    record.write_text("[]")
+    for out, looks in ((tmp_path / "own", 0), (published, 1), (published / "mnist-mlp", 2)):
+        with pytest.raises(KeyboardInterrupt):
+            mnist.main(["--data", str(made["mnist"]), "--out", str(out), "--seeds", "3"])
+        assert len(json.loads(record.read_text())) == looks
+    last = json.loads(record.read_text())[-1]
+    assert (last["seeds"], last["sets"], last["methods"]) == ([3], ["mnist"], ["paper/mnist.py"])
+
+
+def test_the_published_mnist_runs_are_in_the_record():
+    results = ROOT / "benchmarks" / "results"
+    looks = json.loads((results / "test-runs.json").read_text())
+    found = {(look["date"], look["commit"], *look["sets"]) for look in looks}
+    runs = list(results.glob("*mnist*/paper-mnist.json"))
+    assert len(runs) == 4
+    for path in runs:
+        run = json.loads(path.read_text())["run"]
+        name = path.parent.name.rpartition("-")[0]
+        assert (run["date"], run["commit"], name) in found
+
+
+# ----------------------------------------------------------------------- the page of results
+
+
+def _saved(folder, name, backbone, means, std=0.01, changed=None):
+    detector = {"backbone": backbone, "max_iter": 300, "task_size": 30}
+    detector |= {"conv_channels": [8]} if backbone == "conv" else {}
+    setting = {"detector": detector, "data": {}, "protocol": {"repeats": 5}, "read": {"n": 3}}
+    cells = {share: {"mean": mean, "std": std} for share, mean in means.items()}
+    figures = {metric: {"all": cells} for metric in ("auroc", "ap")}
+    one = {"setting": setting | {"seeds": [0]}, "figures": figures}
+    one |= {} if changed is None else {"changed": changed}
+    (folder / name).mkdir()
+    (folder / name / "paper-mnist.json").write_text(json.dumps(one))
+
+
+def test_the_page_shows_what_each_run_changed(tmp_path):
+    from page.paper import section
+
+    _saved(tmp_path, "new", "conv", {"0.005": 0.9}, changed={"noise": {"here": 3}})
+    _saved(tmp_path, "old", "mlp", {"0.005": 0.5})
+    said, rows, *_ = section(tmp_path)
+    assert "but for the number of steps" not in said
+    head, _, new, old = rows.splitlines()
+    assert "| 0.5% |" in head
+    assert "| noise 3 |" in new
+    assert "| backbone mlp (preset conv), max_iter 300 (preset 10000) |" in old
+
+
+def test_the_page_says_whether_networks_are_level(tmp_path):
+    from page.paper import section
+
+    _saved(tmp_path, "a-conv", "conv", {"0.05": 0.9, "0.2": 0.9})
+    _saved(tmp_path, "b-mlp", "mlp", {"0.05": 0.89, "0.2": 0.8})
+    assert section(tmp_path)[-1].splitlines()[0] == (
+        "- AUROC, `a-conv/paper-mnist.json` minus `b-mlp/paper-mnist.json`: +0.010 to +0.100, "
+        "conv is ahead at 1 of 2 shares; level at 1 of 2 shares."
+    )
+    _saved(tmp_path, "c-mlp", "mlp", {"0.05": 0.9, "0.2": 0.91})
+    lines = section(tmp_path)[-1].splitlines()
+    assert len(lines) == 4, "two runs of the same network are not compared"
+    assert lines[2].endswith("-0.010 to +0.000, level at all of 2 shares.")
+    path = tmp_path / "c-mlp" / "paper-mnist.json"
+    other = json.loads(path.read_text())
+    other["setting"]["read"] = {"n": 4}
+    path.write_text(json.dumps(other))
+    assert len(section(tmp_path)[-1].splitlines()) == 2, "nor are runs on other data"
+
+
+def test_changes_are_settings_that_differ_from_the_preset():
+    from dataclasses import replace
+
+    from paper.presets import ANOSHIFT, changes, in_words, plain_setting
+
+    assert changes("anoshift", plain_setting(ANOSHIFT)) == {}
+    assert in_words({}) == "nothing"
+    other = replace(
+        ANOSHIFT, detector=ANOSHIFT.detector | {"max_iter": 7, "device": "cpu"}, protocol={}
+    )
+    found = changes("anoshift", json.loads(json.dumps(plain_setting(other))))
+    assert found == {"max_iter": {"preset": 1000, "here": 7}, "device": {"here": "cpu"}}
+    assert in_words(found) == "max_iter 7 (preset 1000), device cpu"
+    assert changes("unheard-of", plain_setting(other)) is None

@@ -117,6 +117,10 @@ def test_looks_at_the_test_domains_are_counted(copied):
     found = page(copied)
     assert "Runs on the test domains so far: 2." in found
     assert found.count("| a day | abc | 0, 1 | fars | acr |") == 2
+    assert "Each is counted before it begins.\n" in found
+    late = look | {"counted": "afterwards"}
+    (copied / "test-runs.json").write_text(json.dumps([look, late]))
+    assert "begins, but for 1 that were added afterwards." in page(copied)
 
 
 # --------------------------------------------------------------------------------- the losses

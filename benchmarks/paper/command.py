@@ -21,10 +21,9 @@ from tqdm import tqdm
 from acr_sklearn import ZeroShotACRDetector
 from acr_sklearn.exceptions import SmallBatchWarning, UnfamiliarBatchWarning
 
-from .presets import Preset
-from .store import OtherSettingsError, Store
-
-CONV_ONLY = ("conv_channels", "conv_downsampling", "input_shape")
+from .checks import complaint
+from .presets import CONV_ONLY, Preset, changes, in_words, plain_setting
+from .store import Store, StoreError
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,11 @@ def parser_for(preset: Preset, what: str, *, reads_folder: bool = True) -> argpa
     """Return the options that all commands have."""
     parser = argparse.ArgumentParser(
         description=f"The protocol of Li et al. (2023) on {what}.",
-        epilog="A run that was killed goes on where it was when it is started again.",
+        epilog=(
+            "A run that was killed goes on where it was when it is started again, unit by unit; a "
+            "training or a unit that was under way begins again. More --seeds may be added to "
+            "what is done."
+        ),
     )
     if reads_folder:
         parser.add_argument("--data", type=Path, required=True, help="the folder of the data")
@@ -58,11 +61,11 @@ def parser_for(preset: Preset, what: str, *, reads_folder: bool = True) -> argpa
     return parser
 
 
-def changed(preset: Preset, changes: Sequence[str], parser: argparse.ArgumentParser) -> Preset:
+def changed(preset: Preset, wanted: Sequence[str], parser: argparse.ArgumentParser) -> Preset:
     """Return the preset with `NAME=VALUE` changes, or say what is wrong with them."""
     known = inspect.signature(ZeroShotACRDetector).parameters
     parts = {name: dict(getattr(preset, name)) for name in ("detector", "data", "protocol")}
-    for change in changes:
+    for change in wanted:
         name, equals, text = change.partition("=")
         home = next((part for part, values in parts.items() if name in values), None)
         if home is None and name in known:
@@ -82,7 +85,10 @@ def changed(preset: Preset, changes: Sequence[str], parser: argparse.ArgumentPar
             f"this version of acr_sklearn has no {', '.join(needs)}, which the convolutional "
             "network of the preset needs; --set backbone=mlp runs without"
         )
-    return replace(preset, **parts)
+    preset = replace(preset, **parts)
+    if wrong := complaint(preset):
+        parser.error(wrong)
+    return preset
 
 
 def make_detector(preset: Preset, seed: int, **more: Any) -> ZeroShotACRDetector:
@@ -123,7 +129,7 @@ def run(
     arguments : argparse.Namespace
         Of `parser_for`.
     facts : dict
-        What was read: results of other data are not taken for these.
+        What was read, with checksums: results of other data are not taken for these.
     units : callable
         From the store to all units.
     summarise, show : callable
@@ -134,22 +140,40 @@ def run(
     dict
         As it is saved to <out>/paper-<name>.json.
     """
-    setting = {part: getattr(preset, part) for part in ("detector", "data", "protocol")}
-    setting = {k: {n: _plain(v) for n, v in values.items()} for k, values in setting.items()}
-    setting |= {"seeds": arguments.seeds, "read": facts}
+    setting = plain_setting(preset) | {"read": facts}
     name = f"paper-{preset.name}"
+    described = describe_run(arguments.seeds)
     try:
         store = Store.open(arguments.out, name, setting, fresh=arguments.fresh)
-    except OtherSettingsError as error:
+        print(run_in_words(described))
+        done = _work_off(preset.name, store, units(store))
+    except StoreError as error:
         sys.exit(str(error))
-    described = describe_run(arguments.seeds)
-    print(run_in_words(described))
-    wanted = list(units(store))
+    figures = summarise(done)
+    found = changes(preset.name, setting)
+    result = {
+        "run": described,
+        "setting": setting | {"seeds": arguments.seeds},
+        "changed": found,
+        "differences": list(preset.differences),
+        "published": preset.published,
+        "figures": figures,
+    }
+    save_json(arguments.out / f"{name}.json", result)
+    print(show(figures))
+    print(f"Changed against the preset: {in_words(found or {})}.")
+    for line in preset.differences:
+        print(f"Unlike the released code: {line}.")
+    return result
+
+
+def _work_off(name: str, store: Store, wanted: Sequence[Unit]) -> dict[str, Any]:
+    """Do the units that are not done yet; return the results of all."""
     todo = [unit for unit in wanted if unit.key not in store.done]
     ready = len(wanted) - len(todo)
     if ready:
         print(f"{ready} of {len(wanted)} units are done already.", flush=True)
-    with tqdm(total=len(wanted), initial=ready, desc=preset.name, unit="unit") as bar:
+    with tqdm(total=len(wanted), initial=ready, desc=name, unit="unit") as bar:
         for unit in todo:
             bar.set_postfix_str(unit.key)
             with warnings.catch_warnings():
@@ -159,20 +183,4 @@ def run(
                 result = unit.run()
             store.add(unit.key, result)
             bar.update()
-    figures = summarise({unit.key: store.done[unit.key] for unit in wanted})
-    result = {
-        "run": described,
-        "setting": setting,
-        "differences": list(preset.differences),
-        "published": preset.published,
-        "figures": figures,
-    }
-    save_json(arguments.out / f"{name}.json", result)
-    print(show(figures))
-    for line in preset.differences:
-        print(f"Unlike the released code: {line}.")
-    return result
-
-
-def _plain(value: Any) -> Any:
-    return value if isinstance(value, int | float | str | list | tuple | None) else repr(value)
+    return {unit.key: store.done[unit.key] for unit in wanted}

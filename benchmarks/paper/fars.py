@@ -25,7 +25,8 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--part", default="validation", choices=["validation", "test"])
     arguments = parser.parse_args(argv)
     preset = changed(FARS, arguments.changes, parser)
-    count_look(arguments, preset)
+    if arguments.part == "test":
+        count_look(arguments.seeds, preset, preset.name)
     data = domain_data("fars", arguments.part, **preset.data)
     return run_shares(
         preset,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -49,18 +51,65 @@ def read_features(folder: Path, product: MVTecProduct, part: str) -> np.ndarray:
     return features
 
 
-def load_extractor(path: Path) -> Any:
-    """Return an exported network that maps pictures (n, 3, height, width) to features."""
+@dataclass(frozen=True)
+class Extractor:
+    """An exported network that maps pictures (n, 3, height, width) to features.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        Its file.
+    sha256 : str
+        Of the file: other weights of the same architecture make a file of the same size.
+    network : module
+    """
+
+    path: Path
+    sha256: str
+    network: Any
+
+    def __call__(self, images: torch.Tensor) -> np.ndarray:
+        """Return features (n, channels, height, width).
+
+        Raises
+        ------
+        ValueError
+            If the network does not take these pictures, or returns something else.
+        """
+        given = f"{self.path} was given pictures {tuple(images.shape)}"
+        try:
+            with torch.no_grad():
+                features = self.network(images)
+        # The guards of torch.export are assertions.
+        except (AssertionError, RuntimeError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{given} and failed ({error}). Export it with dynamic_shapes, as "
+                "benchmarks/README.md shows, so that it takes any number of pictures, and with an "
+                "example as large as --set crop."
+            ) from error
+        if not isinstance(features, torch.Tensor) or features.ndim != 4:
+            what = tuple(features.shape) if isinstance(features, torch.Tensor) else type(features)
+            raise ValueError(
+                f"{given} and returned {what}. Expected one tensor (n, channels, height, width)."
+            )
+        found: np.ndarray = features.numpy()
+        return found
+
+
+def load_extractor(path: Path) -> Extractor:
+    """Return the extractor of a file."""
     expected = "a network saved by torch.export.save, with any number of pictures"
     if not path.is_file():
         raise FileNotFoundError(f"No file {path}. Expected {expected}.")
     try:
-        return torch.export.load(path).module()
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        return Extractor(path, sha256, torch.export.load(path).module())
     except (RuntimeError, ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} cannot be read ({error}). Expected {expected}.") from error
 
 
-def extract_features(extractor: Any, product: MVTecProduct, part: str, folder: Path) -> None:
+def extract_features(extractor: Extractor, product: MVTecProduct, part: str, folder: Path) -> None:
     """Write the features of a product's pictures, unless they are there."""
     path = feature_path(folder, product.name, part)
     if path.is_file():
@@ -73,14 +122,7 @@ def extract_features(extractor: Any, product: MVTecProduct, part: str, folder: P
     for start in tqdm(steps, desc=f"features of {product.name}, {part}", leave=False):
         rows = product.images(part, start, start + IMAGES_AT_ONCE)
         images = torch.from_numpy(rows).reshape(-1, *product.input_shape)
-        with torch.no_grad():
-            features = extractor((images - mean) / std)
-        if not isinstance(features, torch.Tensor) or features.ndim != 4:
-            what = tuple(features.shape) if isinstance(features, torch.Tensor) else type(features)
-            raise ValueError(
-                f"The extractor returned {what}. Expected one tensor (n, channels, height, width)."
-            )
-        parts.append(features.numpy())
+        parts.append(extractor((images - mean) / std))
     content = np.concatenate(parts)
 
     def write(file: IO[bytes]) -> None:

@@ -25,7 +25,8 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--part", default="validation", choices=["validation", "test"])
     arguments = parser.parse_args(argv)
     preset = changed(GLYPHS, arguments.changes, parser)
-    count_look(arguments, preset)
+    if arguments.part == "test":
+        count_look(arguments.seeds, preset, preset.name)
     data = domain_data("glyphs", arguments.part, **preset.data, input_shape=(1, 28, 28))
     return run_shares(
         preset,

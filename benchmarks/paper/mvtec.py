@@ -8,6 +8,7 @@ product at a position are one batch.
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -26,8 +27,11 @@ from paper.command import Unit, changed, generator, make_detector, parser_for, r
 from paper.features import extract_features, load_extractor, read_features
 from paper.maps import NoisyRows, anomaly_maps, position_rows, smooth_maps
 from paper.presets import MVTEC, Preset
+from paper.shares import crc32
+from paper.store import digest
 
 LEVELS = ("image", "pixel")
+PARTS = ("train", "test")
 
 
 def evaluate(
@@ -91,27 +95,36 @@ def table(figures: dict[str, dict[str, float]], preset: Preset) -> str:
 def prepared_features(
     arguments: argparse.Namespace, products: Sequence[MVTecProduct]
 ) -> tuple[Path, dict[str, Any]]:
-    """Return the folder of the features, checked, and what it holds."""
+    """Return the folder of the features, checked, and what tells them from others."""
     folder = arguments.features
+    facts: dict[str, Any] = {"pictures": {p.name: digest(picture_list(p)) for p in products}}
     if folder is None:
-        # By the extractor's name and size, so that another one's features are not taken for its.
-        size = arguments.extractor.stat().st_size if arguments.extractor.is_file() else 0
-        folder = arguments.out / "features" / f"{arguments.extractor.stem}-{size}"
         extractor = load_extractor(arguments.extractor)
+        facts["extractor"] = extractor.sha256
+        # By all that they are made of, so that no other features are taken for these.
+        folder = arguments.out / "features" / f"{extractor.path.stem}-{digest(facts)}"
+        if arguments.fresh and folder.is_dir():
+            shutil.rmtree(folder)
         for product in products:
-            for part in ("train", "test"):
+            for part in PARTS:
                 extract_features(extractor, product, part, folder)
-    facts = {}
-    for product in products:
-        shapes = [list(read_features(folder, product, part).shape) for part in ("train", "test")]
-        facts[product.name] = shapes
-    widths = {tuple(shape[1:]) for shapes in facts.values() for shape in shapes}
+    found = {p.name: [read_features(folder, p, part) for part in PARTS] for p in products}
+    widths = {features.shape[1:] for both in found.values() for features in both}
     if len(widths) > 1:
         raise ValueError(
             f"The features in {folder} have different shapes: {sorted(widths)}. Expected the same "
             "(channels, height, width) for all products."
         )
+    facts["shape"] = [list(width) for width in widths]
+    facts["crc32"] = {name: [crc32(features) for features in both] for name, both in found.items()}
     return folder, facts
+
+
+def picture_list(product: MVTecProduct) -> dict[str, Any]:
+    """Return what the features of a product are made from: names and sizes, and how it is read."""
+    files = [*product.train_files, *product.test_files, *filter(None, product.mask_files)]
+    named = [["/".join(path.parts[-3:]), path.stat().st_size] for path in files]
+    return {"size": product.size, "crop": product.crop, "files": named}
 
 
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:

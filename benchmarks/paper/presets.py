@@ -3,11 +3,12 @@
 Li, Qiu, Kloft, Smyth, Rudolph, Mandt, "Zero-Shot Anomaly Detection via Batch Normalization",
 NeurIPS 2023 (arXiv 2302.07849); settings as in the configuration files of their released code,
 github.com/aodongli/zero-shot-ad-via-batch-norm. `differences` lists where a run here is knowingly
-not theirs; it is printed and saved with every result.
+not theirs; it is printed and saved with every result, as is what the user changed (`changes`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,8 +23,34 @@ RECIPE: dict[str, Any] = {
     "whiten_features": False,
     "early_stopping": False,
 }
+PARTS = ("detector", "data", "protocol")
+CONV_ONLY = ("conv_channels", "conv_downsampling", "input_shape")
 DRAWS: dict[str, Any] = {"shares": (0.01, 0.05, 0.1, 0.2), "repeats": 5}
 
+# What of the package's network and loss is not theirs, wherever it runs.
+NETWORK = (
+    (
+        "features are brought to units measured on the training domains, and each batch that is "
+        "scored to its own overall spread"
+    ),
+    "1/A is bounded as 1 / (A + 0.001)",
+)
+DENSE = (
+    *NETWORK,
+    (
+        "layers start as PyTorch starts them; theirs draws the scales of the last batch norm "
+        "uniformly from [0, 1]"
+    ),
+)
+CONV = (
+    *NETWORK,
+    "every pixel is centred on the batch before the first layer",
+    (
+        "layers start as PyTorch starts them, convolutions without a bias; theirs draws the "
+        "scales of batch norms uniformly from [0, 1], convolutions (with a bias) from Xavier's "
+        "uniform distribution and, for Omniglot, the last layer from a normal distribution"
+    ),
+)
 WHOLE_BATCHES = "batches of more than 1000 rows are scored whole, theirs in pieces of 1000"
 NO_REPEATED_ROWS = "no anomaly is twice in a test batch, theirs may be"
 
@@ -70,7 +97,16 @@ ANOSHIFT = Preset(
     },
     {"max_train_rows": 5000, "categorical": "onehot"},
     DRAWS,
-    (WHOLE_BATCHES, "the rate falls to 0.8 of itself after the last step there, never here"),
+    (
+        *DENSE,
+        WHOLE_BATCHES,
+        "the rate falls to 0.8 of itself after the last step there, never here",
+        (
+            "test anomalies are drawn from all of a year's; theirs from its first n in the file, n "
+            "being the number of its normal rows"
+        ),
+        "all training rows may be drawn; theirs sets 0.1 % of them aside",
+    ),
     {"FAR, dsvdd": {"1 %": 62.0, "20 %": 59.1}},
 )
 
@@ -90,6 +126,7 @@ OMNIGLOT = Preset(
     {"size": 28, "n_train": 1200},
     DRAWS | {"lr_step": 1500, "lr_factor": 0.7},
     (
+        *CONV,
         NO_REPEATED_ROWS,
         "the first 1200 characters by name are trained on, theirs in the order of the file system",
     ),
@@ -119,8 +156,13 @@ CIFAR100C = Preset(
         "channel_std": (0.2011, 0.1987, 0.2025),
     },
     (
+        *CONV,
         NO_REPEATED_ROWS,
         "tested on the corrupted images; theirs loads them, then overwrites them (x_test)",
+        (
+            "a linear layer brings the 512 features to 32 before the last batch norm; the released "
+            "batch norm of 32 features does not fit its network's 512"
+        ),
     ),
 )
 
@@ -130,6 +172,8 @@ MNIST = Preset(
     {"rotations": ((0, 1, 2), (3, 4, 5), (6, 7, 8, 9))},
     OMNIGLOT.protocol,
     (
+        *CONV,
+        NO_REPEATED_ROWS,
         "no settings for MNIST were released: these are Omniglot's",
         "three trainings, each tested on the digits that it did not see",
     ),
@@ -153,7 +197,10 @@ MVTEC = Preset(
         "sigma": 4.0,
         "train_positions": None,  # a number trains on so many of a product's, to save memory
     },
-    ("outliers of a task are noisy rows of its position, theirs noisy copies of its own normals",),
+    (
+        *DENSE,
+        "outliers of a task are noisy rows of its position, theirs noisy copies of its own normals",
+    ),
     {"mean": {"image": 85.8, "pixel": 92.5}},
 )
 
@@ -165,6 +212,7 @@ GLYPHS = Preset(
     {"most_domains": None},
     OMNIGLOT.protocol | {"shares": (0.05, 0.1, 0.2), "repeats": 50},
     (
+        *CONV,
         NO_REPEATED_ROWS,
         "rendered characters instead of drawn ones, test characters of scripts not trained on",
     ),
@@ -175,5 +223,58 @@ FARS = Preset(
     ANOSHIFT.detector,
     {"most_domains": None, "most_rows": 2000},
     DRAWS,
-    (WHOLE_BATCHES, "states instead of years: more domains than AnoShift has"),
+    (*DENSE, WHOLE_BATCHES, "states instead of years: more domains than AnoShift has"),
 )
+
+PRESETS = {one.name: one for one in (ANOSHIFT, OMNIGLOT, CIFAR100C, MNIST, MVTEC, GLYPHS, FARS)}
+
+
+def plain_setting(preset: Preset) -> dict[str, dict[str, Any]]:
+    """Return detector, data and protocol with nothing but what JSON can hold."""
+    return {
+        part: {name: _plain(value) for name, value in getattr(preset, part).items()}
+        for part in PARTS
+    }
+
+
+def changes(name: str, setting: Mapping[str, Any]) -> dict[str, dict[str, Any]] | None:
+    """Compare the settings of a run with its preset.
+
+    Parameters
+    ----------
+    name : str
+        Of the preset.
+    setting : mapping
+        As `plain_setting` returns it, or as a file of results holds it.
+
+    Returns
+    -------
+    dict or None
+        Setting -> {"preset", "here"}, the former only where the preset has one. None if there is
+        no such preset. What goes with another backbone is not named besides it.
+    """
+    if name not in PRESETS:
+        return None
+    published = plain_setting(PRESETS[name])
+    found: dict[str, dict[str, Any]] = {}
+    for part in PARTS:
+        for key, here in setting.get(part, {}).items():
+            there = {"preset": published[part][key]} if key in published[part] else {}
+            if there != {"preset": _plain(here)}:
+                found[key] = there | {"here": _plain(here)}
+    return found
+
+
+def in_words(found: Mapping[str, Mapping[str, Any]]) -> str:
+    """Say what was changed: "max_iter 300 (preset 1000)", or "nothing"."""
+    parts = (
+        f"{name} {one['here']}" + (f" (preset {one['preset']})" if "preset" in one else "")
+        for name, one in found.items()
+    )
+    return ", ".join(parts) or "nothing"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value if isinstance(value, int | float | str | None) else repr(value)

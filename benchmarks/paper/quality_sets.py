@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -49,15 +48,16 @@ def _reader(domain: Unseen, most_rows: int | None) -> Callable[[], tuple[np.ndar
     return load
 
 
-def count_look(arguments: argparse.Namespace, preset: Preset) -> None:
-    """Append a run on test domains to the record, before it begins: a look that fails is one."""
-    if arguments.part != "test":
-        return
+def count_look(seeds: Sequence[int], preset: Preset, name: str) -> None:
+    """Append a run on test domains of a set to the record, before it begins.
+
+    A look that fails, and a run that goes on, are looks too.
+    """
     path = Path(RESULTS) / "test-runs.json"
     runs: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
-    run = describe_run(arguments.seeds)
+    run = describe_run(seeds)
     runs.append(
         {name: run[name] for name in ("date", "commit", "seeds")}
-        | {"sets": [preset.name], "methods": [f"paper/{preset.name}.py"]}
+        | {"sets": [name], "methods": [f"paper/{preset.name}.py"]}
     )
     path.write_text(json.dumps(runs, indent=2) + "\n", encoding="utf-8")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
-from _report import format_table
+from _report import format_table, percent
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from acr_sklearn.datasets import DomainData, LabelledDomain
@@ -68,14 +69,7 @@ def run_shares(
         detector = store.trained(name, partial(fit, seed, training))
         return score_domains(detector, domains, preset, seed, transform)
 
-    facts = {
-        training or "data": {
-            "train": dict(zip(data.train_names, map(len, data.train), strict=True)),
-            "features": data.train[0].shape[1],
-            "test": len(data.test),
-        }
-        for training, data in trainings.items()
-    }
+    facts = {training or "data": fingerprint(data) for training, data in trainings.items()}
     return run(
         preset,
         arguments,
@@ -84,6 +78,27 @@ def run_shares(
         lambda done: summarise(done, lambda key, name: rows[key][name]),
         lambda figures: table(figures, preset),
     )
+
+
+def fingerprint(data: DomainData) -> dict[str, Any]:
+    """Return what tells these data from others: names, sizes and checksums of their rows.
+
+    Every test domain is read for it, which costs seconds where the run itself costs hours.
+    """
+    return {
+        "features": data.train[0].shape[1],
+        "train": dict(zip(data.train_names, map(len, data.train), strict=True)),
+        "train_crc32": dict(zip(data.train_names, map(crc32, data.train), strict=True)),
+        "test_crc32": {f"{one.group}/{one.name}": crc32(*one.load()) for one in data.test},
+    }
+
+
+def crc32(*arrays: np.ndarray) -> int:
+    """Return a checksum of the values of arrays."""
+    found = 0
+    for array in arrays:
+        found = zlib.crc32(np.ascontiguousarray(array), found)
+    return found
 
 
 def score_domains(
@@ -165,7 +180,7 @@ def _spread(cell: dict[tuple[str, int], list[float]]) -> dict[str, float]:
 def table(figures: dict[str, Any], preset: Preset) -> str:
     """AUROC in percent, a row per group and a column per share."""
     shares = list(next(iter(figures["auroc"].values())))
-    columns = [f"{float(share):.0%}".replace("%", " %") for share in shares]
+    columns = [percent(share).replace("%", " %") for share in shares]
     rows = [
         [row, *(f"{100 * c['mean']:.1f} ± {100 * c['std']:.1f}" for c in by_share.values())]
         for row, by_share in figures["auroc"].items()

@@ -71,7 +71,7 @@ class RowUnits(nn.Module):
         centred = x - self.location
         if self.has_rest:
             centred = centred.sub_(self.rest)
-        return centred.clamp_(-self.reach, self.reach).div_(self.divisor)
+        return centred.clamp(-self.reach, self.reach).div_(self.divisor)
 
     def centre(self, x: Tensor, out: Tensor) -> None:
         """Subtract the location alone.

@@ -233,7 +233,13 @@ class _Builder:
             parts = zip(x.split(size), own.split(size), strict=True)
             return torch.cat([look(some, here) for some, here in parts], dim=1)
 
-        return torch.cat(list(in_order(measure, self.chunks, self.device)), dim=1)
+        out, start = torch.empty(0), 0
+        for values in in_order(measure, self.chunks, self.device):
+            if not start:
+                out = values.new_empty(len(values), len(self.chunks))
+            out[:, start : start + values.shape[1]] = values
+            start += values.shape[1]
+        return out
 
 
 def _chain(frozen: FrozenBatch) -> MatrixChain | NeighborChain | None:

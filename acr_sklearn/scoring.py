@@ -248,7 +248,11 @@ def score_rows(
         ]
         return torch.cat(parts).double().cpu().numpy()
 
-    return np.concatenate(list(in_order(score, chunks, device)))
+    scores, start = np.empty(len(chunks)), 0
+    for scored in in_order(score, chunks, device):
+        scores[start : start + len(scored)] = scored
+        start += len(scored)
+    return scores
 
 
 def _units(

@@ -28,10 +28,13 @@ class ConvBackbone(nn.Module):
     batch norm would do that; at the padded border of a convolution it does not.
 
     Tasks are folded into the rows of one convolution, with statistics per task after it, as many
-    at once as fit into the caches of a CPU together (`ACRNetwork`). Against looping over tasks a
-    training step ran 1.01 to 1.02 times as fast for 32 tasks of 30 images of 28 by 28 pixels and
-    0.94 to 0.96 times for 16 of 128 (all folded: 0.63 to 0.81; `torch.vmap`: 0.44 to 0.55), and 3
-    times for 32 tasks of 12 images of 14 by 14 (`torch.vmap`: 1.8).
+    at once as fit into the caches of a CPU together (`ACRNetwork`), and each such part goes
+    backward before the next goes forward. On two cores a training step ran 1.17 times as fast as a
+    loop over tasks for 32 tasks of 30 images of 28 by 28 pixels, 1.13 times for 16 of 128, 1.01
+    times for 8 of 64 with max-pooling, and 4.9 times for 32 of 12 images of 14 by 14; all folded
+    0.78, 0.55, 0.84 and 5.7, `torch.vmap` 0.49, 0.39, 0.62 and 3.9. A loop that goes backward after
+    each task, for little memory, ran 1.02, 1.19, 1.05 and 0.62 times as fast as one that does at
+    its end (``make bench-conv``).
 
     Parameters
     ----------

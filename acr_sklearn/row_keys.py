@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 __all__ = ["KnownRows", "evenly_spaced", "key_weights", "row_keys"]
 
+#: Features that most rows are told from the fixed ones by.
+_SOME = 8
+
 
 def key_weights(scale: NDArray[np.float64] | None, n_features: int) -> NDArray[np.float64]:
     """Choose the fixed direction that rows are projected on.
@@ -82,11 +85,17 @@ class KnownRows:
         Sorted keys of the fixed rows.
     order : ndarray of shape (n_fixed,), int64
         Which fixed row each key is of.
+    some : ndarray of int64
+        A few features, by which most rows are told from the fixed ones at little cost.
+    some_keys : ndarray of shape (n_fixed,)
+        Sorted keys of the fixed rows by these alone.
     """
 
     weights: NDArray[np.float64]
     keys: NDArray[np.float64]
     order: NDArray[np.int64]
+    some: NDArray[np.int64]
+    some_keys: NDArray[np.float64]
 
     @classmethod
     def of(cls, rows: NDArray[Any], weights: NDArray[np.float64]) -> KnownRows:
@@ -106,7 +115,9 @@ class KnownRows:
         """
         keys = row_keys(rows, weights)
         order = np.argsort(keys, kind="stable")
-        return cls(weights, keys[order], order)
+        some = np.unique(np.linspace(0, len(weights) - 1, _SOME).astype(np.int64))
+        some_keys = np.sort(row_keys(rows[:, some], weights[some]))
+        return cls(weights, keys[order], order, some, some_keys)
 
     def places(self, rows: NDArray[Any]) -> NDArray[np.int64]:
         """Find rows among the fixed ones.
@@ -121,6 +132,16 @@ class KnownRows:
         ndarray of shape (n_rows,), int64
             A fixed row that each equals, the same for equal rows; -1 for none.
         """
-        keys = row_keys(rows, self.weights)
-        at = np.searchsorted(self.keys, keys).clip(max=len(self.keys) - 1)
-        return np.where(self.keys[at] == keys, self.order[at], -1)
+        found = np.full(len(rows), -1)
+        at, equal = _among(row_keys(rows[:, self.some], self.weights[self.some]), self.some_keys)
+        maybe = np.flatnonzero(equal)
+        at, equal = _among(row_keys(rows[maybe], self.weights), self.keys)
+        found[maybe] = np.where(equal, self.order[at], -1)
+        return found
+
+
+def _among(
+    keys: NDArray[np.float64], known: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    at = np.searchsorted(known, keys).clip(max=len(known) - 1)
+    return at, known[at] == keys

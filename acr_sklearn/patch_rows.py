@@ -28,6 +28,8 @@ __all__ = [
 
 #: Added to correlations, so that channels without variance do not decide.
 _RIDGE = 1e-3
+#: Share of a row's own direction that others are taken to fill at the least.
+_LEAST_REST = 1e-3
 #: Rows that are read at a time while statistics are gathered.
 _READ_ROWS = 2**16
 
@@ -216,12 +218,14 @@ class Whitening:
         rows : Tensor of shape (n_regions, n_rows, channels)
             All rows of some regions; these decide.
         others : Tensor of shape (n_regions, n_others, channels) or None, default=None
-            What is whitened instead, if given.
+            What is whitened instead, if given: rows that had no part in the covariance.
 
         Returns
         -------
         Tensor of the shape of what is whitened
-            The length of a row is its Mahalanobis distance.
+            The length of a row is its Mahalanobis distance by the covariance of the other rows:
+            with its own part in it, no row of few could be longer than the root of their number,
+            however far off it lies. Directions are those of the covariance of all.
         """
         mean = rows.mean(dim=1, keepdim=True)
         centred = (rows - mean) / self.spread
@@ -229,7 +233,12 @@ class Whitening:
         root = torch.linalg.cholesky(torch.lerp(own, self.correlation, self.shrinkage))
         if others is not None:
             centred = (others - mean) / self.spread
-        return torch.linalg.solve_triangular(root, centred.transpose(1, 2), upper=False).mT
+        white = torch.linalg.solve_triangular(root, centred.transpose(1, 2), upper=False).mT
+        if others is not None:
+            return white
+        # Sherman and Morrison: without x, x'Sx becomes x'Sx / (1 - w x'Sx) where x weighed w.
+        share = white.square().sum(dim=2, keepdim=True) * (1 - self.shrinkage) / rows.shape[1]
+        return white / (1 - share).clamp_min(_LEAST_REST).sqrt()
 
 
 def fit_whitening(maps: NDArray[Any], shrinkage: float) -> Whitening:

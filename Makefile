@@ -5,8 +5,11 @@ PYTHON ?= python3
 # PyTorch comes first and at one version. It is not a floor of the package (pyproject.toml has
 # that): it only keeps these environments small where a plain `torch` would bring CUDA along.
 TORCH ?= torch==2.13.0
-# Passed on to pytest, for example: make test PYTEST_ARGS="-x -k training"
+# Passed on to pytest, for example: make test PYTEST_ARGS="-x -k training" COV=
 PYTEST_ARGS ?= -n 2
+# The share of the package's lines and branches that the tests run is shown, and held by
+# pyproject.toml. A part of the tests runs a part of the lines: make test PYTEST_ARGS="-k x" COV=
+COV ?= --cov --cov-report=term
 
 # The quality benchmark: SETS (empty: every set that is here), SPLIT, BATCHES per domain, kind and
 # share, SEEDS and METHODS; BENCH_ARGS takes what else bench_quality.py --help lists. SPLIT=test is
@@ -38,8 +41,8 @@ test test-floor: export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-floor lint bench-train bench-time bench-data bench-quality bench-curves bench-surfaces \
-	results-page \
+.PHONY: help demo test test-floor lint bench-train bench-time bench-data bench-quality bench-curves \
+	bench-score bench-reference bench-surfaces results-page \
 	clean
 
 help: ## this list
@@ -49,7 +52,7 @@ demo: $(VENV)/.installed ## meta-train on seven digit classes, score the three o
 	@$(VENV)/bin/python examples/plot_digits.py --save demo.png
 
 test: lint ## format, lint, types, and every test and doctest
-	@$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+	@$(VENV)/bin/python -m pytest $(PYTEST_ARGS) $(COV)
 
 test-floor: $(FLOOR)/.installed ## scikit-learn's checks on the oldest supported versions
 	@$(FLOOR)/bin/python -m pytest $(PYTEST_ARGS) tests/test_compliance.py
@@ -82,6 +85,12 @@ bench-curves: $(VENV)/.bench ## how detection breaks or holds: batch size, share
 	@$(VENV)/bin/python benchmarks/bench_curves.py $(if $(CURVES),--curves $(CURVES)) \
 		$(if $(SETS),--sets $(SETS)) $(CURVES_ARGS)
 
+bench-score: $(VENV)/.bench ## speed and memory of scoring: large batches, many domains, single rows
+	@$(VENV)/bin/python benchmarks/bench_score.py $(BENCH_ARGS)
+
+bench-reference: $(VENV)/.bench ## p-values and reference mode on unseen validation domains
+	@$(VENV)/bin/python benchmarks/bench_reference.py $(BENCH_ARGS)
+
 results-page: $(VENV)/.bench ## docs/results.md from the files in benchmarks/results
 	@$(VENV)/bin/python benchmarks/results_page.py
 
@@ -95,10 +104,10 @@ $(VENV)/.installed: pyproject.toml
 	@echo "Installing into $(VENV): a few minutes, once."
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(VENV)/bin/python -m pip install $(PIP_QUIET) "$(TORCH)"
-	@$(VENV)/bin/python -m pip install $(PIP_QUIET) -e ".[test,plot]"
+	@$(VENV)/bin/python -m pip install $(PIP_QUIET) "$(TORCH)" -e ".[test,plot,pyod]"
 	@touch $@
 
-# PyTorch is named again, so that pip cannot trade it for a build that the rivals would rather have.
+# PyTorch is named again, so that pip cannot trade it for a build that others would rather have.
 $(VENV)/.bench: $(VENV)/.installed
 	@echo "Installing the rivals of the quality benchmark into $(VENV): a minute, once."
 	@$(VENV)/bin/python -m pip install $(PIP_QUIET) "$(TORCH)" -e ".[bench]"

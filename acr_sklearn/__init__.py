@@ -2,17 +2,29 @@
 
 from acr_sklearn.detectors import ZeroShotACRDetector
 from acr_sklearn.feature_maps import FeatureExtractor, mobilenet_extractor
-from acr_sklearn.model_selection import NormalTrainSplit, concat_domains, split_domains
+from acr_sklearn.model_selection import (
+    ContaminationThreshold,
+    NormalTrainSplit,
+    PerDomainScorer,
+    anomaly_average_precision_scorer,
+    anomaly_roc_auc_scorer,
+    concat_domains,
+    split_domains,
+)
 from acr_sklearn.plotting import AnomalyMapDisplay
 from acr_sklearn.segmentation import ZeroShotSegmenter
 from acr_sklearn.segmentation_metrics import f1_max, per_region_overlap, segmentation_scores
 
 __all__ = [
     "AnomalyMapDisplay",
+    "ContaminationThreshold",
     "FeatureExtractor",
     "NormalTrainSplit",
+    "PerDomainScorer",
     "ZeroShotACRDetector",
     "ZeroShotSegmenter",
+    "anomaly_average_precision_scorer",
+    "anomaly_roc_auc_scorer",
     "concat_domains",
     "f1_max",
     "mobilenet_extractor",

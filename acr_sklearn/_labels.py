@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import column_or_1d
 
-__all__ = ["read_labels", "read_y"]
+__all__ = ["read_is_normal", "read_labels", "read_y"]
 
 
 def read_labels(
@@ -142,3 +143,43 @@ def read_y(y: Any, n_rows: int, *, who: str) -> NDArray[Any]:
     if labels.shape != (n_rows,):
         raise ValueError(f"{who} got y of shape {labels.shape}; X has {n_rows} rows.")
     return labels
+
+
+def read_is_normal(y: Any, n_rows: int | None, *, who: str) -> NDArray[np.bool_]:
+    """Read normal/anomaly labels, and refuse every other kind.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_rows,)
+        1 for normal rows, -1 for anomalies.
+    n_rows : int or None
+        How many are needed; None takes any number.
+    who : str
+        For the messages.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,), bool
+        Which rows are normal.
+
+    Raises
+    ------
+    ValueError
+        For any label but 1 and -1: with PyOD's 0 and 1 a score would come out upside down.
+    """
+    needs = "It needs 1 for normal and -1 for anomalous rows"
+    if y is None:
+        raise ValueError(f"{who} got no y. {needs}.")
+    labels = column_or_1d(y)
+    if n_rows is not None and len(labels) != n_rows:
+        raise ValueError(f"{who} got {len(labels)} labels in y for {n_rows} rows.")
+    # Compared as Python objects: NumPy would take the string "-1" for the number.
+    found = set(labels.tolist())
+    if labels.dtype.kind == "b" or not found <= {1, -1}:
+        names = sorted(set(map(repr, found)))
+        some = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+        raise ValueError(
+            f"{who} got the labels {some} in y. {needs}. "
+            "PyOD's labels (0 normal, 1 anomalous): np.where(y == 1, -1, 1)."
+        )
+    return np.asarray(labels == 1, dtype=bool)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from inspect import signature
 from typing import Any
@@ -40,13 +40,23 @@ class DomainRows:
     labels: NDArray[Any]
     named: bool
 
+    @classmethod
+    def one(cls, rows: Any) -> DomainRows:
+        """Rows of one batch, or what holds them in chunks; their index is one number in memory."""
+        index = np.broadcast_to(np.zeros((), np.int64), len(rows))
+        return cls(rows, index, np.arange(1), named=False)
+
     @property
     def sizes(self) -> NDArray[np.int64]:
         """Rows of each domain, shape (n_domains,)."""
+        if len(self.labels) == 1:
+            return np.array([len(self.rows)])
         return np.bincount(self.index, minlength=len(self.labels)).astype(np.int64)
 
     def batches(self) -> list[NDArray[np.int64]]:
         """Positions of each domain's rows in `rows`, one array per domain, in row order."""
+        if len(self.labels) == 1:
+            return [np.arange(len(self.rows))]
         order = np.argsort(self.index, kind="stable")
         return np.split(order, np.cumsum(self.sizes)[:-1])
 
@@ -119,7 +129,7 @@ def read_rows(
     else:
         rows = _numbers(who, validate_data, estimator, X, reset=reset)
     if domains is None:
-        return DomainRows(rows, np.zeros(len(rows), np.int64), np.arange(1), named=False)
+        return DomainRows.one(rows)
     what = "domains" if column is None else f"domain column {column!r}"
     labels, index = read_labels(domains, len(rows), who=who, what=what)
     return DomainRows(rows, index, labels, named=True)
@@ -214,6 +224,25 @@ def _take_domain_column(
     if names:  # polars and other frames that speak the same few words
         return X[[names[i] for i in keep]], X[names[place]]
     return X[:, keep], X[:, place]
+
+
+def are_counts(given: Any) -> bool:
+    """Tell whether a parameter is a sequence of positive whole numbers, and not empty.
+
+    Parameters
+    ----------
+    given : object
+        What the user gave.
+
+    Returns
+    -------
+    bool
+        Strings are none, arrays may be.
+    """
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        return False
+    items = list(given)
+    return bool(items) and all(isinstance(n, int | np.integer) and n >= 1 for n in items)
 
 
 def changed_parameters(estimator: BaseEstimator) -> frozenset[str]:

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from acr_sklearn.batch_norm import TaskBatchNorm, rows_first
+from acr_sklearn.batch_norm import Counted, TaskBatchNorm, rows_first, rows_first_mask
+from acr_sklearn.conv_backbone import ConvBackbone, check_images
 from acr_sklearn.user_module import StackedModule
 
 __all__ = ["MLPBackbone", "WhitenedLinear", "make_backbone", "run_stacked"]
@@ -97,31 +98,34 @@ class MLPBackbone(nn.Module):
             self.linears[0] = WhitenedLinear(whitening, widths[1])
         self.norms = nn.ModuleList(TaskBatchNorm(width) for width in widths[1:])
         self.out_features = widths[-1]
+        self.largest = max(widths[1:])
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, kept: Counted = None) -> Tensor:
         """Map rows to the last hidden layer.
 
         Parameters
         ----------
         x : Tensor of shape (n_rows, n_features) or (n_tasks, n_rows, n_features)
             One batch, or a stack of tasks.
+        kept : Tensor of shape (..., n_rows), bool, or int, or None
+            Rows that the statistics are computed on, or how many of the first; None: all.
 
         Returns
         -------
         Tensor of shape (..., n_rows, out_features)
             Activations of the last layer.
         """
-        return self.layers(x)[-1]
+        return self.layers(x, kept)[-1]
 
-    def layers(self, x: Tensor, kept: Tensor | None = None) -> list[Tensor]:
+    def layers(self, x: Tensor, kept: Counted = None) -> list[Tensor]:
         """Map rows to all hidden layers.
 
         Parameters
         ----------
         x : Tensor of shape (n_rows, n_features) or (n_tasks, n_rows, n_features)
             One batch, or a stack of tasks.
-        kept : Tensor of shape (..., n_rows), bool, or None
-            Rows that the statistics are computed on; None: all.
+        kept : Tensor of shape (..., n_rows), bool, or int, or None
+            Rows that the statistics are computed on, or how many of the first; None: all.
 
         Returns
         -------
@@ -129,9 +133,9 @@ class MLPBackbone(nn.Module):
             Activations of each layer, the last one last.
         """
         hidden, outputs = rows_first(x), []
-        kept = None if kept is None else rows_first(kept[..., None])[..., 0]
+        counted = rows_first_mask(kept)
         for linear, norm in zip(self.linears, self.norms, strict=True):
-            hidden = F.relu(norm(linear(hidden), kept))
+            hidden = F.relu(norm(linear(hidden), counted))
             outputs.append(rows_first(hidden))
         return outputs
 
@@ -186,12 +190,16 @@ def make_backbone(
     n_features: int,
     hidden_layer_sizes: Sequence[int],
     whitening: Tensor | None = None,
-) -> MLPBackbone | StackedModule:
+    *,
+    input_shape: tuple[int, int, int] | None = None,
+    conv_channels: Sequence[int] = (64, 64, 64, 64),
+    conv_downsampling: str = "stride",
+) -> MLPBackbone | ConvBackbone | StackedModule:
     """Build the network part of the detector.
 
     Parameters
     ----------
-    backbone : {"mlp"} or nn.Module
+    backbone : {"mlp", "conv"} or nn.Module
         A name, or a user's module, which is copied.
     n_features : int
         Width of the input.
@@ -199,11 +207,17 @@ def make_backbone(
         For "mlp".
     whitening : Tensor of shape (n_features, n_features) or None, default=None
         For "mlp".
+    input_shape : tuple of int or None, default=None
+        For "conv", which needs it.
+    conv_channels : sequence of int, default=(64, 64, 64, 64)
+        For "conv".
+    conv_downsampling : {"stride", "maxpool"}, default="stride"
+        For "conv".
 
     Returns
     -------
     nn.Module
-        With an attribute `out_features`.
+        With attributes `out_features` and `largest`, the numbers per row in its largest activation.
 
     Raises
     ------
@@ -212,6 +226,10 @@ def make_backbone(
     """
     if isinstance(backbone, nn.Module):
         return StackedModule(backbone, n_features)
+    if backbone == "conv":
+        check_images(input_shape, n_features, conv_channels, conv_downsampling)
+        assert input_shape is not None
+        return ConvBackbone(input_shape, conv_channels, conv_downsampling)
     if backbone != "mlp":
-        raise ValueError(f"Unknown backbone {backbone!r}. Use 'mlp' or an nn.Module.")
+        raise ValueError(f"Unknown backbone {backbone!r}. Use 'mlp', 'conv' or an nn.Module.")
     return MLPBackbone(n_features, hidden_layer_sizes, whitening)

@@ -10,7 +10,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["TaskBatchNorm", "normalise", "rows_first"]
+__all__ = [
+    "Counted",
+    "ImageBatchNorm",
+    "TaskBatchNorm",
+    "mask_first",
+    "normalise",
+    "rows_first",
+    "rows_first_mask",
+]
+
+#: Rows that the statistics are computed on: a mask, the first so many, or all.
+Counted = Tensor | int | None
 
 
 class TaskBatchNorm(nn.Module):
@@ -33,7 +44,7 @@ class TaskBatchNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(n_features))
         self.bias = nn.Parameter(torch.zeros(n_features))
 
-    def forward(self, x: Tensor, kept: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, kept: Counted = None) -> Tensor:
         """Normalise `x` over its rows.
 
         Parameters
@@ -41,19 +52,30 @@ class TaskBatchNorm(nn.Module):
         x : Tensor of shape (n_rows, n_features) or (n_rows, n_tasks, n_features)
             Rows first: tasks and features then fold into the channels of one native call, with
             no copy and no loop, and each (task, feature) pair gets statistics of its own.
-        kept : Tensor of shape (n_rows,) or (n_rows, n_tasks), bool, or None
-            Rows that the statistics are computed on; all rows are normalised. None: all.
+        kept : Tensor of shape (n_rows,) or (n_rows, n_tasks), bool, or int, or None
+            Rows that the statistics are computed on: a mask, or the first so many. All rows are
+            normalised. None: all count.
 
         Returns
         -------
         Tensor of the shape of `x`
             Normalised, scaled and shifted rows.
         """
+        return self._normalised(x, kept, x.shape[-1:])
+
+    def _normalised(self, x: Tensor, kept: Counted, channels: tuple[int, ...]) -> Tensor:
+        """Normalise over the rows and whatever follows the channels; `channels` is their shape."""
+        lead = x.dim() - len(channels)
+        weight, bias = self.weight.view(channels), self.bias.view(channels)
+        pixels = tuple(range(lead + 1, x.dim()))
+        if isinstance(kept, int):
+            variance, mean = torch.var_mean(x[:kept], (0, *pixels), correction=0, keepdim=True)
+            return torch.addcmul(bias, x - mean, weight * (variance + self.eps).rsqrt())
         if kept is not None:
-            return normalise(x, kept, 0, self.eps) * self.weight + self.bias
-        n_tasks = x.shape[1] if x.dim() == 3 else 1
+            return torch.addcmul(bias, normalise(x, kept, (0, *pixels), self.eps), weight)
+        n_tasks = x.shape[1] if lead == 2 else 1
         flat = F.batch_norm(
-            x.reshape(x.shape[0], -1),
+            x.reshape(x.shape[0], -1, *x.shape[lead + 1 :]),
             None,
             None,
             self.weight.repeat(n_tasks),
@@ -62,6 +84,47 @@ class TaskBatchNorm(nn.Module):
             eps=self.eps,
         )
         return flat.view(x.shape)
+
+
+class ImageBatchNorm(TaskBatchNorm):
+    """Batch norm over the rows and the pixels of one task, channel by channel."""
+
+    def forward(self, x: Tensor, kept: Counted = None) -> Tensor:
+        """Normalise `x` over its rows and pixels.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_rows, n_tasks, n_channels, height, width)
+            Rows first: tasks and channels then fold into the channels of one native call.
+        kept : Tensor of shape (n_rows, n_tasks), bool, or int, or None
+            Rows that the statistics are computed on: a mask, or the first so many. All rows are
+            normalised. None: all count.
+
+        Returns
+        -------
+        Tensor of the shape of `x`
+            Normalised, scaled and shifted images.
+        """
+        return self._normalised(x, kept, (x.shape[2], 1, 1))
+
+
+def mask_first(n_kept: int, x: Tensor) -> Tensor:
+    """Mark the first rows of each task.
+
+    Parameters
+    ----------
+    n_kept : int
+        How many.
+    x : Tensor of shape (..., n_rows, n_features)
+        One batch, or a stack of tasks.
+
+    Returns
+    -------
+    Tensor of shape (..., n_rows), bool
+        True for them.
+    """
+    first = torch.arange(x.shape[-2], device=x.device) < n_kept
+    return first.expand(x.shape[:-1])
 
 
 def normalise(x: Tensor, kept: Tensor, rows: int | tuple[int, ...], eps: float) -> Tensor:
@@ -104,3 +167,19 @@ def rows_first(x: Tensor) -> Tensor:
         A view with the two leading axes of a stack swapped.
     """
     return x.transpose(0, 1) if x.dim() == 3 else x
+
+
+def rows_first_mask(kept: Counted) -> Counted:
+    """Swap the task and the row axis of a mask; what is no mask of a stack is left alone.
+
+    Parameters
+    ----------
+    kept : Tensor of shape (n_rows,) or (n_tasks, n_rows), bool, or int, or None
+        Rows that count.
+
+    Returns
+    -------
+    Tensor or int or None
+        For `TaskBatchNorm`.
+    """
+    return kept.T if isinstance(kept, Tensor) and kept.dim() == 2 else kept

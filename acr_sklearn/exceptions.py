@@ -3,9 +3,12 @@
 __all__ = [
     "ACRWarning",
     "EarlyStoppingWarning",
+    "IgnoredDomainsWarning",
+    "PooledDomainsWarning",
     "SingleDomainWarning",
     "SmallBatchWarning",
     "SmallDomainWarning",
+    "SmallReferenceWarning",
     "UnfamiliarBatchWarning",
 ]
 
@@ -32,3 +35,15 @@ class SmallBatchWarning(ACRWarning):
 
 class UnfamiliarBatchWarning(ACRWarning):
     """A batch looks unlike every training domain, so what was learnt may not hold for it."""
+
+
+class SmallReferenceWarning(ACRWarning):
+    """A reference has too few rows for a threshold under its statistics to be certain."""
+
+
+class IgnoredDomainsWarning(ACRWarning):
+    """Rows are scored one by one against a reference, so their domains change nothing."""
+
+
+class PooledDomainsWarning(ACRWarning):
+    """Rows of several domains are scored as one batch, in which no anomaly stands out."""

@@ -20,7 +20,7 @@ from acr_sklearn._validation import DomainRows
 from acr_sklearn.exceptions import UnfamiliarBatchWarning
 from acr_sklearn.scaling import FeatureScale, fit_scale, positions_by_domain
 
-__all__ = ["Familiarity", "fit_familiarity", "warn_unfamiliar_batches"]
+__all__ = ["UNFAMILIAR", "Familiarity", "fit_familiarity", "warn_unfamiliar_batches"]
 
 #: With fewer training domains there is no telling how far apart domains are.
 _LEAST_DOMAINS = 3
@@ -43,7 +43,7 @@ _PRIOR_SPREAD, _PRIOR_DOMAINS = 0.4, 8
 #: Probability with which a domain of the training's kind is to lie within reach, and multiple of
 #: the reach from which a batch is called unfamiliar. These two and the prior were chosen on
 #: validation domains, see docs/concepts.md.
-_WITHIN, _UNFAMILIAR = 0.95, 1.25
+_WITHIN, UNFAMILIAR = 0.95, 1.25
 #: Probability with which chance alone does not carry a batch further.
 _CHANCE = 0.99
 
@@ -70,6 +70,11 @@ class Familiarity:
         for each view.
     noise : ndarray of shape (2,)
         Mean square distance by which a data set is off by chance, times its number of rows.
+    centers : ndarray of shape (n_domains, n_chosen)
+        Medians of the training domains, in units of `scale`. They do not count: they are kept to be
+        shown.
+    domains : ndarray of shape (n_domains,), int
+        Which of the domains of fit these are.
     """
 
     scale: FeatureScale
@@ -78,6 +83,30 @@ class Familiarity:
     views: tuple[NDArray[np.float32], NDArray[np.float32]]
     reach: NDArray[np.float64]
     noise: NDArray[np.float64]
+    centers: NDArray[np.float64]
+    domains: NDArray[np.int64]
+
+    def spread_of(self, rows: NDArray[Any]) -> NDArray[np.float64]:
+        """Place of a batch among `spreads`, shape (n_chosen + n_axes,)."""
+        views = _views(_spaced(rows), self.features, self.scale, self.axes)
+        return self._joined(views[0][None], views[1][None])[0]
+
+    def center_of(self, rows: NDArray[Any]) -> NDArray[np.float64]:
+        """Place of a batch among `centers`, shape (n_chosen,)."""
+        return _center(_spaced(rows)[:, self.features], self.scale)
+
+    @property
+    def spreads(self) -> NDArray[np.float64]:
+        """Both views of the training domains side by side, in units of their reach.
+
+        Shape (n_domains, n_chosen + n_axes). The larger of the distances in the two views is at
+        most the Euclidean distance of two rows.
+        """
+        return self._joined(*self.views)
+
+    def _joined(self, spreads: NDArray[Any], along: NDArray[Any]) -> NDArray[np.float64]:
+        parts = zip((spreads, along), self.reach, strict=True)
+        return np.hstack([v / (reach * max(v.shape[1], 1) ** 0.5) for v, reach in parts])
 
     def distance(self, rows: NDArray[Any]) -> float:
         """Distance of a batch to the nearest training domain, relative to the reach.
@@ -130,6 +159,7 @@ def fit_familiarity(
     positions = positions_by_domain(index, int(index.max()) + 1)
     parts = [rows[np.ix_(_spaced(positions[domain]), features)] for domain in kept]
     sizes = [len(part) for part in parts]
+    whole = parts
     scale = fit_scale(np.concatenate(parts), np.repeat(np.arange(len(parts)), sizes), len(parts))
     # The axes of a few rows fit these rows' chance variation, so other rows are measured on them.
     axes = _common_axes([part[::2] if len(part) >= SMALL_BATCH else part for part in parts], scale)
@@ -140,7 +170,8 @@ def fit_familiarity(
     few = _spaced(np.arange(len(parts)), _NOISE_DOMAINS)
     noise = np.mean([_noise(parts[i], scale, axes) for i in few], axis=0)
     reach = np.array([_reach(view) for view in views])
-    return Familiarity(scale, features, axes, views, reach, noise)
+    centers = np.stack([_center(part, scale) for part in whole])
+    return Familiarity(scale, features, axes, views, reach, noise, centers, kept)
 
 
 def warn_unfamiliar_batches(familiarity: Familiarity | None, data: DomainRows, *, who: str) -> None:
@@ -162,7 +193,7 @@ def warn_unfamiliar_batches(familiarity: Familiarity | None, data: DomainRows, *
         if len(batch) < SMALL_BATCH:
             continue
         times = familiarity.distance(data.rows[_spaced(batch)])
-        if times > _UNFAMILIAR:
+        if times > UNFAMILIAR:
             name = f"domain {shown_label(label)}" if data.named else "the batch"
             odd.append((times, f"{name} ({times:.1f} times)"))
     if not odd:
@@ -197,6 +228,12 @@ def _centred(rows: NDArray[Any], scale: FeatureScale) -> NDArray[np.float64]:
     typical = np.median(far)
     inner = around[far <= _GROSS * typical] if typical > 0 else around
     return inner - inner.mean(axis=0)
+
+
+def _center(rows: NDArray[Any], scale: FeatureScale) -> NDArray[np.float64]:
+    """Median row in units: a few gross anomalies do not move it."""
+    units = np.maximum(scale.scale, np.finfo(np.float64).tiny)
+    return np.median(np.asarray(rows, dtype=np.float64), axis=0) / units
 
 
 def _common_axes(parts: list[NDArray[Any]], scale: FeatureScale) -> NDArray[np.float32]:

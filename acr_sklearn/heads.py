@@ -6,29 +6,23 @@ All functions take a stack of batches of equal size and treat every batch on its
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from acr_sklearn.distances import n_references, nearest_distance, robust_z
 from acr_sklearn.networks import ACREnsemble, ACRNetwork
 from acr_sklearn.normal_shape import NormalShape
 
-__all__ = ["SCORE_HEADS", "ScoreHead", "make_head", "nearest_distance", "robust_z"]
+__all__ = ["SCORE_HEADS", "ScoreHead", "make_head", "most_normal", "round_down"]
 
 Network = ACRNetwork | ACREnsemble
 
 SCORE_HEADS = ("combined", "objective", "neighbors", "mahalanobis")
 
-#: Up to so many rows of a batch all are neighbours; of a larger one so many serve as neighbours,
-#: or the cost would grow with its square.
-_ALL_NEIGHBORS, _REFERENCE_ROWS = 2048, 512
-#: Distances held at a time.
-_CHUNK = 2**24
-#: Ridges of the whitened distances and share of the batch in the wide neighbourhood: chosen on
-#: validation domains of digits, Fashion-MNIST, road accidents and glyphs, see docs/concepts.md.
-_RIDGE_NORM, _RIDGE_NEIGHBORS, _WIDE = 0.03, 0.1, 0.3
-#: Spread of log distances below which a batch counts as having none.
-_LEAST_SPREAD = 1e-3
+#: Share of the batch in the wide neighbourhood, chosen with the ridges below.
+_WIDE = 0.3
 
 
 @dataclass(frozen=True)
@@ -50,6 +44,11 @@ class ScoreHead:
     shape : NormalShape or None
         How the training normals vary around their centres; None for the objective in one pass.
     """
+
+    #: Ridges of the whitened distances: chosen on validation domains of digits, Fashion-MNIST, road
+    #: accidents and glyphs, see docs/concepts.md.
+    ridge_norm: ClassVar[float] = 0.03
+    ridge_neighbors: ClassVar[float] = 0.1
 
     kind: str
     n_neighbors: int
@@ -97,7 +96,7 @@ class ScoreHead:
         near = nearest_distance(representation, self.n_neighbors, kept)
         if self.kind == "neighbors":
             return near
-        return torch.maximum(robust_z(near), robust_z(centre.clamp_min(0).sqrt()))
+        return torch.maximum(robust_z(near), robust_z(network.distance(centre)))
 
     def _first_sight(self, units: Tensor | None) -> Tensor:
         """Score before the network: what is far off in the features already must not move it."""
@@ -105,15 +104,28 @@ class ScoreHead:
         if self.kind in ("objective", "mahalanobis"):
             return far
         assert units is not None
-        n_rows = min(units.shape[1], _ALL_NEIGHBORS)
-        n_rows = n_rows if n_rows == units.shape[1] else _REFERENCE_ROWS
-        wide = max(self.n_neighbors, round(_WIDE * n_rows))
+        wide = self.wide_neighbors(units.shape[1])
         views = [
             far,
-            nearest_distance(self._whitened(units, _RIDGE_NEIGHBORS), self.n_neighbors),
+            nearest_distance(self._whitened(units, self.ridge_neighbors), self.n_neighbors),
             nearest_distance(units, wide),
         ]
         return torch.stack([robust_z(view) for view in views]).amax(dim=0)
+
+    def wide_neighbors(self, n_rows: int) -> int:
+        """Neighbours of the wide view of a batch.
+
+        Parameters
+        ----------
+        n_rows : int
+            Rows of the batch.
+
+        Returns
+        -------
+        int
+            30 % of the rows that may serve as neighbours.
+        """
+        return max(self.n_neighbors, round(_WIDE * n_references(n_rows)))
 
     def _whitened(self, units: Tensor, ridge: float) -> Tensor:
         assert self.shape is not None
@@ -124,7 +136,7 @@ class ScoreHead:
         assert units is not None
         weight = torch.ones_like(units[..., :1]) if kept is None else kept[..., None].to(units)
         centred = units - (units * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True)
-        return self._whitened(centred, _RIDGE_NORM).norm(dim=-1)
+        return self._whitened(centred, self.ridge_norm).norm(dim=-1)
 
 
 def in_own_spread(x: Tensor, kept: Tensor) -> Tensor:
@@ -210,100 +222,3 @@ def make_head(kind: str, n_neighbors: int, trim_fraction: float, shape: NormalSh
     """
     needed = kind == "mahalanobis" or trim_fraction > 0
     return ScoreHead(kind, n_neighbors, trim_fraction, shape if needed else None)
-
-
-def robust_z(distances: Tensor) -> Tensor:
-    """Standardise log distances within each batch by median and median absolute deviation.
-
-    Parameters
-    ----------
-    distances : Tensor of shape (n_batches, n_rows)
-        Not negative.
-
-    Returns
-    -------
-    Tensor of shape (n_batches, n_rows)
-        Comparable between kinds of distance; zeros for a batch of equal distances.
-    """
-    typical = _median(distances)
-    # Relative to the batch's distances: rows that coincide must not send the logarithm to -inf,
-    # and where most of them do, the others must not stand out without bound.
-    mean = distances.mean(dim=-1, keepdim=True)
-    floor = torch.where(typical > 0, 1e-6 * typical, torch.where(mean > 0, mean, 1.0))
-    logs = (distances + floor).log()
-    centred = logs - _median(logs)
-    spread = 1.4826 * _median(centred.abs())
-    return centred / spread.clamp_min(_LEAST_SPREAD)
-
-
-def _median(values: Tensor) -> Tensor:
-    return values.quantile(0.5, dim=-1, keepdim=True) if _fits(values) else _middle(values)
-
-
-def _fits(values: Tensor) -> bool:
-    return values.shape[-1] < 2**24  # torch.quantile takes no more
-
-
-def _middle(values: Tensor) -> Tensor:
-    return values.median(dim=-1, keepdim=True).values
-
-
-def nearest_distance(rows: Tensor, n_neighbors: int, kept: Tensor | None = None) -> Tensor:
-    """Mean Euclidean distance of each row to its nearest other rows of the batch.
-
-    Parameters
-    ----------
-    rows : Tensor of shape (n_batches, n_rows, n_features)
-        Stacked batches. Of more than 2048 rows 512, evenly spaced along a fixed direction and so
-        independent of row order, serve as neighbours.
-    n_neighbors : int
-        Fewer where the batch has fewer other rows.
-    kept : Tensor of shape (n_batches, n_rows), bool, or None
-        Rows that may serve as neighbours; None: all.
-
-    Returns
-    -------
-    Tensor of shape (n_batches, n_rows)
-        High for isolated rows.
-    """
-    n_batches, n_rows, _ = rows.shape
-    chosen = _reference_rows(rows)
-    references = rows.take_along_dim(chosen[..., None], dim=1)
-    barred = None if kept is None else ~kept.gather(1, chosen)[:, None, :]
-    # Each batch has its own number of rows that may serve, and one of them is the row itself.
-    serving = torch.full((n_batches, 1), chosen.shape[1], device=rows.device)
-    if barred is not None:
-        serving = (~barred).sum(-1)
-    counts = (serving - 1).clamp(1, n_neighbors)[..., None]
-    most = int(counts.max())
-    counted = torch.arange(most, device=rows.device) < counts
-    step = max(1, _CHUNK // (n_batches * chosen.shape[1]))
-    parts = []
-    for start in range(0, n_rows, step):
-        part = rows[:, start : start + step]
-        distances = torch.cdist(part, references, compute_mode=_mode(part, references))
-        here = torch.arange(start, start + part.shape[1], device=rows.device)
-        distances.masked_fill_(chosen[:, None, :] == here[None, :, None], torch.inf)
-        if barred is not None:
-            distances.masked_fill_(barred, torch.inf)
-        nearest = distances.topk(most, dim=-1, largest=False).values
-        parts.append(torch.where(counted, nearest, 0.0).sum(dim=-1) / counts[..., 0])
-    return torch.cat(parts, dim=1)
-
-
-def _mode(part: Tensor, references: Tensor) -> str:
-    """Exact differences while they are cheap; products of matrices, less exact, beyond."""
-    work = part.shape[0] * part.shape[1] * references.shape[1] * part.shape[2]
-    exact = part.dtype == torch.float64 and work < 2**31
-    return "donot_use_mm_for_euclid_dist" if exact else "use_mm_for_euclid_dist"
-
-
-def _reference_rows(rows: Tensor) -> Tensor:
-    """Positions of the rows that serve as neighbours, shape (n_batches, n_references)."""
-    n_batches, n_rows, n_features = rows.shape
-    if n_rows <= _ALL_NEIGHBORS:
-        return torch.arange(n_rows, device=rows.device).expand(n_batches, n_rows)
-    direction = torch.arange(1, n_features + 1, device=rows.device, dtype=rows.dtype).mul(12.9898)
-    order = (rows @ direction.sin()).argsort(dim=1)
-    evenly = torch.arange(_REFERENCE_ROWS, device=rows.device) * n_rows // _REFERENCE_ROWS
-    return order[:, evenly]

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from acr_sklearn._pillow import open_pillow
+
 __all__ = ["image_stacks"]
 
 
@@ -99,19 +101,14 @@ def _read_one(image: Any, position: int, who: str) -> NDArray[np.float32]:
 
 
 def _read_file(path: Path, who: str) -> NDArray[np.uint8]:
+    pillow = open_pillow(f"{who} got paths; reading pictures needs", "images")
     try:
-        from PIL import Image, UnidentifiedImageError
-    except ImportError as error:
-        raise ImportError(
-            f"{who} got paths; reading pictures needs Pillow: pip install 'acr-sklearn[images]'."
-        ) from error
-    try:
-        with Image.open(path) as picture:
+        with pillow.open(path) as picture:
             grey = picture.mode in ("1", "L", "I;16")
             values = np.asarray(picture.convert("L" if grey else "RGB"))
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{who} found no picture {str(path)!r}.") from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except (pillow.UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise ValueError(
             f"{who} cannot read {str(path)!r} as a picture: {error}. Replace it or leave it out."
         ) from error

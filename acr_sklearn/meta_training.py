@@ -21,7 +21,8 @@ from acr_sklearn.scaling import FeatureScale
 from acr_sklearn.separability import separability
 from acr_sklearn.task_settings import OutlierMix, TaskSettings
 from acr_sklearn.tasks import TaskPool, TaskSampler, TaskStream
-from acr_sklearn.training import TrainedNet, TrainingSettings, train
+from acr_sklearn.training import TrainedNet, train
+from acr_sklearn.training_settings import TrainingSettings, TrainingWatch
 
 __all__ = ["MetaTrained", "MetaTrainingPlan", "meta_train"]
 
@@ -53,7 +54,7 @@ class MetaTrainingPlan:
     source : OutlierSource or None
         Makes those that are no rows of other domains.
     whiten : bool
-        Whether an embedded network also sees whitened features.
+        Whether "mlp" also sees whitened features.
     """
 
     max_iter: int
@@ -117,7 +118,7 @@ def meta_train(
     MetaTrained
         The fitted net.
     """
-    if memory.store_backend is None:
+    if memory.store_backend is None or settings.watch is not None:
         return _meta_train(rows, index, plan, settings, template, settings, previous)
     backbone = settings.network["backbone"]
     if isinstance(backbone, nn.Module):
@@ -152,8 +153,10 @@ def _meta_train(
         shape = previous.shape
     embedded = not isinstance(backbone, nn.Module)
     scale = shape.scale if embedded else None  # a user's network sees the rows as they are
+    if backbone == "conv" and scale is not None:
+        scale = scale.uniform()
     whitening = None
-    if embedded and plan.whiten and not shape.is_diagonal:
+    if backbone == "mlp" and plan.whiten and not shape.is_diagonal:
         whitening = torch.from_numpy(shape.whitening(_RIDGE)).float()
     settings = replace(settings, network=settings.network | {"whitening": whitening})
     mix = plan.mix
@@ -180,9 +183,26 @@ def _meta_train(
             first_step=_FIRST_HELD_OUT_STEP,
             advance=False,
         )
+    if settings.watch is not None:
+        settings = replace(settings, watch=_Watch(settings.watch, scale, shape))
     net = None if previous is None else previous.fitted.net
     fitted = train(stream, held_out, settings, template, net)
     return MetaTrained(fitted, scale, shape)
+
+
+@dataclass
+class _Watch:
+    """Passes evaluations on, with what belongs to the net."""
+
+    watch: TrainingWatch
+    scale: FeatureScale | None
+    shape: NormalShape
+
+    def begin(self) -> None:
+        self.watch.begin()
+
+    def end(self, trained: TrainedNet) -> bool:
+        return self.watch.end(MetaTrained(trained, self.scale, self.shape))
 
 
 def _sampler(

@@ -34,6 +34,11 @@ _SHARED = {
     "hidden_layer_sizes": ("module__hidden_layer_sizes",),
     "embedding_dim": ("module__embedding_dim",),
     "backbone": ("module__backbone",),
+    "input_shape": ("module__input_shape",),
+    "conv_channels": ("module__conv_channels",),
+    "conv_downsampling": ("module__conv_downsampling",),
+    "n_transformations": ("module__n_transformations",),
+    "transformation": ("module__transformation",),
     "objective": ("module__objective",),
     "callbacks": ("callbacks",),
     "device": ("device",),
@@ -108,7 +113,7 @@ def template_backbone(template: Any) -> Any:
 
     Returns
     -------
-    {"mlp"} or nn.Module or None
+    {"mlp", "conv"} or nn.Module or None
         None where it sets none.
     """
     given = template.get_params(deep=False) if isinstance(template, BaseEstimator) else {}

@@ -9,16 +9,18 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from acr_sklearn.batch_norm import TaskBatchNorm, rows_first
+from acr_sklearn.neural_transformation import NeuralTransformationLearning
+from acr_sklearn.objective_base import Objective
 
-__all__ = ["OBJECTIVES", "DeepSVDD", "ObjectiveLoss"]
+__all__ = ["OBJECTIVES", "BinaryCrossEntropy", "DeepSVDD", "ObjectiveLoss", "make_objective"]
 
 #: Bounds the outlier loss 1/A near A = 0; A is about twice `embedding_dim` before training.
 _INVERSE_FLOOR = 1e-3
 
 
-class DeepSVDD(nn.Module):
+class DeepSVDD(Objective):
     """Distance to a learnt centre: the one-class objective with outlier exposure.
 
     With z the embedding of a row under its task's statistics and c the centre, A = ||z - c||^2; the
@@ -34,28 +36,8 @@ class DeepSVDD(nn.Module):
     """
 
     def __init__(self, in_features: int, embedding_dim: int = 32):
-        super().__init__()
-        self.linear = nn.Linear(in_features, embedding_dim, bias=False)
-        self.norm = TaskBatchNorm(embedding_dim)
+        super().__init__(in_features, embedding_dim)
         self.center = nn.Parameter(torch.randn(embedding_dim))
-
-    def embed(self, hidden: Tensor, kept: Tensor | None = None) -> Tensor:
-        """Map the backbone's output to z.
-
-        Parameters
-        ----------
-        hidden : Tensor of shape (..., n_rows, in_features)
-            Output of the backbone.
-        kept : Tensor of shape (..., n_rows), bool, or None
-            Rows that the statistics are computed on; None: all.
-
-        Returns
-        -------
-        Tensor of shape (..., n_rows, embedding_dim)
-            Every row's z.
-        """
-        kept = None if kept is None else rows_first(kept[..., None])[..., 0]
-        return rows_first(self.norm(self.linear(rows_first(hidden)), kept))
 
     def forward(self, embedding: Tensor) -> Tensor:
         """Squared distance of each row to the centre.
@@ -73,39 +55,106 @@ class DeepSVDD(nn.Module):
         return (embedding - self.center).square().sum(-1)
 
     @staticmethod
-    def anomaly_score(output: Tensor) -> Tensor:
-        """Anomaly score from the head's output: A itself.
+    def losses(output: Tensor) -> tuple[Tensor, Tensor]:
+        """L_n = A and L_a = 1 / (A + 0.001)."""
+        return output, (output + _INVERSE_FLOOR).reciprocal()
+
+    @staticmethod
+    def distance(score: Tensor) -> Tensor:
+        """Take the root of A."""
+        return score.clamp_min(0).sqrt()
+
+
+class BinaryCrossEntropy(Objective):
+    """One logit per row, trained as a classifier of normal rows (0) and outliers (1).
+
+    The logit is a linear function of ReLU(z). It is the anomaly score (Li et al., 2023, section
+    3.3).
+
+    Parameters
+    ----------
+    in_features : int
+        Width of the backbone's output.
+    embedding_dim : int, default=32
+        Dimension of z.
+    """
+
+    def __init__(self, in_features: int, embedding_dim: int = 32):
+        super().__init__(in_features, embedding_dim)
+        self.logit = nn.Linear(embedding_dim, 1)
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        """Log odds of being an outlier.
 
         Parameters
         ----------
-        output : Tensor of shape (..., n_rows)
-            What `forward` returned.
+        embedding : Tensor of shape (..., n_rows, embedding_dim)
+            Every row's z.
 
         Returns
         -------
         Tensor of shape (..., n_rows)
-            High for abnormal rows.
+            Every row's logit.
         """
-        return output
+        return self.logit(F.relu(embedding))[..., 0]
 
     @staticmethod
     def losses(output: Tensor) -> tuple[Tensor, Tensor]:
-        """Loss of every row, were it normal and were it an outlier.
+        """L_n = log(1 + exp(logit)) and L_a = log(1 + exp(-logit))."""
+        return F.softplus(output), F.softplus(-output)
 
-        Parameters
-        ----------
-        output : Tensor of shape (..., n_rows)
-            What `forward` returned.
-
-        Returns
-        -------
-        normal_loss, outlier_loss : Tensor of shape (..., n_rows)
-            L_n = A and L_a = 1 / (A + 0.001).
-        """
-        return output, (output + _INVERSE_FLOOR).reciprocal()
+    @staticmethod
+    def distance(score: Tensor) -> Tensor:
+        """Take the loss that the row would have, were it normal."""
+        return F.softplus(score)
 
 
-OBJECTIVES: dict[str, type[DeepSVDD]] = {"dsvdd": DeepSVDD}
+OBJECTIVES: dict[str, type[Objective]] = {
+    "dsvdd": DeepSVDD,
+    "bce": BinaryCrossEntropy,
+    "ntl": NeuralTransformationLearning,
+}
+
+
+def make_objective(
+    objective: str,
+    in_features: int,
+    embedding_dim: int,
+    n_features: int,
+    n_transformations: int = 19,
+    transformation: str = "residual",
+) -> Objective:
+    """Build the objective of a network.
+
+    Parameters
+    ----------
+    objective : {"dsvdd", "bce", "ntl"}
+        Which one.
+    in_features : int
+        Width of the backbone's output.
+    embedding_dim : int
+        Dimension of z.
+    n_features : int
+        Width of the rows.
+    n_transformations : int, default=19
+        For "ntl".
+    transformation : {"residual", "feedforward", "multiplicative"}, default="residual"
+        For "ntl".
+
+    Returns
+    -------
+    Objective
+        Untrained.
+    """
+    if objective != "ntl":
+        return OBJECTIVES[objective](in_features, embedding_dim)
+    return NeuralTransformationLearning(
+        in_features,
+        embedding_dim,
+        n_features=n_features,
+        n_transformations=n_transformations,
+        transformation=transformation,
+    )
 
 
 class ObjectiveLoss(nn.Module):
@@ -113,7 +162,7 @@ class ObjectiveLoss(nn.Module):
 
     Parameters
     ----------
-    objective : {"dsvdd"}, default="dsvdd"
+    objective : {"dsvdd", "bce", "ntl"}, default="dsvdd"
         Whose row losses are averaged.
     """
 
@@ -126,7 +175,7 @@ class ObjectiveLoss(nn.Module):
 
         Parameters
         ----------
-        output : Tensor of shape (n_tasks, n_rows) or (n_estimators, n_tasks, n_rows)
+        output : Tensor of shape (n_tasks, n_rows, ...) or (n_estimators, n_tasks, n_rows, ...)
             What the network returned.
         is_outlier : Tensor of shape (n_tasks, n_rows), bool
             True for the rows drawn as outliers.
@@ -140,5 +189,5 @@ class ObjectiveLoss(nn.Module):
         """
         normal_loss, outlier_loss = self.losses(output)
         loss = torch.where(is_outlier, outlier_loss, normal_loss).mean()
-        others = len(output) - 1 if output.dim() == 3 else 0
+        others = len(normal_loss) - 1 if normal_loss.dim() > is_outlier.dim() else 0
         return loss + others * (loss - loss.detach())

@@ -82,6 +82,16 @@ class FeatureScale:
         centred /= _positive(np.sqrt(power)).astype(dtype)
         return centred
 
+    def uniform(self) -> FeatureScale:
+        """Give all features the unit of the median one, as the pixels of an image want it.
+
+        Returns
+        -------
+        FeatureScale
+            With the same location.
+        """
+        return FeatureScale(self.location, np.full_like(self.scale, np.median(self.scale)))
+
 
 def _positive(divisor: NDArray[Any]) -> NDArray[Any]:
     return np.where(divisor > 0, divisor, np.ones((), divisor.dtype))

@@ -7,62 +7,233 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from acr_sklearn.chunks import Chunks
+from acr_sklearn.freezing import freeze_batch
+from acr_sklearn.frozen import FrozenBatch
 from acr_sklearn.heads import Network, ScoreHead
 from acr_sklearn.scaling import FeatureScale
 
-__all__ = ["score_batches"]
+__all__ = ["Limits", "Scorer", "score_rows"]
 
-#: Rows per forward pass when many batches are stacked; one batch is never cut.
+#: Rows per forward pass when many batches are stacked.
 _STACKED_ROWS = 65536
+#: A larger batch is measured and scored in chunks of so many rows.
+_WHOLE_ROWS, _CHUNK_ROWS = 65536, 4096
+#: Rows scored at a time by themselves: what the network makes of them stays in a core's cache.
+_BLOCK = 1024
 
 
-def score_batches(
-    network: Network,
-    scale: FeatureScale | None,
-    rows: NDArray[Any],
-    batches: Sequence[NDArray[np.int64]],
-    head: ScoreHead,
-) -> NDArray[np.float64]:
-    """Anomaly score of every row within its batch.
+@dataclass(frozen=True)
+class Limits:
+    """What bounds the memory and the time of large batches.
 
-    Parameters
+    Attributes
+    ----------
+    chunk_size : int or None
+        Larger batches are measured and scored in chunks of so many rows, with the same result.
+        None: in chunks of 4096 above 65,536 rows.
+    max_reference_rows : int or None
+        The statistics of larger batches are those of so many of their rows.
+    """
+
+    chunk_size: int | None = None
+    max_reference_rows: int | None = None
+
+    def cuts(self, n_rows: int) -> bool:
+        """Whether a batch is too large for one piece.
+
+        Parameters
+        ----------
+        n_rows : int
+            Rows of the batch.
+
+        Returns
+        -------
+        bool
+            True if it is measured in chunks or by a sample.
+        """
+        return n_rows > (self.chunk_size or _WHOLE_ROWS) or self.samples(n_rows)
+
+    def samples(self, n_rows: int) -> bool:
+        """Whether the statistics are those of some of the rows.
+
+        Parameters
+        ----------
+        n_rows : int
+            Rows of the batch.
+
+        Returns
+        -------
+        bool
+            True if so.
+        """
+        return self.max_reference_rows is not None and n_rows > self.max_reference_rows
+
+    @property
+    def rows_per_chunk(self) -> int:
+        """Rows that are held at a time."""
+        return self.chunk_size or _CHUNK_ROWS
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """All that scoring a batch takes, without any state of its own.
+
+    Attributes
     ----------
     network : ACRNetwork or ACREnsemble
         In eval mode; neither its parameters nor its buffers are touched.
     scale : FeatureScale or None
         Units of the network's input; None passes the rows on as they are.
-    rows : ndarray of shape (n_rows, n_features), float32 or float64
-        The computation runs in this precision.
-    batches : sequence of ndarray of int
-        Positions of the rows of each batch; batches of equal size share a forward pass.
     head : ScoreHead
         How a batch becomes scores.
+    limits : Limits
+        Of large batches.
+    """
+
+    network: Network
+    scale: FeatureScale | None
+    head: ScoreHead
+    limits: Limits = Limits()
+
+    def batches(
+        self, rows: NDArray[Any], batches: Sequence[NDArray[np.int64]]
+    ) -> NDArray[np.float64]:
+        """Anomaly score of every row within its batch.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_rows, n_features), float32 or float64
+            The computation runs in this precision.
+        batches : sequence of ndarray of int
+            Positions of the rows of each batch; batches of equal size share a forward pass.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,), float64
+            High for abnormal rows; 0 where a row is in no batch.
+        """
+        network = self._network(rows.dtype)
+        scores = np.zeros(len(rows))
+        cut = [batch for batch in batches if self.limits.cuts(len(batch))]
+        for batch in cut:
+            chunks = Chunks(rows, self.limits.rows_per_chunk, batch)
+            scores[batch] = self._large(network, chunks)
+        for stack in _stacks([batch for batch in batches if not self.limits.cuts(len(batch))]):
+            # All rows in order, the usual call, need no copy.
+            whole = stack.shape[1] == len(rows) and np.array_equal(stack[0], np.arange(len(rows)))
+            scores[stack] = self._stack(network, rows[None] if whole else rows[stack])
+        return scores
+
+    def one(self, chunks: Chunks) -> NDArray[np.float64]:
+        """Anomaly score of every row of one batch.
+
+        Parameters
+        ----------
+        chunks : Chunks
+            The batch.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,), float64
+            High for abnormal rows.
+        """
+        network = self._network(chunks.dtype)
+        if self.limits.cuts(len(chunks)):
+            return self._large(network, chunks)
+        return self._stack(network, chunks.take(np.arange(len(chunks)))[None])[0]
+
+    def freeze(self, chunks: Chunks) -> tuple[FrozenBatch, NDArray[np.float64]]:
+        """Hold a batch fixed.
+
+        Parameters
+        ----------
+        chunks : Chunks
+            The batch; of more than `Limits.max_reference_rows` rows so many are taken.
+
+        Returns
+        -------
+        frozen : FrozenBatch
+            Scores any row under the statistics of the batch.
+        scores : ndarray of shape (n_kept_rows,), float64
+            Of the rows that were taken, high for abnormal ones.
+        """
+        sample = chunks
+        if self.limits.samples(len(chunks)):
+            sample = Chunks(chunks.take(self._sample(len(chunks))), self.limits.rows_per_chunk)
+        return freeze_batch(self._network(chunks.dtype), self.scale, self.head, sample)
+
+    def _sample(self, n_rows: int) -> NDArray[np.int64]:
+        """Choose the rows of a large batch that its statistics are computed on."""
+        assert self.limits.max_reference_rows is not None
+        # One row from each of as many equal stretches: no period in the rows is met.
+        edges = np.linspace(0, n_rows, self.limits.max_reference_rows + 1)
+        step = np.random.default_rng(0).random(self.limits.max_reference_rows)
+        return (edges[:-1] + step * np.diff(edges)).astype(np.int64).clip(0, n_rows - 1)
+
+    def _large(self, network: Network, chunks: Chunks) -> NDArray[np.float64]:
+        if not self.limits.samples(len(chunks)):
+            return freeze_batch(network, self.scale, self.head, chunks)[1]
+        chosen = np.unique(self._sample(len(chunks)))
+        sample = Chunks(chunks.take(chosen), self.limits.rows_per_chunk)
+        frozen = freeze_batch(network, self.scale, self.head, sample, scored=False)[0]
+        return score_rows(frozen, chunks, chosen)
+
+    def _stack(self, network: Network, batch: NDArray[Any]) -> NDArray[np.float64]:
+        """Score batches of one size, shape (n_batches, n_batch_rows)."""
+        scale, head = self.scale, self.head
+        units = np.array(batch) if scale is None else scale.batch(batch)
+        with torch.no_grad():
+            x = torch.from_numpy(units).to(next(network.parameters()).device)
+            units_of_head = _units(head, scale, batch, x)
+            rescale = scale is not None and scale.by_batch
+            out = head.score(network, x, units_of_head, rescale=rescale)
+        return out.double().cpu().numpy()
+
+    def _network(self, dtype: np.dtype[Any]) -> Network:
+        precision = torch.float64 if dtype == np.float64 else torch.float32
+        return _in_precision(self.network, precision)
+
+
+def score_rows(
+    frozen: FrozenBatch, chunks: Chunks, own: NDArray[np.int64] | None = None
+) -> NDArray[np.float64]:
+    """Score rows one by one under the statistics of a batch held fixed.
+
+    Parameters
+    ----------
+    frozen : FrozenBatch
+        The batch.
+    chunks : Chunks
+        The rows, in its precision.
+    own : ndarray of shape (n_batch_rows,), int64, or None
+        Which of the rows make up the batch itself, ascending. None: not known.
 
     Returns
     -------
     ndarray of shape (n_rows,), float64
-        High for abnormal rows; 0 where a row is in no batch.
+        High for abnormal rows.
     """
-    network = _in_precision(network, torch.float64 if rows.dtype == np.float64 else torch.float32)
-    device = next(network.parameters()).device
-    scores = np.zeros(len(rows))
-    for stack in _stacks(batches):
-        # All rows in order, the usual call, need no copy.
-        batch = rows[None] if np.array_equal(stack, [np.arange(len(rows))]) else rows[stack]
-        units = np.array(batch) if scale is None else scale.batch(batch)
-        with torch.no_grad():
-            x = torch.from_numpy(units).to(device)
-            units_of_head = _units(head, scale, batch, x)
-            out = head.score(
-                network, x, units_of_head, rescale=scale is not None and scale.by_batch
-            )
-        scores[stack] = out.double().cpu().numpy()
+    scores = np.empty(len(chunks))
+    start = 0
+    with torch.inference_mode():
+        for rows in chunks:
+            for x in torch.from_numpy(rows).to(frozen.location.device).split(_BLOCK):
+                where = None
+                if own is not None:
+                    here = np.arange(start, start + len(x))
+                    place = np.searchsorted(own, here).clip(max=len(own) - 1)
+                    where = torch.from_numpy(np.where(own[place] == here, place, -1)).to(x.device)
+                scored = frozen.combined(frozen.distances(x, where))
+                scores[start : start + len(x)] = scored.cpu().numpy()
+                start += len(x)
     return scores
 
 

@@ -13,6 +13,7 @@ __all__ = [
     "contamination_offset",
     "estimate_share",
     "outlying_offset",
+    "p_values",
 ]
 
 #: Rows per calibration batch, where a domain has as many.
@@ -150,8 +151,7 @@ def estimate_share(scores: NDArray[np.float64], calibration: NDArray[np.float64]
        Statistical Society B 64, 2002.
     """
     n_rows, n_scores = len(scores), len(calibration)
-    rank = np.searchsorted(calibration, scores, side="right")
-    t = np.sort((1 + rank) / (n_scores + 1))
+    t = np.sort(p_values(scores, calibration))
     # At its last occurrence a tied p-value has all of its rows counted.
     reached = np.arange(1, n_rows + 1) / n_rows
     low = t <= _HIGHEST_CUT
@@ -160,6 +160,24 @@ def estimate_share(scores: NDArray[np.float64], calibration: NDArray[np.float64]
         return 0.0
     noise = _STANDARD_ERRORS * np.sqrt(t * (1 - t) * (1 / n_rows + 1 / n_scores))
     return float(np.clip(((reached - t - noise) / (1 - t)).max(), 0.0, _MOST))
+
+
+def p_values(scores: NDArray[np.float64], calibration: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Conformal p-values of scores.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_rows,)
+        High for normal rows.
+    calibration : ndarray of shape (n_scores,)
+        Sorted scores of normal rows.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+        One plus the calibration scores that are as low, over one plus their number.
+    """
+    return (1 + np.searchsorted(calibration, scores, side="right")) / (len(calibration) + 1)
 
 
 def compact_scores(scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from skorch import NeuralNet, NeuralNetClassifier, NeuralNetRegressor
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from skorch.helper import predefined_split
+from skorch.utils import noop
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -21,28 +22,12 @@ from acr_sklearn.net_template import merge_template
 from acr_sklearn.networks import ACREnsemble, ACRNetwork
 from acr_sklearn.objectives import ObjectiveLoss
 from acr_sklearn.tasks import TaskStream
+from acr_sklearn.training_settings import TrainingSettings, TrainingWatch
 
-__all__ = ["TrainedNet", "TrainingSettings", "train"]
+__all__ = ["TrainedNet", "TrainingSettings", "TrainingWatch", "train"]
 
 
 _WITH_A_TASK_OF_THEIR_OWN = (NeuralNetClassifier, NeuralNetRegressor)
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """How to train; `explicit` names the settings that the user changed from their defaults."""
-
-    network: dict[str, Any]
-    n_estimators: int
-    learning_rate: float
-    lr_schedule: str
-    weight_decay: float
-    n_iter_no_change: int
-    device: str
-    callbacks: Sequence[Any] | None
-    verbose: int
-    seed: int
-    explicit: frozenset[str] = field(default_factory=frozenset)
 
 
 @dataclass
@@ -94,10 +79,11 @@ def train(
     first = stream.next_step
     watchers: list[tuple[str, Callback]] = [("acr_loss_guard", _LossGuard())]
     if held_out is not None:
-        watchers += [
-            ("acr_auc", _HeldOutAUC()),
-            ("acr_stop", _stopper(settings.n_iter_no_change)),
-        ]
+        watchers.append(("acr_auc", _HeldOutAUC()))
+    if settings.watch is not None:  # before the stopper, which ends the last evaluation
+        watchers.append(("acr_watch", _Watched(settings.watch, stream)))
+    if held_out is not None:
+        watchers.append(("acr_stop", _stopper(settings.n_iter_no_change)))
     with isolated_rng(settings.seed):
         net = _make_net(template, settings)
         if settings.lr_schedule == "cosine" and not _has_schedule(net):
@@ -127,8 +113,9 @@ def _go_on_from(previous: NeuralNet, net: NeuralNet) -> None:
     if {k: v.shape for k, v in before.items()} != {k: v.shape for k, v in now.items()}:
         raise ValueError(
             "warm_start=True asks to go on from weights of another shape: the backbone, its "
-            "layers, embedding_dim, n_estimators, whiten_features, permute_features or the "
-            "objective was changed since the fit before. Change it back, or set warm_start=False."
+            "layers, embedding_dim, n_estimators, whiten_features, permute_features, the "
+            "objective or its transformations was changed since the fit before. Change it back, "
+            "or set warm_start=False."
         )
     net.module_.load_state_dict(before)
     if type(previous.optimizer_) is type(net.optimizer_):
@@ -155,7 +142,8 @@ def _operations_per_step(net: NeuralNet, stream: TaskStream) -> float:
         return float("inf")  # what a user's module does with a weight is not known
     tasks = stream.sampler.settings
     n_weights = sum(parameter.numel() for parameter in net.module_.parameters())
-    return 6.0 * n_weights * tasks.n_tasks * tasks.task_size
+    n_rows = tasks.n_tasks * tasks.task_size * net.module_.objective.n_views
+    return 6.0 * n_weights * n_rows
 
 
 def _make_net(template: NeuralNet | None, settings: TrainingSettings) -> NeuralNet:
@@ -270,17 +258,33 @@ def _stopper(patience: int) -> EarlyStopping:
         threshold_mode="abs",
         lower_is_better=False,
         load_best=True,
-        sink=_silent,
+        sink=noop,
     )
 
 
 def _stopped_early(net: NeuralNet) -> bool:
     stoppers = [callback for _, callback in net.callbacks_ if isinstance(callback, EarlyStopping)]
-    return any(stopper.misses_ >= stopper.patience for stopper in stoppers)
+    asked = any(isinstance(c, _Watched) and c.stopped for _, c in net.callbacks_)
+    return asked or any(stopper.misses_ >= stopper.patience for stopper in stoppers)
 
 
-def _silent(*args: Any) -> None:
-    """Sink for what skorch would print."""
+class _Watched(Callback):
+    """Tells a watch of the evaluations, and ends the training when it says so."""
+
+    stopped = False
+
+    def __init__(self, watch: TrainingWatch, stream: TaskStream):
+        self.watch, self.stream, self.first = watch, stream, stream.next_step
+
+    def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        self.watch.begin()
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        history = _history_rows(net, self.stream, self.first)
+        step = self.stream.next_step
+        self.stopped = self.watch.end(TrainedNet(net, history, step - self.first, step))
+        if self.stopped:
+            raise KeyboardInterrupt  # as skorch's own EarlyStopping ends a training
 
 
 class _Progress(Callback):

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.lazy import LazyModuleMixin
 
-from acr_sklearn.batch_norm import normalise
+from acr_sklearn.batch_norm import Counted, mask_first, normalise
 
-__all__ = ["StackedModule", "with_batch_statistics"]
+__all__ = ["StackedModule", "rows_that_count", "with_batch_statistics"]
 
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+_OTHER_NORMS = (
+    nn.LayerNorm,
+    nn.GroupNorm,
+    nn.InstanceNorm1d,
+    nn.InstanceNorm2d,
+    nn.InstanceNorm3d,
+)
+# Any part of a row that is taken for one of another row crosses it.
+_TRIAL_MASK = torch.tensor([True, True, False, True])
 # Which rows count belongs to a call, not to a module that other threads score with as well.
 _KEPT: ContextVar[Tensor | None] = ContextVar("kept rows", default=None)
 
@@ -32,13 +43,16 @@ class StackedModule(nn.Module):
     Raises
     ------
     ValueError
-        When there is no batch norm, or the module cannot be run on such rows.
+        When there is no batch norm, when the module cannot be run on such rows, gives other
+        outputs when run again, or lets rows meet other than through its batch-norm layers.
     """
 
     def __init__(self, module: nn.Module, n_features: int):
         super().__init__()
         self.module = with_batch_statistics(module)
         self.out_features = self._try_out(n_features)
+        # What is inside is not known; the input and the output are.
+        self.largest = max(self.out_features, n_features)
 
     def _try_out(self, n_features: int) -> int:
         name = type(self.module).__name__
@@ -47,7 +61,10 @@ class StackedModule(nn.Module):
         try:
             with torch.no_grad():
                 out = self(trial)
-                self.layers(trial, torch.ones(2, 4, dtype=torch.bool, device=like.device))
+                again = self(trial)
+                (kept,) = self.layers(trial, _TRIAL_MASK.to(like.device).expand(2, 4))
+                changed = torch.where(_TRIAL_MASK.to(like.device)[:, None], trial, 1 - 3 * trial)
+                (beside,) = self.layers(changed, _TRIAL_MASK.to(like.device).expand(2, 4))
         except Exception as error:
             raise ValueError(
                 f"backbone {name} failed on 2 stacked tasks of 4 rows with {n_features} features: "
@@ -60,45 +77,62 @@ class StackedModule(nn.Module):
                 f"backbone {name} turned rows of shape (4, {n_features}) into {got}; it must "
                 "return one vector per row, shape (n_rows, width). Flatten other axes at its end."
             )
+        if not _alike(out, again):
+            raise ValueError(
+                f"backbone {name} gives one batch two outputs in eval mode, so scores would not "
+                "repeat. Something in it draws at random outside training, such as F.dropout "
+                "without training=self.training: use an nn.Dropout layer, which rests in eval mode."
+            )
+        if not _alike(kept[:, _TRIAL_MASK], beside[:, _TRIAL_MASK]):
+            raise ValueError(
+                f"backbone {name} lets rows that are left out of the statistics change the others. "
+                "Either it stacks parts of rows for a batch norm in another order than all parts "
+                "of the first row, then all of the second, and so on (reshape(-1, width) keeps "
+                "that order, torch.cat of slices does not), or rows meet elsewhere than in "
+                "nn.BatchNorm layers, as in F.batch_norm or in attention between rows: use layers."
+            )
         return int(out.shape[-1])
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, kept: Counted = None) -> Tensor:
         """Run the module on one batch or, stacked, on many tasks.
 
         Parameters
         ----------
         x : Tensor of shape (n_rows, n_features) or (n_tasks, n_rows, n_features)
             One batch, or a stack of tasks.
+        kept : Tensor of shape (..., n_rows), bool, or int, or None
+            Rows that the statistics are computed on, or how many of the first; None: all.
 
         Returns
         -------
         Tensor of shape (..., n_rows, out_features)
             The module's output per row.
         """
+        if kept is None:
+            if x.dim() == 2:
+                return self.module(x)
+            return torch.vmap(self.module, randomness="different")(x)
+        mask = mask_first(kept, x) if isinstance(kept, int) else kept
         if x.dim() == 2:
-            return self.module(x)
-        return torch.vmap(self.module, randomness="different")(x)
+            return self._with_statistics_of(x, mask)
+        return torch.vmap(self._with_statistics_of, randomness="different")(x, mask)
 
-    def layers(self, x: Tensor, kept: Tensor | None = None) -> list[Tensor]:
+    def layers(self, x: Tensor, kept: Counted = None) -> list[Tensor]:
         """Run the module; the one layer that is known of it is its output.
 
         Parameters
         ----------
         x : Tensor of shape (n_rows, n_features) or (n_tasks, n_rows, n_features)
             One batch, or a stack of tasks.
-        kept : Tensor of shape (..., n_rows), bool, or None
-            Rows that the statistics are computed on; None: all.
+        kept : Tensor of shape (..., n_rows), bool, or int, or None
+            Rows that the statistics are computed on, or how many of the first; None: all.
 
         Returns
         -------
         list of one Tensor of shape (..., n_rows, out_features)
             The module's output per row.
         """
-        if kept is None:
-            return [self(x)]
-        if x.dim() == 2:
-            return [self._with_statistics_of(x, kept)]
-        return [torch.vmap(self._with_statistics_of, randomness="different")(x, kept)]
+        return [self(x, kept)]
 
     def _with_statistics_of(self, x: Tensor, kept: Tensor) -> Tensor:
         token = _KEPT.set(kept)
@@ -124,8 +158,10 @@ def with_batch_statistics(module: nn.Module) -> nn.Module:
     Raises
     ------
     ValueError
-        When the module has no batch-norm layer: nothing would centre a new domain.
+        When the module has no batch-norm layer: nothing would centre a new domain; and when a
+        lazy layer has no weights yet.
     """
+    _require_weights(module)
     try:
         converted = copy.deepcopy(module)
     except Exception as error:
@@ -134,13 +170,7 @@ def with_batch_statistics(module: nn.Module) -> nn.Module:
             "copy; build the module anew, without results of a forward pass stored on it."
         ) from error
     layers = [layer for layer in converted.modules() if isinstance(layer, _BATCH_NORMS)]
-    if not layers:
-        kinds = sorted({type(layer).__name__ for layer in converted.modules()})
-        raise ValueError(
-            f"backbone {type(module).__name__} has no BatchNorm1d layer (it is made of "
-            f"{', '.join(kinds)}). Batch statistics are what adapts the detector to a new "
-            "domain: put nn.BatchNorm1d behind its linear layers."
-        )
+    _require_batch_norm(converted, layers)
     for layer in layers:
         layer.track_running_stats = False
         layer.running_mean = layer.running_var = layer.num_batches_tracked = None
@@ -148,14 +178,62 @@ def with_batch_statistics(module: nn.Module) -> nn.Module:
     return converted.eval()
 
 
+def _require_weights(module: nn.Module) -> None:
+    for part in module.modules():
+        if isinstance(part, LazyModuleMixin) and part.has_uninitialized_params():
+            kind = type(part).__name__
+            raise ValueError(
+                f"backbone {type(module).__name__} has a {kind} layer that has not seen a row yet, "
+                "so it has no weights to train. Run the module once on a few rows before passing "
+                f"it, or use {kind.removeprefix('Lazy')} with its width."
+            )
+
+
+def _require_batch_norm(module: nn.Module, found: Sequence[nn.Module]) -> None:
+    parts = list(module.modules())
+    kinds = sorted({type(part).__name__ for part in parts})
+    name = type(module).__name__
+    if found:
+        return
+    others = sorted({type(part).__name__ for part in parts if isinstance(part, _OTHER_NORMS)})
+    reason = f"{', '.join(others)} normalises every row by itself" if others else "None is in sight"
+    raise ValueError(
+        f"backbone {name} has no BatchNorm1d layer (it is made of {', '.join(kinds)}). {reason}; "
+        "batch statistics are what adapts the detector to a new domain: put nn.BatchNorm1d behind "
+        "its linear layers, or nn.BatchNorm2d behind convolutions. A call of F.batch_norm is not "
+        "seen, nor is nn.SyncBatchNorm."
+    )
+
+
+def _alike(one: Tensor, other: Tensor) -> bool:
+    """Whether two runs agree, up to the order in which an accelerator adds."""
+    size = one.abs().amax().clamp_min(1e-6).item()
+    return torch.allclose(one, other, rtol=0, atol=1e-4 * size, equal_nan=True)
+
+
+def rows_that_count(x: Tensor) -> Tensor | None:
+    """Mask of what a layer inside a user's module gets from rows that count.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n_parts, ...)
+        Input of the layer: rows, or parts of them (patches, tokens) row after row.
+
+    Returns
+    -------
+    Tensor of shape (n_parts,), bool, or None
+        None where all count.
+    """
+    kept = _KEPT.get()
+    return None if kept is None else kept.repeat_interleave(len(x) // len(kept))
+
+
 def _statistics_of_kept_rows(layer: Any, given: tuple[Tensor, ...], out: Tensor) -> Tensor:
     """Normalise anew where the caller named the rows that count; else leave what came out."""
-    kept = _KEPT.get()
+    x = given[0]
+    kept = rows_that_count(x)
     if kept is None:
         return out
-    x = given[0]
-    # A module may put parts of a row below one another (patches, tokens), row after row.
-    kept = kept.repeat_interleave(len(x) // len(kept))
     # Channels are the second axis of an image, the last one of a row.
     axes = (0, *range(2, x.dim()))
     normal = normalise(x, kept, axes, layer.eps)

@@ -125,7 +125,7 @@ for axis, name in zip(axes, ("balanced accuracy", "MCC"), strict=True):
     axis.set_xticks([], minor=True)
     axis.spines[["top", "right"]].set_visible(False)
 axes[0].plot([], [], color="#999999", linewidth=0.8, label="one domain left out")
-axes[0].legend(frameon=False, loc="upper left")
+axes[0].legend(frameon=False, loc="lower right")
 figure.suptitle("Each domain scored by a detector that has not seen it", fontsize="medium")
 figure.savefig(arguments.save, dpi=150)
 print(f"Picture: {arguments.save}.")

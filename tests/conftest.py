@@ -1,5 +1,7 @@
 """Small related domains that every test may use."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -55,3 +57,23 @@ def trainings(monkeypatch):
 
     monkeypatch.setattr(stage, "train", train)
     return calls
+
+
+@pytest.fixture(scope="session")
+def unseen(make_domain):
+    """X, y, domains: three domains of 100 rows, 12 of them anomalies."""
+    parts, labels = [], []
+    for seed in (50, 51, 52):
+        rows = make_domain(seed, n_rows=100)
+        rows[88:] += 2 * np.random.default_rng(seed).normal(size=(12, 5))
+        parts.append(rows)
+        labels.append(np.repeat([1, -1], [88, 12]))
+    return np.concatenate(parts), np.concatenate(labels), np.repeat(["x", "y", "z"], 100)
+
+
+@pytest.fixture(autouse=True)
+def closed_figures():
+    """No figure is left open; matplotlib would warn at the twentieth."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")

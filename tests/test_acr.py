@@ -54,6 +54,34 @@ def test_unseen_digit_classes_are_told_apart_at_the_defaults(tmp_path):
     assert np.min(np.mean(values, axis=0)) >= 0.90
 
 
+@pytest.mark.parametrize(
+    ("changes", "least"),
+    [
+        ({"objective": "bce"}, 0.9),
+        ({"objective": "ntl", "n_tasks": 8, "task_size": 64, "hidden_layer_sizes": (128,)}, 0.85),
+        (
+            {"backbone": "conv", "input_shape": (1, 8, 8), "conv_channels": (32, 32), "n_tasks": 8},
+            0.9,
+        ),
+    ],
+    ids=["bce", "ntl", "conv"],
+)
+def test_other_objectives_and_images_tell_unseen_digit_classes_apart(changes, least):
+    X, y = load_digits(return_X_y=True)
+    X = X.astype(np.float32)
+    detector = ZeroShotACRDetector(score_head="objective", random_state=0, **changes)
+    detector.fit([X[y == c] for c in range(3, 10)])
+    rng = np.random.default_rng(0)
+    values = []
+    for c in (0, 1, 2):
+        normal, others = X[y == c], X[np.isin(y, (0, 1, 2)) & (y != c)]
+        for n in (3, 20, 45):
+            batch = np.vstack([normal, rng.permutation(others)[:n]])
+            is_anomaly = np.arange(len(batch)) >= len(normal)
+            values.append(roc_auc_score(is_anomaly, -detector.score_samples(batch)))
+    assert np.mean(values) >= least
+
+
 def test_a_new_normal_far_from_all_training_domains_is_centred(quick, domains, make_domain):
     detector = quick(max_iter=60).fit(domains)
     new = 1e3 + make_domain(70, n_rows=100)
@@ -186,6 +214,83 @@ def test_no_parameter_is_accepted_and_ignored(quick, domains, fitted, changes):
     assert changed.offset_ != fitted.offset_
     same_weights = np.array_equal(weights(changed), weights(fitted))
     assert same_weights == (changes.keys() <= {"score_head", "n_neighbors", "trim_fraction"})
+
+
+CONV = {"backbone": "conv", "input_shape": (1, 1, N_FEATURES), "conv_channels": (8,)}
+
+
+@pytest.mark.parametrize(
+    ("base", "changes"),
+    [
+        ({}, {"objective": "bce"}),
+        ({}, {"objective": "ntl"}),
+        ({"objective": "ntl"}, {"n_transformations": 5}),
+        ({"objective": "ntl"}, {"transformation": "feedforward"}),
+        ({"objective": "ntl"}, {"transformation": "multiplicative"}),
+        ({}, CONV),
+        (CONV, {"conv_channels": (8, 8)}),
+        (CONV, {"conv_channels": (9,)}),
+        (CONV | {"input_shape": (1, N_FEATURES, 1)}, {"input_shape": (1, 1, N_FEATURES)}),
+    ],
+)
+def test_no_parameter_of_an_objective_or_of_images_is_ignored(quick, domains, base, changes):
+    base = {"max_iter": 2} | base
+    one, other = quick(**base).fit(domains), quick(**(base | changes)).fit(domains)
+    assert one.offset_ != other.offset_
+    assert not np.array_equal(weights(one), weights(other))
+
+
+def test_downsampling_is_not_ignored(quick, make_domain):
+    squares = [make_domain(seed, n_features=16) for seed in range(4)]
+    base = {"backbone": "conv", "input_shape": (1, 4, 4), "conv_channels": (8,), "max_iter": 2}
+    stride, pool = (
+        quick(conv_downsampling=kind, **base).fit(squares) for kind in ("stride", "maxpool")
+    )
+    assert stride.module_.backbone.out_features == 8
+    assert pool.module_.backbone.out_features == 8 * 2 * 2
+    assert stride.offset_ != pool.offset_
+
+
+ALL_KINDS = {
+    "bce": {"objective": "bce"},
+    "ntl": {"objective": "ntl", "n_transformations": 3},
+    "conv": CONV,
+    "conv ntl": CONV | {"objective": "ntl", "n_transformations": 3},
+}
+
+
+@pytest.mark.parametrize("kind", ALL_KINDS)
+@pytest.mark.parametrize("head", SCORE_HEADS)
+def test_every_head_scores_every_objective_batch_by_batch(quick, domains, kind, head):
+    detector = quick(score_head=head, n_estimators=2, **ALL_KINDS[kind]).fit(domains)
+    before = {k: v.clone() for k, v in detector.module_.state_dict().items()}
+    separate = np.concatenate([detector.score_samples(X) for X in domains])
+    np.testing.assert_allclose(detector.score_samples(domains), separate, rtol=1e-9)
+    order = np.random.default_rng(0).permutation(len(domains[0]))
+    shuffled = detector.score_samples(domains[0][order])
+    np.testing.assert_allclose(shuffled, separate[: len(order)][order], rtol=1e-7)
+    far = detector.score_samples(1e3 * domains[0] + 1e4)
+    np.testing.assert_allclose(far, separate[: len(order)], rtol=1e-5, atol=1e-8)
+    assert set(detector.predict(domains)) == {1, -1}
+    assert all(torch.equal(v, before[k]) for k, v in detector.module_.state_dict().items())
+
+
+def test_images_are_in_one_unit_and_not_whitened(quick, domains):
+    detector = quick(**CONV).fit(domains)
+    assert np.ptp(detector.feature_scale_.scale) == 0
+    assert "whitening" not in " ".join(detector.module_.state_dict())
+
+
+def test_a_users_network_for_images_is_trained_and_trimmed(quick, make_domain):
+    squares = [make_domain(seed, n_features=16) for seed in range(5)]
+    backbone = nn.Sequential(
+        nn.Unflatten(1, (1, 4, 4)), nn.Conv2d(1, 6, 3), nn.BatchNorm2d(6), nn.ReLU(), nn.Flatten()
+    )
+    for objective in ("dsvdd", "ntl"):
+        detector = quick(backbone=backbone, objective=objective, max_iter=30).fit(squares)
+        batch = make_domain(9, n_features=16)
+        batch[:6] += np.random.default_rng(0).normal(0, 20, (6, 16))
+        assert roc_auc_score(np.arange(120) < 6, -detector.score_samples(batch)) > 0.9
 
 
 def test_max_iter_counts_steps(quick, domains):
@@ -360,6 +465,7 @@ def test_a_templates_backbone_sees_the_rows_as_they_are(quick, domains):
         {"n_estimators": 2},
         {"score_head": "mahalanobis"},
         {"backbone": nn.Sequential(nn.Linear(N_FEATURES, 8), nn.BatchNorm1d(8))},
+        *ALL_KINDS.values(),
     ],
 )
 def test_a_pickle_scores_alike_and_can_be_fitted_on(quick, domains, changes):
@@ -396,6 +502,8 @@ def test_memory_trains_for_every_value_of_what_training_depends_on(
         {"whiten_features": False},
         {"outlier_source": "mixed"},
         {"outlier_source": "domains"},
+        *ALL_KINDS.values(),
+        {"objective": "ntl", "n_transformations": 4},
     ]
     for _ in range(2):
         for change in changes:
@@ -514,6 +622,18 @@ def test_a_search_over_what_matters_trains_for_each_value(quick, labelled, train
     [
         ({"objective": "svdd"}, "'objective' parameter of ZeroShotACRDetector must be"),
         ({"backbone": "resnet"}, "'backbone' parameter"),
+        ({"n_transformations": 1}, "'n_transformations' parameter"),
+        ({"transformation": "forward"}, "'transformation' parameter"),
+        ({"conv_downsampling": "mean"}, "'conv_downsampling' parameter"),
+        ({"conv_channels": 8}, "'conv_channels' parameter"),
+        ({"backbone": "conv"}, "backbone='conv' got input_shape=None. It needs"),
+        ({"input_shape": (1, 1, N_FEATURES)}, "with backbone='mlp', which does not know of images"),
+        (
+            CONV | {"input_shape": (1, 2, 2)},
+            "images of 4 pixels and channels, but X has 5 features",
+        ),
+        (CONV | {"permute_features": True}, "permute_features=True with backbone='conv'"),
+        (CONV | {"conv_channels": (8,) * 5}, "got 5 layers in conv_channels.*one pixel behind 3"),
         ({"max_iter": 0}, "'max_iter' parameter"),
         ({"contamination": 0.0}, "'contamination' parameter"),
         ({"contamination": 0.6}, "'contamination' parameter"),

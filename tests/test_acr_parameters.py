@@ -30,6 +30,12 @@ def test_every_head_is_allowed(kind):
     ("name", "good", "bad"),
     [
         ("trim_fraction", [0, 0.0, 0.25, 0.4999], [-0.01, 0.5, 1, "auto", None]),
+        ("objective", ["dsvdd", "bce", "ntl"], ["DSVDD", None]),
+        ("n_transformations", [2, 19], [1, 0, 2.5, None]),
+        ("transformation", ["feedforward", "residual", "multiplicative"], ["mul", None]),
+        ("backbone", ["mlp", "conv"], ["cnn", None]),
+        ("input_shape", [None, (1, 28, 28), [3, 32, 32]], [784, "28x28"]),
+        ("conv_downsampling", ["stride", "maxpool"], ["pool", None]),
         ("n_estimators", [1, 7], [0, -1, 1.5, None]),
         ("lr_schedule", ["cosine", "constant"], ["linear", None, 0.1]),
         ("whiten_features", [True, False], ["yes", None, 2]),

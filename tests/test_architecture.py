@@ -26,14 +26,21 @@ FLOORS = {
     "exceptions": 0.0,
     "_validation": 0.2,
     "_sizes": 0.3,
+    "_streams": 0.3,
     "batch_norm": 1.0,
     "mobilenet": 1.0,
     "devices": 1.0,
+    "conv_backbone": 1.1,
+    "objective_base": 1.1,
     "user_module": 1.1,
-    "objectives": 1.1,
+    "neural_transformation": 1.2,
     "backbones": 1.2,
-    "networks": 1.3,
+    "objectives": 1.3,
+    "networks": 1.4,
+    "frozen_network": 1.5,
+    "matrix_chain": 1.6,
     "patch_rows": 2.0,
+    "_pillow": 2.0,
     "sampling": 2.0,
     "scaling": 2.0,
     "task_settings": 2.0,
@@ -44,25 +51,59 @@ FLOORS = {
     "outliers": 2.1,
     "separability": 2.2,
     "tasks": 2.3,
+    "distances": 2.4,
     "anomaly_maps": 3.0,
     "images": 3.0,
     "feature_maps": 3.1,
     "segmentation_metrics": 3.0,
     "metrics": 3.0,
     "net_template": 3.0,
-    "heads": 3.0,
-    "scoring": 3.1,
+    "chunks": 3.0,
+    "heads": 3.1,
+    "frozen": 3.0,
+    "freezing": 3.2,
+    "scoring": 3.3,
     "thresholds": 3.0,
+    "training_settings": 3.0,
     "training": 3.1,
     "meta_training": 3.2,
     "detectors._acr_parameters": 4.0,
-    "detectors.base": 4.0,
-    "detectors.acr": 4.1,
-    "detectors": 4.2,
-    "model_selection": 5.0,
+    "detectors._acr_plan": 4.0,
+    "detectors._callback_support": 4.0,
+    "detectors._batch_scoring": 4.0,
+    "detectors._reference": 4.05,
+    "detectors.base": 4.1,
+    "detectors.acr": 4.2,
+    "detectors": 4.3,
+    "datasets._files": 5.0,
+    "datasets.domain_data": 5.0,
+    "datasets._classes": 5.1,
+    "datasets._pictures": 5.1,
+    "datasets._tables": 5.1,
+    "datasets.anoshift": 5.2,
+    "datasets.cifar": 5.2,
+    "datasets.folder": 5.2,
+    "datasets.mnist": 5.2,
+    "datasets.mvtec": 5.2,
+    "datasets.omniglot": 5.2,
+    "datasets": 5.3,
+    "model_selection.anomaly_metrics": 5.0,
+    "model_selection.domain_lists": 5.0,
+    "model_selection.normality": 5.05,
+    "model_selection.splits": 5.0,
+    "model_selection.contamination": 5.1,
+    "model_selection.scorers": 5.1,
+    "model_selection": 5.2,
     "segmentation": 5.0,
-    "plotting.anomaly_map": 5.0,
-    "plotting": 5.1,
+    "plotting.canvas": 5.3,
+    "plotting.anomaly_map": 5.4,
+    "plotting.batch_size": 5.4,
+    "plotting.contamination_curve": 5.4,
+    "plotting.domain_map": 5.4,
+    "plotting.ranking": 5.4,
+    "plotting.score_distribution": 5.4,
+    "plotting.training_curve": 5.4,
+    "plotting": 5.5,
     "": 6.0,  # the roof, acr_sklearn/__init__.py
 }
 
@@ -72,13 +113,14 @@ DIET = {0: {"numpy", "sklearn"}, 1: {"numpy", "torch"}}
 # One door per heavy dependency, the doors of modules still to come among them.
 DOORS = {
     "skorch": "training",
-    "PIL": "images",
-    "matplotlib": "plotting",
+    "matplotlib": "plotting.canvas",
     "safetensors": "persistence",
     "onnx": "export",
     "onnxruntime": "export",
     "captum": "explain",
     "dask": "distributed",
+    "pandas": "datasets._tables",
+    "PIL": "_pillow",
 }
 
 IMPORT_NAMES = {"pillow": "PIL", "scikit-learn": "sklearn"}
@@ -305,7 +347,8 @@ def test_the_picture_for_readers_shows_the_same_floors():
     rows = re.findall(r"^\| (\d) \| `([\w/]+)` \|", page, re.M)
     drawn = {name.replace("/", "."): int(floor) for floor, name in rows}
     # The roof has a row of its own kind; a folder's __init__ stands for its modules.
-    built = {m: int(floor) for m, floor in FLOORS.items() if m not in {"", "detectors", "plotting"}}
+    folders = {m for m in MODULES if MODULES[m].name == "__init__.py"}
+    built = {m: int(floor) for m, floor in FLOORS.items() if m not in folders}
     assert drawn == built
     assert [floor for floor, _ in rows] == sorted((floor for floor, _ in rows), reverse=True)
 
@@ -387,7 +430,7 @@ def test_an_import_upwards_is_found(module, source, target):
 
 def test_an_import_upwards_is_found_in_an_init():
     (message,) = breaks_floors("from ..model_selection import x", "detectors", is_package=True)
-    assert "imports model_selection (floor 5.0)" in message
+    assert "imports model_selection (floor 5.2)" in message
     assert breaks_floors("from .acr import x", "detectors", is_package=True) == []
 
 
@@ -417,15 +460,15 @@ def test_a_second_door_is_found():
     (message,) = breaks_doors("from skorch import NeuralNet", "detectors.base")
     assert message == "detectors.base imports skorch, whose one door is training"
     assert breaks_doors("from skorch import NeuralNet", "training") == []
-    assert breaks_doors("import matplotlib", "plotting.anomaly_map") == []
-    assert len(breaks_doors("import matplotlib", "segmentation")) == 1
+    assert breaks_doors("import matplotlib", "plotting.canvas") == []
+    assert len(breaks_doors("import matplotlib", "plotting.anomaly_map")) == 1
 
 
 def test_an_undeclared_import_is_found():
     (message,) = breaks_declaration("import joblib, json, numpy", "training", {"numpy"})
     assert message == "training imports joblib, which pyproject.toml does not declare"
     assert {"numpy", "sklearn", "skorch", "torch"} <= declared_dependencies()
-    assert "pandas" not in declared_dependencies()
+    assert "fonttools" not in declared_dependencies()  # of the bench extra only
 
 
 def test_an_unknown_module_is_found():

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from acr_sklearn.backbones import MLPBackbone, WhitenedLinear, make_backbone, run_stacked
+from acr_sklearn.conv_backbone import ConvBackbone
 from acr_sklearn.user_module import StackedModule
 
 N_FEATURES = 6
@@ -91,8 +92,25 @@ def test_a_module_is_stacked():
 
 
 def test_unknown_name_is_refused():
-    with pytest.raises(ValueError, match="Unknown backbone 'transformer'"):
+    with pytest.raises(ValueError, match="Unknown backbone 'transformer'. Use 'mlp', 'conv' or"):
         make_backbone("transformer", 3, (4,))
+
+
+def test_images_get_convolutions():
+    shapes = {"input_shape": (1, 2, 3), "conv_channels": (5, 4)}
+    backbone = make_backbone("conv", N_FEATURES, (), **shapes, conv_downsampling="stride")
+    assert isinstance(backbone, ConvBackbone)
+    assert [conv.out_channels for conv in backbone.convs] == [5, 4]
+    with pytest.raises(ValueError, match="images of 6 pixels and channels, but X has 7 features"):
+        make_backbone("conv", 7, (), **shapes)
+
+
+@pytest.mark.parametrize("kind", ["mlp", "module"])
+def test_the_first_rows_alone_may_count(kind):
+    backbone, x = build(kind), stack()
+    first = (torch.arange(10) < 6).expand(4, 10)
+    torch.testing.assert_close(backbone(x, 6), backbone(x, first))
+    torch.testing.assert_close(backbone(x[0], 6), backbone(x, first)[0])
 
 
 def test_the_mlp_has_the_layers_asked_for():

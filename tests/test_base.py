@@ -152,11 +152,11 @@ def test_auto_at_the_training_threshold_flags_few_normal_rows(quick, domains, fr
     assert again.offset_ == auto.offset_
 
 
-def test_calibration_scores_survive_a_pickle_and_not_a_clone(quick, domains, fresh):
+def testcalibration_scores__survive_a_pickle_and_not_a_clone(quick, domains, fresh):
     detector = quick(contamination="auto", threshold="batch").fit(domains)
     again = pickle.loads(pickle.dumps(detector))
     np.testing.assert_array_equal(again.decision_function(fresh), detector.decision_function(fresh))
-    assert not hasattr(clone(detector), "_calibration_scores")
+    assert not hasattr(clone(detector), "calibration_scores_")
 
 
 def test_fit_predict_forwards_domains(quick, domains):

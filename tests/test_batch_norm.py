@@ -4,7 +4,14 @@ import pytest
 import torch
 from torch import nn
 
-from acr_sklearn.batch_norm import TaskBatchNorm, normalise, rows_first
+from acr_sklearn.batch_norm import (
+    ImageBatchNorm,
+    TaskBatchNorm,
+    mask_first,
+    normalise,
+    rows_first,
+    rows_first_mask,
+)
 
 N_FEATURES = 6
 
@@ -108,3 +115,42 @@ def test_rows_first_swaps_a_stack_and_leaves_a_batch():
     assert rows_first(x).shape == (10, 4, N_FEATURES)
     assert torch.equal(rows_first(rows_first(x)), x)
     assert torch.equal(rows_first(x[0]), x[0])
+
+
+def test_the_first_rows_alone_may_count():
+    layer, x = learnt(TaskBatchNorm(N_FEATURES)), rows_first(stack())
+    first = torch.arange(10)[:, None].expand(10, 4) < 6
+    torch.testing.assert_close(layer(x, 6), layer(x, first))
+    torch.testing.assert_close(layer(x[:, 0], 6), layer(x, first)[:, 0])
+    grown = x.clone()
+    grown[6:] *= 100
+    assert torch.equal(layer(grown, 6)[:6], layer(x, 6)[:6])
+
+
+@pytest.mark.parametrize("counted", ["all", "first", "masked"])
+def test_images_are_normalised_per_task_and_channel(counted):
+    layer = learnt(ImageBatchNorm(3))
+    x = torch.randn(9, 4, 3, 5, 6, dtype=torch.float64) + 3 * torch.randn(1, 4, 3, 1, 1)
+    masked = masks(4, 9).T
+    kept = {"all": None, "first": 6, "masked": masked}[counted]
+    out = layer(x, kept)
+    for task in range(4):
+        own = {"all": slice(None), "first": slice(6), "masked": masked[:, task]}[counted]
+        for channel in range(3):
+            pixels = x[:, task, channel]
+            normal = pixels - pixels[own].mean()
+            normal = normal / (pixels[own].var(unbiased=False) + layer.eps).sqrt()
+            expected = normal * layer.weight[channel] + layer.bias[channel]
+            torch.testing.assert_close(out[:, task, channel], expected)
+
+
+def test_masks_follow_the_rows_they_mark():
+    kept = masks()
+    assert torch.equal(rows_first_mask(kept), kept.T)
+    assert torch.equal(rows_first_mask(kept[0]), kept[0])
+    assert rows_first_mask(3) == 3
+    assert rows_first_mask(None) is None
+    first = mask_first(3, stack())
+    assert first.shape == (4, 10)
+    assert torch.equal(first.sum(1), torch.full((4,), 3))
+    assert first[:, :3].all()

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import acr_sklearn.backbones
-import acr_sklearn.objectives
+import acr_sklearn.objective_base
 
 ROOT = Path(__file__).parent.parent
 
@@ -183,7 +183,7 @@ def test_without_batch_norm_a_row_does_not_see_its_batch(name, quick, domains):
     own = acr_sklearn.backbones.TaskBatchNorm
     with norm_swapped(NORMS[name]):
         detector = without_centring(quick(score_head="objective").fit(domains))
-    assert acr_sklearn.backbones.TaskBatchNorm is own is acr_sklearn.objectives.TaskBatchNorm
+    assert acr_sklearn.backbones.TaskBatchNorm is own is acr_sklearn.objective_base.TaskBatchNorm
     assert not any(isinstance(part, own) for part in detector.module_.modules())
     whole, part = detector.score_samples(domains[0]), detector.score_samples(domains[0][:20])
     np.testing.assert_allclose(part, whole[:20], rtol=1e-9)
@@ -211,7 +211,7 @@ def test_the_norm_is_put_back_after_a_failure():
     own = acr_sklearn.backbones.TaskBatchNorm
     with pytest.raises(RuntimeError, match="broken"), norm_swapped(NoNorm):
         raise RuntimeError("broken")
-    assert acr_sklearn.backbones.TaskBatchNorm is own is acr_sklearn.objectives.TaskBatchNorm
+    assert acr_sklearn.backbones.TaskBatchNorm is own is acr_sklearn.objective_base.TaskBatchNorm
 
 
 # ---------------------------------------------------------------------- points and pictures

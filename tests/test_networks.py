@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+import acr_sklearn.networks
 from acr_sklearn.networks import ACREnsemble, ACRNetwork
 
 N_FEATURES = 5
@@ -21,8 +22,10 @@ def users_module():
     return nn.Sequential(nn.Linear(N_FEATURES, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3))
 
 
-BACKBONES = {"mlp": "mlp", "module": users_module()}
-each_backbone = pytest.mark.parametrize("backbone", BACKBONES)
+BACKBONES = {"mlp": "mlp", "module": users_module(), "conv": "conv"}
+#: Every backbone with an objective behind it and with the one that begins before it.
+KINDS = ["mlp", "module", "conv", "mlp bce", "mlp ntl", "module ntl", "conv ntl"]
+each_kind = pytest.mark.parametrize("kind", KINDS)
 
 
 def spread_out(network):
@@ -32,8 +35,17 @@ def spread_out(network):
     return network.double()
 
 
-def ensemble(backbone, n_estimators=3):
-    parts = {"backbone": BACKBONES[backbone], "hidden_layer_sizes": (8, 6), "embedding_dim": 4}
+def ensemble(kind, n_estimators=3):
+    backbone, objective = (*kind.split(), "dsvdd")[:2]
+    parts = {
+        "backbone": BACKBONES[backbone],
+        "objective": objective,
+        "hidden_layer_sizes": (8, 6),
+        "embedding_dim": 4,
+        "n_transformations": 3,
+        "input_shape": (1, 1, N_FEATURES),
+        "conv_channels": (8, 6),
+    }
     return spread_out(ACREnsemble(n_estimators, n_features=N_FEATURES, **parts))
 
 
@@ -73,23 +85,61 @@ def test_anomaly_score_is_the_squared_distance_to_the_centre():
     np.testing.assert_allclose(got, expected, rtol=1e-10)
 
 
-@each_backbone
-def test_views_are_the_layers_and_the_score(backbone):
-    network, x = ensemble(backbone, 1).members[0], stack()
+@each_kind
+def test_views_are_the_layers_and_the_score(kind):
+    network, x = ensemble(kind, 1).members[0], stack()
     representation, score = network.views(x)
-    torch.testing.assert_close(score, network(x))
+    torch.testing.assert_close(score, network.output_scores(network(x)))
     torch.testing.assert_close(network.anomaly_score(x), score)
-    assert torch.equal(network.output_scores(score), score)
-    layers = network.backbone.layers(x)
-    embedding = network.objective.embed(layers[-1])
-    assert representation.shape[-1] == {"mlp": 8 + 6, "module": 3}[backbone] + 4
-    torch.testing.assert_close(representation, torch.cat([*layers, embedding], dim=-1))
-    torch.testing.assert_close(score, network.objective(embedding))
+    objective = network.objective
+    rows, counted = objective.expand(x)
+    layers = network.backbone.layers(rows, counted)
+    embedding = objective.embed(layers[-1], counted)
+    own = [layer[:, :10] for layer in (*layers, embedding)]
+    assert representation.shape[-1] == (3 if kind.startswith("module") else 8 + 6) + 4
+    torch.testing.assert_close(representation, torch.cat(own, dim=-1))
+    torch.testing.assert_close(score, objective.anomaly_score(objective(embedding)))
+    torch.testing.assert_close(network.distance(score), objective.distance(score))
 
 
-@each_backbone
-def test_masked_statistics_are_those_of_the_kept_rows_alone(backbone):
-    network, x, kept = ensemble(backbone, 1).members[0], stack(), masks()
+@pytest.mark.parametrize("kind", ["mlp ntl", "module ntl", "conv ntl"])
+@pytest.mark.parametrize("masked", [False, True])
+def test_portions_of_views_score_as_all_together(kind, masked, monkeypatch):
+    network, x, kept = ensemble(kind, 1).members[0], stack(), masks() if masked else None
+    together = network.views(x, kept)
+    seen = []
+    plain = network.backbone.layers
+    monkeypatch.setattr(
+        network.backbone, "layers", lambda x, kept: seen.append(x.shape[-2]) or plain(x, kept)
+    )
+    monkeypatch.setattr(network.objective, "rows_together", 80)  # two views of 4 times 10 rows
+    apart = network.views(x, kept)
+    assert seen == [20, 20, 20]
+    for one, other in zip(apart, together, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@each_kind
+def test_groups_of_tasks_equal_all_together_in_values_and_gradients(kind, monkeypatch):
+    network, x = ensemble(kind, 1).members[0], stack(5)
+    parameters = list(network.parameters())
+    runs, results = [], []
+    plain = network.backbone.forward
+    monkeypatch.setattr(
+        network.backbone, "forward", lambda x, kept=None: runs.append(len(x)) or plain(x, kept)
+    )
+    largest = 10 * network.objective.n_views * network.backbone.largest
+    for limit in (10**9, 2 * largest):
+        monkeypatch.setattr(acr_sklearn.networks, "_NUMBERS_TOGETHER", limit)
+        out = network(x)
+        results.append((out, torch.autograd.grad(out.square().sum(), parameters)))
+    assert runs == [5, 2, 2, 1]
+    torch.testing.assert_close(*results)
+
+
+@each_kind
+def test_masked_statistics_are_those_of_the_kept_rows_alone(kind):
+    network, x, kept = ensemble(kind, 1).members[0], stack(), masks()
     representation, score = network.views(x, kept)
     for task in range(4):
         own = kept[task]
@@ -105,12 +155,12 @@ def test_masked_statistics_are_those_of_the_kept_rows_alone(backbone):
 # ------------------------------------------------------------------ several networks
 
 
-@each_backbone
-def test_members_stacked_equal_members_run_one_by_one_in_values_and_gradients(backbone):
-    network, x = ensemble(backbone), stack()
+@each_kind
+def test_members_stacked_equal_members_run_one_by_one_in_values_and_gradients(kind):
+    network, x = ensemble(kind), stack()
     together = network(x)
     looped = torch.stack([member(x) for member in network.members])
-    assert together.shape == (3, 4, 10)
+    assert together.shape[:3] == (3, 4, 10)
     torch.testing.assert_close(together, looped, rtol=1e-10, atol=1e-10)
     weight = torch.randn_like(together)
     parameters = list(network.parameters())
@@ -118,23 +168,33 @@ def test_members_stacked_equal_members_run_one_by_one_in_values_and_gradients(ba
     other = torch.autograd.grad((looped * weight).sum(), parameters)
     torch.testing.assert_close(one, other, rtol=1e-8, atol=1e-8)
     mean = network.output_scores(together)
-    torch.testing.assert_close(mean, looped.mean(dim=0))
+    scores = [member.output_scores(member(x)) for member in network.members]
+    torch.testing.assert_close(mean, torch.stack(scores).mean(dim=0))
+    assert mean.shape == (4, 10)
 
 
-@each_backbone
-def test_gradients_reach_every_member(backbone):
-    network = ensemble(backbone)
+@each_kind
+def test_members_go_their_own_way_where_they_share_no_input(kind):
+    # A device without numbers stands in for an accelerator, where embedded members run stacked.
+    network, x = ensemble(kind), stack()
+    assert network.to("meta")(x.to("meta")).shape == ensemble(kind)(x).shape
+
+
+@each_kind
+def test_gradients_reach_every_member(kind):
+    network = ensemble(kind)
     network(stack()).mean().backward()
     for member in network.members:
         for name, parameter in member.named_parameters():
             # A bias before a batch norm is cancelled by it.
-            cancelled = name.endswith(("module.0.bias", "module.3.bias"))
+            cancelled = name.endswith(("module.0.bias", "module.3.bias")) and "ntl" not in kind
+            cancelled |= name.endswith("module.0.bias")
             assert cancelled or parameter.grad.abs().max() > 1e-6
 
 
-@each_backbone
-def test_nothing_leaks_between_members_or_tasks(backbone):
-    network, x = ensemble(backbone), stack()
+@each_kind
+def test_nothing_leaks_between_members_or_tasks(kind):
+    network, x = ensemble(kind), stack()
     before = network(x)
     changed = x.clone()
     changed[1] = 10 * torch.randn_like(changed[1])
@@ -147,9 +207,9 @@ def test_nothing_leaks_between_members_or_tasks(backbone):
     assert not torch.allclose(after[1], before[1])
 
 
-@each_backbone
-def test_views_of_the_members_stand_side_by_side(backbone):
-    network, x, kept = ensemble(backbone), stack(), masks()
+@each_kind
+def test_views_of_the_members_stand_side_by_side(kind):
+    network, x, kept = ensemble(kind), stack(), masks()
     for mask in (None, kept):
         representation, score = network.views(x, mask)
         alone = [member.views(x, mask) for member in network.members]
@@ -185,9 +245,9 @@ def test_dropout_differs_between_members():
     torch.testing.assert_close(one, other)
 
 
-@each_backbone
-def test_threads_score_as_one_does(backbone):
-    network, x, kept = ensemble(backbone), stack(2, 30), masks(16, 30).view(8, 2, 30)
+@each_kind
+def test_threads_score_as_one_does(kind):
+    network, x, kept = ensemble(kind), stack(2, 30), masks(16, 30).view(8, 2, 30)
     with torch.no_grad():
         expected = [network.views(x, own) for own in kept]
     wrong = []
@@ -207,10 +267,10 @@ def test_threads_score_as_one_does(backbone):
     assert wrong == []
 
 
-@each_backbone
+@each_kind
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))])
-def test_copies_and_pickles_are_equal(backbone, copied):
-    network, x, kept = ensemble(backbone), stack(), masks()
+def test_copies_and_pickles_are_equal(kind, copied):
+    network, x, kept = ensemble(kind), stack(), masks()
     twin = copied(network)
     for one, other in zip(twin.views(x, kept), network.views(x, kept), strict=True):
         assert torch.equal(one, other)

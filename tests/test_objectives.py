@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 import torch
 
-from acr_sklearn.objectives import DeepSVDD, ObjectiveLoss
+from acr_sklearn.neural_transformation import NeuralTransformationLearning
+from acr_sklearn.objectives import (
+    OBJECTIVES,
+    BinaryCrossEntropy,
+    DeepSVDD,
+    ObjectiveLoss,
+    make_objective,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -47,3 +54,83 @@ def test_members_learn_as_if_each_were_alone_whatever_their_number():
     for member, loss in enumerate(alone):
         (own,) = torch.autograd.grad(loss, scores)
         torch.testing.assert_close(gradient[member], own[member], rtol=1e-12, atol=0)
+
+
+# ------------------------------------------------------------------ every objective, by an oracle
+
+
+def slow_losses(objective, output):
+    """Both losses of one row in NumPy, float64, from the definitions."""
+    if objective == "dsvdd":
+        return output, 1 / (output + 1e-3)
+    if objective == "bce":
+        probability = 1 / (1 + np.exp(-output))
+        return -np.log(1 - probability), -np.log(probability)
+    p = 1 / (1 + np.exp(output))  # of d_k = log((1 - p_k) / p_k)
+    return -np.mean(np.log(p)), -np.mean(np.log(1 - p))
+
+
+def slow_step(objective, output, is_outlier):
+    tasks = []
+    for rows, outliers in zip(output, is_outlier, strict=True):
+        pairs = zip(rows, outliers, strict=True)
+        tasks.append(np.mean([slow_losses(objective, row)[int(bad)] for row, bad in pairs]))
+    return np.mean(tasks)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_loss_of_a_step_and_its_gradient_are_those_of_plain_loops(objective):
+    shape = (3, 6, 4) if objective == "ntl" else (3, 6)
+    output = torch.randn(shape, dtype=torch.float64)
+    output = (output.square() if objective == "dsvdd" else 3 * output).requires_grad_()
+    is_outlier = torch.zeros(3, 6, dtype=torch.bool)
+    is_outlier[0, 4:] = is_outlier[1, :2] = is_outlier[2, ::2] = True
+    loss = ObjectiveLoss(objective)(output, is_outlier)
+    plain, marks = output.detach().numpy(), is_outlier.numpy()
+    assert loss.item() == pytest.approx(slow_step(objective, plain, marks), rel=1e-12)
+    (gradient,) = torch.autograd.grad(loss, output)
+    for place in np.ndindex(shape):
+        up, down = plain.copy(), plain.copy()
+        up[place] += 1e-6
+        down[place] -= 1e-6
+        slope = (slow_step(objective, up, marks) - slow_step(objective, down, marks)) / 2e-6
+        assert gradient[place].item() == pytest.approx(slope, rel=1e-5, abs=1e-9)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_losses_stay_finite_whatever_the_network_returns(objective):
+    numbers = torch.tensor([0.0, 1e-30, 1e-3, 1.0, 20.0, 100.0, 1e4])
+    numbers = numbers if objective == "dsvdd" else torch.cat([-numbers, numbers])
+    output = numbers[:, None].repeat(1, 3) if objective == "ntl" else numbers
+    output.requires_grad_()
+    for loss in OBJECTIVES[objective].losses(output):
+        assert torch.isfinite(loss).all()
+        (gradient,) = torch.autograd.grad(loss.sum(), output)
+        assert torch.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_a_distance_is_not_negative_and_keeps_the_order(objective):
+    scores = torch.linspace(0 if objective == "dsvdd" else -15, 15, 50, dtype=torch.float64)
+    scores = scores.abs().sort().values if objective == "ntl" else scores
+    distance = OBJECTIVES[objective].distance(scores)
+    assert (distance >= 0).all()
+    assert (distance.diff()[scores.diff() > 0] > 0).all()
+
+
+def test_the_logit_is_a_linear_function_of_what_is_positive_in_the_embedding():
+    objective, z = BinaryCrossEntropy(5, 3).double(), torch.randn(2, 7, 3, dtype=torch.float64)
+    weight, bias = (p.detach().numpy() for p in objective.logit.parameters())
+    expected = np.maximum(z.numpy(), 0) @ weight[0] + bias
+    np.testing.assert_allclose(objective(z).detach().numpy(), expected)
+    assert torch.equal(objective.anomaly_score(objective(z)), objective(z))
+
+
+def test_objectives_are_made_by_name():
+    for name, kind in OBJECTIVES.items():
+        objective = make_objective(name, 7, 3, 5, n_transformations=4, transformation="residual")
+        assert type(objective) is kind
+        assert objective.linear.weight.shape == (3, 7)
+    assert isinstance(objective, NeuralTransformationLearning)
+    assert objective.n_views == 5
+    assert objective.transformations.kind == "residual"

@@ -153,6 +153,15 @@ def test_files_that_the_makefile_runs_exist():
             assert (ROOT / word).is_file(), word
 
 
+def test_make_test_measures_and_holds_the_coverage():
+    coverage = PYPROJECT["tool"]["coverage"]
+    assert coverage["run"] == {"source": ["acr_sklearn"], "branch": True}
+    assert coverage["report"]["fail_under"] >= 95
+    makefile = read("Makefile")
+    assert re.search(r"^COV \?= --cov\b", makefile, re.M)
+    assert "-m pytest $(PYTEST_ARGS) $(COV)\n" in makefile
+
+
 # ------------------------------------------------------------------------------------ the tools
 
 

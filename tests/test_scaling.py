@@ -89,3 +89,10 @@ def test_rounding_of_a_huge_mean_is_taken_out():
     rows = (1e6 + RNG.normal(size=(500, 3))).astype(np.float32)
     batch = FeatureScale(np.zeros(3), np.ones(3)).batch(rows)
     assert np.abs(batch.mean(axis=0, dtype=np.float64)).max() < 1e-5
+
+
+def test_one_unit_for_all_features_is_the_median_ones():
+    scale = FeatureScale(np.arange(3.0), np.array([1.0, 2.0, 30.0]))
+    uniform = scale.uniform()
+    np.testing.assert_array_equal(uniform.scale, [2.0, 2.0, 2.0])
+    np.testing.assert_array_equal(uniform.location, scale.location)

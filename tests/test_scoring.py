@@ -9,7 +9,7 @@ from acr_sklearn.heads import make_head
 from acr_sklearn.networks import ACREnsemble, ACRNetwork
 from acr_sklearn.normal_shape import fit_shape
 from acr_sklearn.scaling import FeatureScale
-from acr_sklearn.scoring import score_batches as score_by_head
+from acr_sklearn.scoring import Scorer
 
 RNG = np.random.default_rng(0)
 UNIT = FeatureScale(np.zeros(4), np.array([1.0, 2.0, 0.5, 1.0]))
@@ -17,8 +17,8 @@ AS_IT_IS = None
 SHAPE = fit_shape(RNG.normal(size=(90, 4)), np.repeat([0, 1, 2], 30), 3, seed=0)
 
 
-def score_batches(*args, kind="objective", trim_fraction=0.0):
-    return score_by_head(*args, make_head(kind, 5, trim_fraction, SHAPE))
+def score_batches(network, scale, rows, batches, *, kind="objective", trim_fraction=0.0):
+    return Scorer(network, scale, make_head(kind, 5, trim_fraction, SHAPE)).batches(rows, batches)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 import copy
 import pickle
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from skorch import NeuralNet, NeuralNetClassifier
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from torch import nn
 
+import acr_sklearn.training
 from acr_sklearn.networks import ACREnsemble, ACRNetwork
 from acr_sklearn.task_settings import OutlierMix, TaskSettings
 from acr_sklearn.tasks import TaskPool, TaskSampler, TaskStream
@@ -202,6 +204,21 @@ def test_going_on_with_another_optimizer_starts_its_moments_anew():
 def test_what_is_no_plain_net_is_refused_as_a_template(template):
     with pytest.raises(ValueError, match="cannot be a template: it must be an instance of skorch"):
         train(make_stream(), None, settings(), template)
+
+
+def test_the_work_of_a_step_counts_every_view(monkeypatch):
+    counted = []
+
+    def record(operations):
+        counted.append(operations)
+        return nullcontext()
+
+    monkeypatch.setattr(acr_sklearn.training, "threads_for", record)
+    network = {"objective": "ntl", "n_transformations": 3}
+    for changes in ({}, {"network": network}):
+        trained = train(make_stream(limit=1), None, settings(**changes))
+        n_views = 4 if changes else 1
+        assert counted[-1] == 6 * weights(trained).numel() * 4 * 32 * n_views
 
 
 def test_a_users_module_may_use_all_threads(monkeypatch):

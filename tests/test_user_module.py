@@ -160,9 +160,69 @@ def test_learnt_batch_norm_weights_are_kept():
     assert torch.equal(with_batch_statistics(module)[1].weight, module[1].weight)
 
 
+class ByParts(Tokens):
+    """Puts all first halves above all second ones: marked rows are then parts of other rows."""
+
+    def forward(self, x):
+        halves = self.norm(torch.cat([x[:, :3], x[:, 3:]]))
+        return torch.cat(halves.split(len(x)), dim=1)
+
+
+class ByHand(nn.Module):
+    """Calls batch norm as a function."""
+
+    def __init__(self, norm):
+        super().__init__()
+        self.norm = norm
+
+    def forward(self, x):
+        return nn.functional.batch_norm(self.norm(x), None, None, training=True)
+
+
+class AlwaysDrops(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(6)
+
+    def forward(self, x):
+        return nn.functional.dropout(self.norm(x), 0.5)
+
+
+@pytest.mark.parametrize("layer", [nn.Dropout(0.5), nn.AlphaDropout(0.5)])
+def test_dropout_layers_rest_while_scoring(layer):
+    module = StackedModule(nn.Sequential(nn.BatchNorm1d(N_FEATURES), layer), N_FEATURES).double()
+    x, kept = stack(), masks()
+    for counted in (None, kept, 4):
+        assert torch.equal(module(x, counted), module(x, counted))
+        module.train()
+        assert not torch.allclose(module(x, counted), module(x, counted))
+        module.eval()
+
+
+@pytest.mark.parametrize("kind", MODULES)
+def test_the_first_rows_alone_may_count(kind):
+    module, x = build(kind), stack()
+    first = (torch.arange(10) < 6).expand(4, 10)
+    torch.testing.assert_close(module(x, 6), module(x, first))
+    torch.testing.assert_close(module(x[0], 6), module(x, first)[0])
+
+
+def test_a_lazy_layer_that_has_seen_rows_is_a_layer_like_others():
+    module = nn.Sequential(nn.LazyLinear(4), nn.LazyBatchNorm1d())
+    module(torch.randn(8, N_FEATURES))
+    assert StackedModule(module, N_FEATURES).out_features == 4
+
+
 @pytest.mark.parametrize(
     ("module", "message"),
     [
+        (nn.Sequential(nn.Linear(6, 4), nn.GroupNorm(2, 4)), "GroupNorm normalises every row by"),
+        (nn.Sequential(nn.Linear(6, 4), nn.InstanceNorm1d(4)), "InstanceNorm1d normalises every"),
+        (nn.Sequential(nn.LazyBatchNorm1d()), "a LazyBatchNorm1d layer that has not seen a row"),
+        (ByHand(nn.Identity()), "None is in sight; .*A call of F.batch_norm is not seen"),
+        (ByHand(nn.BatchNorm1d(6)), "lets rows that are left out .* as in F.batch_norm"),
+        (ByParts(), "stacks parts of rows for a batch norm in another order"),
+        (AlwaysDrops(), "gives one batch two outputs in eval mode.*use an nn.Dropout layer"),
         (nn.Sequential(nn.Linear(6, 4), nn.LayerNorm(4)), "no BatchNorm1d layer.*LayerNorm"),
         (nn.Linear(6, 4), "backbone Linear has no BatchNorm1d layer"),
         (nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4)), "failed on 2 stacked tasks of 4 rows"),
@@ -171,7 +231,19 @@ def test_learnt_batch_norm_weights_are_kept():
             r"turned rows of shape \(4, 6\) into \(4, 2, 2\)",
         ),
     ],
-    ids=["layer norm", "no norm", "wrong width", "two axes"],
+    ids=[
+        "group norm",
+        "instance norm",
+        "lazy",
+        "function",
+        "function beside a layer",
+        "parts out of order",
+        "dropout while scoring",
+        "layer norm",
+        "no norm",
+        "wrong width",
+        "two axes",
+    ],
 )
 def test_unusable_modules_are_refused(module, message):
     with pytest.raises(ValueError, match=message):

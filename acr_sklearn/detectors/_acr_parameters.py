@@ -10,13 +10,21 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from torch import nn
 
 from acr_sklearn.heads import SCORE_HEADS
+from acr_sklearn.neural_transformation import TRANSFORMATIONS
+from acr_sklearn.objectives import OBJECTIVES
 
 __all__ = ["CONSTRAINTS"]
 
 CONSTRAINTS: dict[str, list[Any]] = {
-    "objective": [StrOptions({"dsvdd"})],
-    "backbone": [StrOptions({"mlp"}), nn.Module],
+    "objective": [StrOptions(set(OBJECTIVES))],
+    # One transformation has no other one to be told from.
+    "n_transformations": [Interval(Integral, 2, None, closed="left")],
+    "transformation": [StrOptions(set(TRANSFORMATIONS))],
+    "backbone": [StrOptions({"mlp", "conv"}), nn.Module],
     "hidden_layer_sizes": ["array-like"],
+    "input_shape": ["array-like", None],
+    "conv_channels": ["array-like"],
+    "conv_downsampling": [StrOptions({"stride", "maxpool"})],
     "embedding_dim": [Interval(Integral, 1, None, closed="left")],
     "max_iter": [Interval(Integral, 1, None, closed="left")],
     "n_tasks": [Interval(Integral, 1, None, closed="left")],
@@ -40,6 +48,9 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
     "contamination": [Interval(Real, 0, 0.5, closed="right"), StrOptions({"auto"})],
     "threshold": [StrOptions({"train", "batch"})],
+    "norm_mode": [StrOptions({"batch", "reference"})],
+    "max_reference_rows": [Interval(Integral, 2, None, closed="left"), None],
+    "chunk_size": [Interval(Integral, 1, None, closed="left"), None],
     "domain_column": [Integral, str, None],
     "device": [str, torch.device],
     "net": [HasMethods(["initialize", "fit_loop"]), None],

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,20 +9,14 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_memory
 from torch import nn
 
-from acr_sklearn._validation import DomainRows, changed_parameters
+from acr_sklearn._validation import DomainRows
 from acr_sklearn.detectors._acr_parameters import CONSTRAINTS
+from acr_sklearn.detectors._acr_plan import held_out_domains, training_plan, training_settings
 from acr_sklearn.detectors.base import BaseBatchDetector
-from acr_sklearn.exceptions import EarlyStoppingWarning, SingleDomainWarning
 from acr_sklearn.heads import ScoreHead, make_head
-from acr_sklearn.meta_training import MetaTrained, MetaTrainingPlan, meta_train
-from acr_sklearn.outliers import choose_outliers
-from acr_sklearn.sampling import hold_out_domains
-from acr_sklearn.task_settings import TaskSettings
-from acr_sklearn.training import TrainingSettings
+from acr_sklearn.meta_training import MetaTrained, meta_train
 
 __all__ = ["ZeroShotACRDetector"]
-
-_MIN_DOMAINS_TO_HOLD_OUT = 4
 
 
 class ZeroShotACRDetector(BaseBatchDetector):
@@ -38,14 +30,30 @@ class ZeroShotACRDetector(BaseBatchDetector):
 
     Parameters
     ----------
-    objective : {"dsvdd"}, default="dsvdd"
-        Training loss and anomaly score: the squared distance to a learnt centre.
-    backbone : {"mlp"} or torch.nn.Module, default="mlp"
-        Network before the objective's head. A module maps (n_rows, n_features) to (n_rows, width)
-        and has batch-norm layers; a copy of it is made to use the batch's statistics. It gets the
-        rows as they are; for "mlp" they are scaled, see `feature_scale_`.
+    objective : {"dsvdd", "bce", "ntl"}, default="dsvdd"
+        Training loss and anomaly score: the squared distance to a learnt centre; the logit of
+        being an outlier; or, neural transformation learning [2]_, how little learnt
+        transformations of a row agree with it.
+    n_transformations : int, default=19
+        Transformations of "ntl".
+    transformation : {"residual", "feedforward", "multiplicative"}, default="residual"
+        Whether such a network returns what is added to the row, the transformed row, or the
+        logits of what the row is multiplied by.
+    backbone : {"mlp", "conv"} or torch.nn.Module, default="mlp"
+        Network before the objective's head; "conv" is for images, see `input_shape`. A module maps
+        (n_rows, n_features) to (n_rows, width) and has batch-norm layers; a copy of it is made to
+        use the batch's statistics. It gets the rows as they are ("ntl" centres and scales each
+        batch); for the others they are scaled, see `feature_scale_`.
     hidden_layer_sizes : array-like of int, default=(512,)
         Widths of "mlp"; the paper has (128, 128, 128).
+    input_shape : tuple of int or None, default=None
+        For "conv", which needs it: channels, height and width of the image that each row of the
+        2-D `X` is, such as (1, 28, 28).
+    conv_channels : array-like of int, default=(64, 64, 64, 64)
+        For "conv": channels of its layers, each of which halves the image.
+    conv_downsampling : {"stride", "maxpool"}, default="stride"
+        For "conv": whether a stride halves the image, as in the paper's Omniglot network, or
+        pooling, as in that for CIFAR.
     embedding_dim : int, default=32
         Width of the objective's head.
     max_iter : int, default=150
@@ -67,7 +75,8 @@ class ZeroShotACRDetector(BaseBatchDetector):
     whiten_features : bool, default=True
         Whether "mlp" sees beside the features the same whitened by the covariance that domains
         have in common, so that broken dependence between features is in sight. Not done with
-        `permute_features`, nor above 2048 features.
+        `permute_features`, nor above 2048 features, nor for other backbones: whitened pixels are
+        no image.
     score_head : {"combined", "objective", "neighbors", "mahalanobis"}, default="combined"
         "objective" is the paper's score; "neighbors" the distance to nearby rows of the batch in
         the network's layers; "mahalanobis" that to the batch's mean by the covariance of centred
@@ -100,6 +109,14 @@ class ZeroShotACRDetector(BaseBatchDetector):
         "train" cuts at `offset_`, set on training rows in batches of up to 256 (of the held-out
         domains if there are any); "auto" puts it below all but their outliers. "batch" cuts each
         batch by itself; "auto" estimates its share, see `acr_sklearn.thresholds`.
+    norm_mode : {"batch", "reference"}, default="batch"
+        "batch" scores rows under the statistics of their batch, "reference" each by itself under
+        fixed ones: of the rows given to `adapt`, or else of all training rows.
+    max_reference_rows : int or None, default=None
+        Larger batches take their statistics from so many of their rows, spread evenly.
+    chunk_size : int or None, default=None
+        Larger batches are scored in chunks of so many rows, with the same result in less memory.
+        None does so above 65,536 rows.
     domain_column : int, str or None, default=None
         Column of `X` with the domain's label, kept from the network.
     device : str or torch.device, default="auto"
@@ -144,6 +161,10 @@ class ZeroShotACRDetector(BaseBatchDetector):
         Steps run.
     offset_ : float
         With ``threshold="train"``, rows that score below it are predicted as anomalies.
+    calibration_scores_ : ndarray of shape (n_scores,)
+        Sorted scores of the normal rows that `offset_` was set on, at most 4096 quantiles of them.
+    reference_stats_ : torch.nn.Module
+        With ``norm_mode="reference"``, what scores rows: see `freeze`.
 
     See Also
     --------
@@ -157,6 +178,8 @@ class ZeroShotACRDetector(BaseBatchDetector):
     ----------
     .. [1] A. Li, C. Qiu, M. Kloft, P. Smyth, M. Rudolph, S. Mandt, "Zero-Shot Anomaly Detection via
        Batch Normalization", NeurIPS 2023, arXiv:2302.07849.
+    .. [2] C. Qiu, T. Pfrommer, M. Kloft, S. Mandt, M. Rudolph, "Neural Transformation Learning for
+       Deep Anomaly Detection Beyond Images", ICML 2021, arXiv:2103.16440.
 
     Examples
     --------
@@ -175,8 +198,13 @@ class ZeroShotACRDetector(BaseBatchDetector):
         self,
         *,
         objective: str = "dsvdd",
+        n_transformations: int = 19,
+        transformation: str = "residual",
         backbone: str | nn.Module = "mlp",
         hidden_layer_sizes: tuple[int, ...] = (512,),
+        input_shape: tuple[int, int, int] | None = None,
+        conv_channels: tuple[int, ...] = (64, 64, 64, 64),
+        conv_downsampling: str = "stride",
         embedding_dim: int = 32,
         max_iter: int = 150,
         n_tasks: int = 16,
@@ -197,6 +225,9 @@ class ZeroShotACRDetector(BaseBatchDetector):
         n_iter_no_change: int = 10,
         contamination: float | str = 0.1,
         threshold: str = "train",
+        norm_mode: str = "batch",
+        max_reference_rows: int | None = None,
+        chunk_size: int | None = None,
         domain_column: str | int | None = None,
         device: str = "auto",
         net: Any = None,
@@ -207,8 +238,13 @@ class ZeroShotACRDetector(BaseBatchDetector):
         random_state: Any = None,
     ):
         self.objective = objective
+        self.n_transformations = n_transformations
+        self.transformation = transformation
         self.backbone = backbone
         self.hidden_layer_sizes = hidden_layer_sizes
+        self.input_shape = input_shape
+        self.conv_channels = conv_channels
+        self.conv_downsampling = conv_downsampling
         self.embedding_dim = embedding_dim
         self.max_iter = max_iter
         self.n_tasks = n_tasks
@@ -229,6 +265,9 @@ class ZeroShotACRDetector(BaseBatchDetector):
         self.n_iter_no_change = n_iter_no_change
         self.contamination = contamination
         self.threshold = threshold
+        self.norm_mode = norm_mode
+        self.max_reference_rows = max_reference_rows
+        self.chunk_size = chunk_size
         self.domain_column = domain_column
         self.device = device
         self.net = net
@@ -239,71 +278,16 @@ class ZeroShotACRDetector(BaseBatchDetector):
         self.random_state = random_state
 
     def _hold_out(self, data: DomainRows, seed: int) -> NDArray[np.int64]:
-        n_domains = len(data.labels)
-        who = f"{type(self).__name__}.fit"
-        if n_domains == 1:
-            warnings.warn(
-                f"{who} got a single data set: there is no other domain to draw outliers from, and "
-                "nothing to learn how normals differ between domains. Pass a list of data sets, "
-                "or domains=, if the rows come from several.",
-                SingleDomainWarning,
-                stacklevel=5,
-            )
-        elif self.early_stopping and n_domains < _MIN_DOMAINS_TO_HOLD_OUT:
-            warnings.warn(
-                f"{who} got {n_domains} domains; early stopping holds some out and needs at least "
-                f"{_MIN_DOMAINS_TO_HOLD_OUT}, so it is off and all max_iter={self.max_iter} steps "
-                "are run. Pass more domains, or set early_stopping=False.",
-                EarlyStoppingWarning,
-                stacklevel=5,
-            )
-        if not self.early_stopping or n_domains < _MIN_DOMAINS_TO_HOLD_OUT:
-            return super()._hold_out(data, seed)
-        rng = np.random.default_rng((seed, 0))
-        return hold_out_domains(n_domains, self.validation_fraction, rng)[1]
+        return held_out_domains(self, len(data.labels), seed)
 
     def _make_head(self, trained: MetaTrained) -> ScoreHead:
         return make_head(self.score_head, self.n_neighbors, self.trim_fraction, trained.shape)
 
-    def _train(self, data: DomainRows, held_out: NDArray[np.int64], seed: int) -> MetaTrained:
-        widths = list(self.hidden_layer_sizes)
-        if not widths or not all(isinstance(w, Integral) and w >= 1 for w in widths):
-            raise ValueError(
-                f"{type(self).__name__} got hidden_layer_sizes={self.hidden_layer_sizes!r}. It "
-                "needs a sequence of layers, each a positive whole number of units."
-            )
-        settings = TrainingSettings(
-            network={
-                "n_features": data.rows.shape[1],
-                "backbone": self.backbone,
-                "hidden_layer_sizes": tuple(int(width) for width in widths),
-                "embedding_dim": self.embedding_dim,
-                "objective": self.objective,
-            },
-            n_estimators=self.n_estimators,
-            learning_rate=self.learning_rate,
-            lr_schedule=self.lr_schedule,
-            weight_decay=self.weight_decay,
-            n_iter_no_change=self.n_iter_no_change,
-            device=self.device,
-            callbacks=None if self.callbacks is None else list(self.callbacks),
-            verbose=int(self.verbose),
-            seed=seed,
-            explicit=changed_parameters(self),
-        )
-        tasks = TaskSettings(
-            self.n_tasks, self.task_size, self.outlier_fraction, self.permute_features
-        )
-        who = f"{type(self).__name__}.fit"
-        mix, source = choose_outliers(self.outlier_source, len(data.labels), who=who)
-        plan = MetaTrainingPlan(
-            self.max_iter,
-            tasks.capped(np.delete(data.sizes, held_out).max()),
-            held_out,
-            mix,
-            source,
-            self.whiten_features and not self.permute_features,
-        )
+    def _train(
+        self, data: DomainRows, held_out: NDArray[Any], seed: int, watch: Any
+    ) -> MetaTrained:
+        settings = training_settings(self, data.rows.shape[1], seed, watch)
+        plan = training_plan(self, data, held_out)
         previous = self._previous(data) if self.warm_start else None
         # Only a fit that a key can stand for is cached: same rows, same parameters, same result.
         repeats = isinstance(self.random_state, int | np.integer) and self.callbacks is None

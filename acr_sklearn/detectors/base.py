@@ -9,18 +9,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OutlierMixin, _fit_context
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
 from acr_sklearn._labels import read_y
-from acr_sklearn._sizes import require_two_rows, warn_small_batches, warn_small_domains
+from acr_sklearn._sizes import require_two_rows, warn_small_domains
 from acr_sklearn._validation import DomainRows, read_rows
-from acr_sklearn.familiarity import fit_familiarity, warn_unfamiliar_batches
+from acr_sklearn.detectors._callback_support import CallbackSupport, FitWatch, open_watch
+from acr_sklearn.detectors._reference import ReferenceMixin
+from acr_sklearn.familiarity import fit_familiarity
 from acr_sklearn.heads import ScoreHead
 from acr_sklearn.meta_training import MetaTrained
 from acr_sklearn.metrics import mean_domain_auc
-from acr_sklearn.scoring import score_batches
 from acr_sklearn.thresholds import (
-    batch_offsets,
     calibration_batches,
     compact_scores,
     contamination_offset,
@@ -30,7 +29,9 @@ from acr_sklearn.training import TrainedNet
 __all__ = ["BaseBatchDetector"]
 
 
-class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
+class BaseBatchDetector(
+    ReferenceMixin, CallbackSupport, OutlierMixin, BaseEstimator, metaclass=ABCMeta
+):
     """Fit skeleton and scoring methods of detectors that score a batch as a whole.
 
     A child stores its parameters in `__init__` and implements `_train`.
@@ -51,7 +52,9 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
     random_state: Any
 
     @abstractmethod
-    def _train(self, data: DomainRows, held_out: NDArray[np.int64], seed: int) -> MetaTrained:
+    def _train(
+        self, data: DomainRows, held_out: NDArray[np.int64], seed: int, watch: FitWatch | None
+    ) -> MetaTrained:
         """Train on the rows of `data` but for the held-out domains; may not set attributes."""
 
     def _make_head(self, trained: MetaTrained) -> ScoreHead:
@@ -86,22 +89,32 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
         ValueError
             For input that cannot be trained on; the message says why and what to do.
         """
+        watch = open_watch(self, X, y, domains)
         before = dict(self.__dict__)
         try:
-            self._fit(X, domains)
+            self._fit(X, domains, watch)
         except BaseException:
             self.__dict__ = before
             raise
+        if watch is not None:
+            watch.close()
         return self
 
-    def _fit(self, X: Any, domains: ArrayLike | None) -> None:
+    def _fit(self, X: Any, domains: ArrayLike | None, watch: FitWatch | None) -> None:
         who = f"{type(self).__name__}.fit"
         data = read_rows(self, X, domains, reset=True, method="fit")
         require_two_rows(data, who=who, in_fit=True)
         warn_small_domains(data, who=who)
         seed = self._draw_seed()
         held_out = self._hold_out(data, seed)
-        trained = self._train(data, held_out, seed)
+        if watch is not None:
+            watch.complete = lambda part, trained: part._keep(data, held_out, trained, seed)
+        self._keep(data, held_out, self._train(data, held_out, seed, watch), seed)
+
+    def _keep(
+        self, data: DomainRows, held_out: NDArray[np.int64], trained: MetaTrained, seed: int
+    ) -> None:
+        """Set every fitted attribute."""
         self.domains_ = data.labels
         self.n_domains_ = len(data.labels)
         self.net_ = trained.fitted.net
@@ -112,15 +125,19 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
         self._shape = trained.shape
         self._next_step = trained.fitted.next_step
         self.head_ = self._make_head(trained)
+        trained_on = np.setdiff1d(np.arange(self.n_domains_), held_out)
+        self._reference = None
+        if self.norm_mode == "reference":
+            self._reference = self._pooled_reference(data, trained_on)
+            self.reference_stats_ = self._reference.frozen[np.dtype(np.float64)]
         scores = self._calibrate(data, held_out, seed)
         self.offset_ = contamination_offset(scores, self.contamination)
         if not np.isfinite(self.offset_):
             raise ValueError(
-                f"{who} ended with scores that are not finite. Lower learning_rate, or scale the "
-                "features first (for example with StandardScaler)."
+                f"{type(self).__name__}.fit ended with scores that are not finite. Lower "
+                "learning_rate, or scale the features first (for example with StandardScaler)."
             )
-        self._calibration_scores = compact_scores(scores)
-        trained_on = np.setdiff1d(np.arange(self.n_domains_), held_out)
+        self.calibration_scores_ = compact_scores(scores)
         self._familiarity = fit_familiarity(data.rows, data.index, trained_on)
 
     def _draw_seed(self) -> int:
@@ -141,22 +158,20 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
             chosen = held_out if len(held_out) else np.arange(len(domains))
             rng = np.random.default_rng((seed, 1))
             batches = calibration_batches([domains[i] for i in chosen], rng)
-        return -self._anomaly_scores(data.rows, batches)[np.concatenate(batches)]
-
-    def _anomaly_scores(
-        self, rows: NDArray[Any], batches: list[NDArray[np.int64]]
-    ) -> NDArray[np.float64]:
-        return score_batches(self.module_, self.feature_scale_, rows, batches, self.head_)
+        if self._reference is not None:
+            return -self._scores_of(data)[np.concatenate(batches)]
+        return -self._scorer().batches(data.rows, batches)[np.concatenate(batches)]
 
     def score_samples(self, X: Any, *, domains: ArrayLike | None = None) -> NDArray[np.float64]:
         """Score rows within their batch; the higher, the more normal.
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, n_features) or list of such
+        X : array-like of shape (n_rows, n_features), list or iterable of such
             One batch, or one per array of the list, or one per value of `domains` or of the
             domain column. Batch statistics are computed over a batch as a whole, so the rows of a
-            batch should come from one domain and be mostly normal.
+            batch should come from one domain and be mostly normal. An iterable other than a list
+            or tuple is one batch in chunks; it must start anew each time it is iterated.
         domains : array-like of shape (n_rows,), default=None
             Label of each row's domain; each domain is scored as a batch of its own. The labels need
             not have been seen in fit.
@@ -180,18 +195,6 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
             For a batch that varies unlike every training domain, given 3 or more of these.
         """
         return self._score_rows(X, domains, "score_samples")[0]
-
-    def _score_rows(
-        self, X: Any, domains: ArrayLike | None, method: str
-    ) -> tuple[NDArray[np.float64], DomainRows]:
-        check_is_fitted(self)
-        data = read_rows(self, X, domains, reset=False, method=method)
-        who = f"{type(self).__name__}.{method}"
-        require_two_rows(data, who=who, in_fit=False)
-        warn_small_batches(data, who=who)
-        warn_unfamiliar_batches(self._familiarity, data, who=who)
-        # Plus zero, so that no score reads -0.0.
-        return 0.0 - self._anomaly_scores(data.rows, data.batches()), data
 
     def decision_function(self, X: Any, *, domains: ArrayLike | None = None) -> NDArray[np.float64]:
         """Score rows relative to the threshold; negative for anomalies.
@@ -229,13 +232,6 @@ class BaseBatchDetector(OutlierMixin, BaseEstimator, metaclass=ABCMeta):
         """
         scores, data = self._score_rows(X, domains, "predict")
         return np.where(scores >= self._offsets(scores, data), 1, -1).astype(np.int64)
-
-    def _offsets(
-        self, scores: NDArray[np.float64], data: DomainRows
-    ) -> float | NDArray[np.float64]:
-        if self.threshold == "train":
-            return self.offset_
-        return batch_offsets(scores, data.batches(), self.contamination, self._calibration_scores)
 
     def fit_predict(
         self, X: Any, y: Any = None, *, domains: ArrayLike | None = None

@@ -8,6 +8,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from acr_sklearn.plotting.canvas import open_pyplot
+
 __all__ = ["AnomalyMapDisplay"]
 
 #: Inches of one picture.
@@ -163,13 +165,7 @@ class AnomalyMapDisplay:
 
 
 def _open_figure(size: tuple[float, float]) -> Any:
-    try:
-        from matplotlib import pyplot
-    except ImportError as error:
-        raise ImportError(
-            "AnomalyMapDisplay draws with matplotlib, which is not installed: "
-            "pip install matplotlib, or this package with its extra [plot]."
-        ) from error
+    pyplot = open_pyplot(who="AnomalyMapDisplay")
     return pyplot.figure(figsize=size, layout="constrained")
 
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import acr_sklearn.backbones
-import acr_sklearn.objectives
+import acr_sklearn.objective_base
 from acr_sklearn import ZeroShotACRDetector
 from acr_sklearn.scaling import FeatureScale
 
@@ -72,7 +72,7 @@ NORMS: dict[str, type[nn.Module] | None] = {
 @contextmanager
 def norm_swapped(norm: type[nn.Module]) -> Iterator[None]:
     """Build networks with `norm` where the package has its batch norm."""
-    modules = (acr_sklearn.backbones, acr_sklearn.objectives)
+    modules = (acr_sklearn.backbones, acr_sklearn.objective_base)
     before = [module.TaskBatchNorm for module in modules]
     try:
         for module in modules:

@@ -59,6 +59,10 @@ class _Rows(torch.nn.Module):
         center = (x * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True)
         return x, (x - center).square().sum(-1)
 
+    def distance(self, score: Tensor) -> Tensor:
+        """Return the distance to the mean."""
+        return score.sqrt()
+
 
 @dataclass
 class HeadControl:

@@ -1,147 +1,21 @@
-"""Cross-validation over domains, and the way between a list of data sets and one 2-D X."""
+"""The way between a list of data sets and one 2-D X with a domain label per row."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.sparse import issparse
-from sklearn.model_selection import BaseCrossValidator, check_cv
-from sklearn.utils import _safe_indexing, check_consistent_length, column_or_1d
+from sklearn.utils import _safe_indexing
 
 from acr_sklearn._labels import read_labels
 from acr_sklearn._validation import is_domain_list
 
-__all__ = ["NormalTrainSplit", "concat_domains", "split_domains"]
-
-
-class NormalTrainSplit(BaseCrossValidator):
-    """Train on normal rows only, test on normal and anomalous ones.
-
-    A detector is trained on normal data, yet a search over its parameters needs labelled
-    anomalies to score. This splitter wraps another one: the rows with ``y == -1`` are left out
-    of every train fold, every test fold is kept as it is.
-
-    Wrap ``LeaveOneGroupOut()`` with the domains as groups: a test fold is then one domain that
-    training never saw, and one batch. In a batch that mixes domains no anomaly stands out.
-
-    Parameters
-    ----------
-    cv : int, cross-validation splitter or iterable, default=5
-        The splitter to wrap. An int means that many folds stratified by `y`, so that each test
-        fold has its share of anomalies; an iterable yields pairs (train, test) of positions.
-
-    Raises
-    ------
-    ValueError
-        If `cv` is none of these.
-
-    Examples
-    --------
-    >>> from sklearn.model_selection import LeaveOneGroupOut
-    >>> from acr_sklearn.model_selection import NormalTrainSplit
-    >>> X, y, site = [[1], [2], [3], [4]], [1, -1, 1, -1], ["a", "a", "b", "b"]
-    >>> folds = NormalTrainSplit(LeaveOneGroupOut()).split(X, y, groups=site)
-    >>> [(train.tolist(), test.tolist()) for train, test in folds]
-    [([2], [0, 1]), ([0], [2, 3])]
-    """
-
-    # A search then hands `groups` on: by itself with routing off, as routed metadata with it on.
-    __metadata_request__split: ClassVar[dict[str, bool]] = {"groups": True}
-
-    def __init__(self, cv: Any = 5) -> None:
-        if isinstance(cv, Iterable) and not isinstance(cv, str) and not hasattr(cv, "split"):
-            cv = list(cv)  # a generator would be used up after the first round of a search
-        check_cv(cv)
-        self.cv = cv
-
-    def split(
-        self, X: Any, y: ArrayLike | None = None, groups: ArrayLike | None = None
-    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-        """Yield train folds without anomalies and test folds with them.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features)
-            The rows.
-        y : array-like of shape (n_rows,)
-            1 for a normal row, -1 for an anomalous one.
-        groups : array-like of shape (n_rows,), default=None
-            Handed to the wrapped splitter, usually the domain of each row.
-
-        Yields
-        ------
-        train : ndarray of shape (n_train_rows,)
-            Positions of the normal rows of the wrapped splitter's train fold.
-        test : ndarray of shape (n_test_rows,)
-            Positions of the rows of its test fold, unchanged.
-
-        Raises
-        ------
-        ValueError
-            If `y` is not made of 1 and -1, or if a train fold has no normal row.
-        """
-        normal = _read_is_normal(y)
-        check_consistent_length(X, normal)
-        for number, fold in enumerate(self._splitter(y).split(X, y, groups)):
-            # Searches also take boolean masks from an iterable of folds.
-            train, test = (np.arange(len(normal))[part] for part in fold)
-            kept = train[normal[train]]
-            if len(kept) == 0:
-                raise ValueError(
-                    f"NormalTrainSplit.split got y == -1 in all {len(train)} rows of train fold "
-                    f"{number}. A detector trains on normal rows: use other folds, or leave out "
-                    "the domains that hold anomalies only."
-                )
-            yield kept, test
-
-    def get_n_splits(
-        self, X: Any = None, y: ArrayLike | None = None, groups: ArrayLike | None = None
-    ) -> int:
-        """Return the number of folds of the wrapped splitter.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_rows, n_features), default=None
-            The rows, for splitters that count by them.
-        y : array-like of shape (n_rows,), default=None
-            1 for a normal row, -1 for an anomalous one.
-        groups : array-like of shape (n_rows,), default=None
-            The domain of each row, for splitters that count by it.
-
-        Returns
-        -------
-        int
-            Number of folds.
-        """
-        return int(self._splitter(y).get_n_splits(X, y, groups))
-
-    def _splitter(self, y: ArrayLike | None) -> Any:
-        # classifier=True is scikit-learn's word for "stratify by y"; it concerns an int only.
-        return check_cv(self.cv, y, classifier=True)
-
-
-def _read_is_normal(y: ArrayLike | None) -> NDArray[np.bool_]:
-    if y is None:
-        raise ValueError(
-            "NormalTrainSplit.split got no y. It needs 1 for normal and -1 for anomalous rows; "
-            "without labelled anomalies use the wrapped splitter itself."
-        )
-    labels = column_or_1d(y)
-    # Compared as Python objects: NumPy would take the string "-1" for the number.
-    found = set(labels.tolist())
-    if labels.dtype.kind == "b" or not found <= {1, -1}:
-        names = sorted(set(map(repr, found)))
-        some = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-        raise ValueError(
-            f"NormalTrainSplit.split got the labels {some} in y. It needs 1 for normal and -1 for "
-            "anomalous rows. PyOD's labels (0 normal, 1 anomalous): np.where(y == 1, -1, 1)."
-        )
-    return np.asarray(labels == 1, dtype=bool)
+__all__ = ["concat_domains", "split_domains"]
 
 
 def concat_domains(

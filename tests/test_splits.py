@@ -1,29 +1,33 @@
-"""NormalTrainSplit, concat_domains and split_domains: folds, the round trip, every message."""
+"""NormalTrainSplit: folds, pooled domains, every message."""
 
-import datetime as dt
 import pickle
 import re
+import warnings
 
 import numpy as np
 import pandas as pd
-import polars as pl
 import pytest
 import sklearn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from scipy import sparse
 from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
     KFold,
     LeaveOneGroupOut,
+    ShuffleSplit,
     StratifiedKFold,
     cross_validate,
 )
 
-from acr_sklearn.model_selection import NormalTrainSplit, concat_domains, split_domains
+from acr_sklearn.exceptions import PooledDomainsWarning
+from acr_sklearn.model_selection import (
+    NormalTrainSplit,
+    PerDomainScorer,
+    anomaly_roc_auc_scorer,
+)
 
 X = np.arange(24.0).reshape(12, 2)
 Y = np.array([1, 1, 1, -1] * 3)
@@ -122,7 +126,7 @@ def test_y_in_every_form(y):
 
 def test_repr_pickle_and_clone():
     splitter = NormalTrainSplit(LeaveOneGroupOut())
-    assert repr(splitter) == "NormalTrainSplit(cv=LeaveOneGroupOut())"
+    assert repr(splitter) == "NormalTrainSplit(cv=LeaveOneGroupOut(), pooled='warn')"
     for copy in (pickle.loads(pickle.dumps(splitter)), clone(splitter, safe=False)):
         assert repr(copy) == repr(splitter)
 
@@ -223,149 +227,81 @@ def test_groups_are_requested_and_can_be_declined():
         assert declined.get_metadata_routing().split.requests == {"groups": False}
 
 
-# --- concat_domains and split_domains
-
-finite = st.floats(-1e6, 1e6, width=32)
+# --- folds of several domains
 
 
-@st.composite
-def lists_of_data_sets(draw):
-    width = draw(st.integers(1, 4))
-    sizes = draw(st.lists(st.integers(1, 5), min_size=1, max_size=5))
-    dtype = draw(st.sampled_from([np.float32, np.float64]))
-    return [draw(hnp.arrays(dtype, (n, width), elements=finite)) for n in sizes]
+def _grouped(pooled="warn", **options):
+    return NormalTrainSplit(GroupKFold(2), pooled, **options)
 
 
-@given(data_sets=lists_of_data_sets(), seed=st.integers(0, 100))
-@settings(max_examples=80, deadline=None)
-def test_property_round_trip(data_sets, seed):
-    joined, domains = concat_domains(data_sets)
-    assert joined.shape == (sum(map(len, data_sets)), data_sets[0].shape[1])
-    assert joined.dtype == data_sets[0].dtype
-    for back in (list(split_domains(joined, domains).values()), split_domains(joined, data_sets)):
-        assert len(back) == len(data_sets)
-        for piece, data_set in zip(back, data_sets, strict=True):
-            np.testing.assert_array_equal(piece, data_set)
-    # Labels need no order of rows: shuffled together, every piece keeps its rows in their order.
-    order = np.random.default_rng(seed).permutation(len(joined))
-    for label, piece in split_domains(joined[order], domains[order]).items():
-        np.testing.assert_array_equal(piece, joined[order][domains[order] == label])
+def test_a_fold_of_several_groups_warns_once():
+    with pytest.warns(PooledDomainsWarning, match=r"made test fold \d of 2 groups") as caught:
+        folds = list(_grouped().split(X, Y, SITE))
+    assert len(caught) == 1
+    assert len(folds) == 2
 
 
-@pytest.mark.parametrize("form", [np.asarray, list, tuple, pd.Series], ids=lambda f: f.__name__)
-def test_split_keeps_the_type_of_values_where_it_can(form):
-    pieces = split_domains(form([1.0, 2.0, 3.0]), ["b", "a", "b"])
-    assert list(pieces) == ["a", "b"]
-    assert list(pieces["b"]) == [1.0, 3.0]
-    expected = {pd.Series: pd.Series, np.asarray: np.ndarray}.get(form, list)
-    assert isinstance(pieces["a"], expected)
+def test_pooled_raise_and_ignore():
+    with pytest.raises(ValueError, match=r"Wrap LeaveOneGroupOut\(\), or pass a PerDomainScorer"):
+        list(_grouped("raise").split(X, Y, SITE))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(list(_grouped("ignore").split(X, Y, SITE))) == 2
+        # One domain per test fold, or unknown domains, are nothing to complain about.
+        list(NormalTrainSplit(LeaveOneGroupOut(), "raise").split(X, Y, SITE))
+        list(NormalTrainSplit(3, "raise").split(X, Y))
 
 
-def test_frames_stay_frames_with_index_and_dtypes():
-    one = pd.DataFrame({"u": [1, 2], "v": [0.5, 1.5]}, index=["r", "s"])
-    two = pd.DataFrame({"u": [3], "v": [2.5]}, index=["t"])
-    joined, domains = concat_domains([one, two], labels=["x", "y"])
-    pd.testing.assert_frame_equal(joined, pd.concat([one, two]))
-    pieces = split_domains(joined, domains)
-    pd.testing.assert_frame_equal(pieces["x"], one)
-    pd.testing.assert_frame_equal(pieces["y"], two)
-    pd.testing.assert_frame_equal(split_domains(joined, [one, two])[1], two)
+def test_pooled_takes_three_words():
+    with pytest.raises(ValueError, match=r"pooled='never'. It can be 'warn', 'raise' or 'ignore'"):
+        NormalTrainSplit(3, "never")
 
 
-def test_polars_frames_stay_polars_frames():
-    one, two = pl.DataFrame({"u": [1.0, 2.0]}), pl.DataFrame({"u": [3.0]})
-    joined, domains = concat_domains((one, two))
-    assert joined.equals(pl.concat([one, two]))
-    assert split_domains(joined, domains)[1].equals(two)
-
-
-def test_frames_beside_arrays_give_an_array():
-    frame, array = pd.DataFrame({"u": [1.0], "v": [2.0]}), np.array([[3.0, 4.0]])
-    joined, _ = concat_domains([frame, array])
-    assert isinstance(joined, np.ndarray)
-    np.testing.assert_array_equal(joined, [[1, 2], [3, 4]])
+AWARE = PerDomainScorer("balanced_accuracy", domains_from=lambda X: np.floor(X[:, 0] / 8))
 
 
 @pytest.mark.parametrize(
-    ("labels", "seen"),
+    ("scoring", "warned"),
     [
-        (None, [0, 0, 1]),
-        (["b", "a"], ["b", "b", "a"]),
-        (pd.Series([2020, 2019]), [2020, 2020, 2019]),
-        ([("a", 1), ("a", 2)], [("a", 1), ("a", 1), ("a", 2)]),
-        ([("a", 1), ("a",)], [("a", 1), ("a", 1), ("a",)]),
-        (["a", 7], ["a", "a", 7]),
+        ("balanced_accuracy", True),
+        (["balanced_accuracy", "accuracy"], True),
+        (PerDomainScorer("balanced_accuracy", if_unknown="one domain"), True),
+        (AWARE, False),
+        ({"a": AWARE, "b": AWARE}, False),
+        ({"a": AWARE, "b": "accuracy"}, True),
     ],
-    ids=str,
+    ids=["name", "list", "one domain", "aware", "all aware", "one aware"],
 )
-def test_labels(labels, seen):
-    data_sets = [np.ones((2, 1)), np.zeros((1, 1))]
-    joined, domains = concat_domains(data_sets, labels=labels)
-    assert domains.tolist() == seen
-    pieces = split_domains(joined, domains)
-    np.testing.assert_array_equal(pieces[seen[0]], data_sets[0])
-    np.testing.assert_array_equal(pieces[seen[2]], data_sets[1])
+@pytest.mark.parametrize("form", ["search", "cross_validate"])
+def test_the_scorer_of_the_caller_decides(scoring, warned, form):
+    def run():
+        if form == "search":
+            _search().set_params(cv=_grouped(), scoring=scoring, refit=False).fit(X, Y, groups=SITE)
+        else:
+            cross_validate(Recorder(), X, Y, cv=_grouped(), scoring=scoring, groups=SITE)
+
+    if warned:
+        with pytest.warns(PooledDomainsWarning):
+            run()
+    else:
+        run()  # warnings are errors here
 
 
-def test_dates_stay_dates_as_labels():
-    days = np.array(["2024-01-02", "2024-01-01"], dtype="datetime64[ns]")
-    pieces = split_domains([1, 2], days)
-    assert pieces[np.datetime64("2024-01-01", "ns")] == [2]
-    pieces = split_domains([1, 2], [dt.date(2024, 1, 2), dt.date(2024, 1, 1)])
-    assert pieces[dt.date(2024, 1, 1)] == [2]
+def test_with_routing_on_a_ready_made_scorer_learns_the_domains():
+    search = _search().set_params(
+        cv=_grouped("raise"), scoring=PerDomainScorer("balanced_accuracy")
+    )
+    with sklearn.config_context(enable_metadata_routing=True):
+        search.fit(X, Y, groups=SITE, domains=SITE)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    with pytest.raises(ValueError, match="made test fold 0 of 2 groups"):
+        _search().set_params(cv=_grouped("raise"), scoring=anomaly_roc_auc_scorer).fit(
+            X, Y, groups=SITE
+        )
 
 
-def test_the_inputs_are_copied_not_shared():
-    data_sets = [np.ones((2, 1))]
-    joined, _ = concat_domains(data_sets)
-    pieces = split_domains(joined, data_sets)
-    joined[:] = 5
-    assert data_sets[0].max() == pieces[0].max() == 1
-
-
-E2 = np.ones((2, 2))
-
-
-@pytest.mark.parametrize(
-    ("data_sets", "labels", "message"),
-    [
-        ([], None, r"concat_domains got \[\]\. It needs a list: one 2-D array per domain"),
-        (E2, None, r"concat_domains got ndarray\. It needs a list"),
-        ((x for x in [E2]), None, r"concat_domains got generator\. It needs a list"),
-        ([[1, 2], [3, 4]], None, r"element 0 of type list, shape \(\)\. Every element must be"),
-        ([E2, np.ones(3)], None, r"element 1 of type ndarray, shape \(3,\)\. Every element must"),
-        ([E2, sparse.csr_array(E2)], None, r"element 1 of type csr_array, shape \(2, 2\)\. Every"),
-        (
-            [E2, E2[:0]],
-            None,
-            r"element 1 of type ndarray, shape \(0, 2\)\..* with at least one row",
-        ),
-        ([E2, E2, np.ones((2, 3))], None, "element 2 with 3 columns, element 0 with 2"),
-        (
-            [pd.DataFrame(E2, columns=["u", "v"]), pd.DataFrame(E2, columns=["v", "u"])],
-            None,
-            "element 1 with column 'v' where element 0 has 'u'. All domains need the same columns",
-        ),
-        ([E2, E2], ["a"], "got 1 labels for 2 data sets. Give one label each"),
-        ([E2, E2], ["a", "a"], "got the label a twice. Give every data set its own"),
-        ([E2, E2], ["a", None], r"missing labels \(NaN or None\) in labels, first at row 1"),
-    ],
-)
-def test_concat_messages(data_sets, labels, message):
-    with pytest.raises(ValueError, match=message):
-        concat_domains(data_sets, labels=labels)
-
-
-@pytest.mark.parametrize(
-    ("domains", "message"),
-    [
-        (["a", "b"], "split_domains got 2 labels in domains for 3 rows"),
-        ([E2, E2], "split_domains got 3 values for 2 data sets with 4 rows together"),
-        (["a", None, "b"], "split_domains got 1 missing labels"),
-        (np.array([1, -1, 1]), "split_domains got domains whose only values are 1 and -1"),
-        (2, "split_domains got domains=2. It needs one label per row, 3 in all"),
-    ],
-)
-def test_split_messages(domains, message):
-    with pytest.raises(ValueError, match=message):
-        split_domains([0.1, 0.2, 0.3], domains)
+def test_what_a_halving_search_asks_of_folds_is_passed_on():
+    assert NormalTrainSplit(3).random_state == 0
+    assert NormalTrainSplit(LeaveOneGroupOut()).shuffle
+    assert NormalTrainSplit(ShuffleSplit(2, random_state=None)).random_state is None
+    assert not NormalTrainSplit(KFold(3)).shuffle

@@ -1,0 +1,202 @@
+"""MVTec AD in its folders of pictures and masks.
+
+The pictures have about a megapixel, and what is a domain (a product, or a position in the
+pictures of a product) is for the user to say; so products come as lists of files, and pictures
+and masks are read when asked for, a few at a time if wanted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acr_sklearn.datasets._classes import flat_rows
+from acr_sklearn.datasets._files import need_file, need_folder, subfolders
+from acr_sklearn.datasets._pictures import list_pictures, read_picture
+
+__all__ = ["MVTecProduct", "load_mvtec"]
+
+_LAYOUT = (
+    "MVTec AD's folders <product>/train/good/*.png, <product>/test/<defect>/*.png and "
+    "<product>/ground_truth/<defect>/*_mask.png"
+)
+
+
+@dataclass(frozen=True)
+class MVTecProduct:
+    """One product of MVTec AD: files, labels, and how to read them.
+
+    Attributes
+    ----------
+    name : str
+        Of the product, such as "bottle".
+    train_files : list of pathlib.Path
+        Pictures of good products, by name.
+    test_files : list of pathlib.Path
+        Pictures to test on, by defect and name.
+    defects : list of str
+        What is wrong on each test picture, "good" for nothing.
+    mask_files : list of pathlib.Path or None
+        Mask of each test picture, None where it is good.
+    y : ndarray of shape (n_test,), int8
+        1 for good test pictures, -1 for the others.
+    size : int
+        Length of a picture's shorter side after it was resized.
+    crop : int
+        Side of the square that is then taken from the centre.
+    """
+
+    name: str
+    train_files: list[Path]
+    test_files: list[Path]
+    defects: list[str]
+    mask_files: list[Path | None] = field(repr=False)
+    y: NDArray[np.int8] = field(repr=False)
+    size: int
+    crop: int
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Return (channels, height, width) of a picture as it is read."""
+        return (3, self.crop, self.crop)
+
+    def images(
+        self, part: Literal["train", "test"], start: int = 0, stop: int | None = None
+    ) -> NDArray[np.float32]:
+        """Read pictures, those from `start` to `stop` in the order of their files.
+
+        Parameters
+        ----------
+        part : {"train", "test"}
+            Which.
+        start : int, default=0
+            First to be read.
+        stop : int or None, default=None
+            First not to be read; None reads to the end.
+
+        Returns
+        -------
+        ndarray of shape (n, 3 * crop * crop), float32
+            Colours in [0, 1], channel by channel; 602 kB a picture at a crop of 224. Grey
+            pictures have three equal channels.
+
+        Raises
+        ------
+        ImportError
+            If Pillow is not installed.
+        ValueError
+            If a file is no picture, is truncated, or is too small for the crop.
+        """
+        files = self.train_files if part == "train" else self.test_files
+        read = [
+            read_picture(p, "RGB", resize=self.size, crop=self.crop, filter_name="lanczos")
+            for p in files[start:stop]
+        ]
+        return flat_rows(np.stack(read)) if read else np.empty((0, 3 * self.crop**2), np.float32)
+
+    def masks(self, start: int = 0, stop: int | None = None) -> NDArray[np.bool_]:
+        """Read the masks of test pictures, resized and cropped like them.
+
+        Parameters
+        ----------
+        start : int, default=0
+            First to be read.
+        stop : int or None, default=None
+            First not to be read; None reads to the end.
+
+        Returns
+        -------
+        ndarray of shape (n, crop, crop), bool
+            Where something is wrong; nowhere on good pictures.
+
+        Raises
+        ------
+        ImportError
+            If Pillow is not installed.
+        ValueError
+            If a file is no picture, is truncated, or is too small for the crop.
+        """
+        files = self.mask_files[start:stop]
+        masks = np.zeros((len(files), self.crop, self.crop), bool)
+        for mask, path in zip(masks, files, strict=True):
+            if path is not None:
+                options = {"resize": self.size, "crop": self.crop}
+                mask[:] = read_picture(path, "L", **options, filter_name="nearest")[0] > 127
+        return masks
+
+
+def load_mvtec(
+    folder: str | PathLike[str],
+    *,
+    products: Sequence[str] | None = None,
+    size: int = 256,
+    crop: int = 224,
+) -> list[MVTecProduct]:
+    """Read the lists of files of MVTec AD; pictures and masks are read later, by product.
+
+    Parameters
+    ----------
+    folder : path
+        With a folder per product, and in each train/good, test/<defect> with test/good among
+        them, and ground_truth/<defect> with a <name>_mask.png for every <name>.png of the defect.
+    products : sequence of str or None, default=None
+        Which, in this order; None for all, by name.
+    size : int, default=256
+        Length to which the shorter side of a picture is resized (Lanczos; masks: nearest).
+    crop : int, default=224
+        Side of the square that is then taken from the centre. Li et al. (2023) use 256 and 224.
+
+    Returns
+    -------
+    list of MVTecProduct
+        One per product.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a folder, its pictures or a mask is missing.
+    ValueError
+        If `crop` is larger than `size`.
+
+    References
+    ----------
+    .. [1] P. Bergmann, M. Fauser, D. Sattlegger, C. Steger, "MVTec AD - A comprehensive real-world
+       dataset for unsupervised anomaly detection", CVPR 2019.
+    """
+    folder = Path(folder)
+    if not 0 < crop <= size:
+        raise ValueError(f"load_mvtec got size={size} and crop={crop}. The crop must fit inside.")
+    if products is None:
+        products = [p.name for p in subfolders(folder, _LAYOUT) if (p / "test").is_dir()]
+        if not products:
+            raise FileNotFoundError(f"No products in {folder}. Expected {_LAYOUT}.")
+    return [_product(folder / name, size, crop) for name in products]
+
+
+def _product(folder: Path, size: int, crop: int) -> MVTecProduct:
+    need_folder(folder, _LAYOUT)
+    need_folder(folder / "test" / "good", _LAYOUT)
+    test_files: list[Path] = []
+    defects: list[str] = []
+    for defect in subfolders(folder / "test", _LAYOUT):
+        files = list_pictures(defect, _LAYOUT)
+        test_files += files
+        defects += [defect.name] * len(files)
+    masks = [_mask(folder, path) for path in test_files]
+    train = list_pictures(need_folder(folder / "train" / "good", _LAYOUT), _LAYOUT)
+    y = np.where(np.asarray(defects) == "good", 1, -1).astype(np.int8)
+    return MVTecProduct(folder.name, train, test_files, defects, masks, y, size, crop)
+
+
+def _mask(folder: Path, path: Path) -> Path | None:
+    defect = path.parent.name
+    if defect == "good":
+        return None
+    mask = folder / "ground_truth" / defect / f"{path.stem}_mask.png"
+    return need_file(mask, f"the mask of {path}")

@@ -1,0 +1,200 @@
+"""Cross-validation over domains: trained on normal rows, tested on what training never saw."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.model_selection import BaseCrossValidator, check_cv
+from sklearn.utils import check_consistent_length
+
+from acr_sklearn._labels import read_is_normal, read_labels
+from acr_sklearn.exceptions import PooledDomainsWarning
+
+__all__ = ["NormalTrainSplit"]
+
+_POOLED = ("warn", "raise", "ignore")
+
+
+class NormalTrainSplit(BaseCrossValidator):
+    """Train on normal rows only, test on normal and anomalous ones.
+
+    A detector is trained on normal data, yet a search over its parameters needs labelled
+    anomalies to score. This splitter wraps another one: the rows with ``y == -1`` are left out
+    of every train fold, every test fold is kept as it is.
+
+    Wrap ``LeaveOneGroupOut()`` with the domains as groups: a test fold is then one domain that
+    training never saw, and one batch. In a batch that mixes domains no anomaly stands out. Folds
+    of several domains, such as those of ``GroupKFold``, need a `PerDomainScorer`.
+
+    Parameters
+    ----------
+    cv : int, cross-validation splitter or iterable, default=5
+        The splitter to wrap. An int means that many folds stratified by `y`, so that each test
+        fold has its share of anomalies; an iterable yields pairs (train, test) of positions.
+    pooled : {"warn", "raise", "ignore"}, default="warn"
+        What to do when a test fold holds several `groups` and the `scoring` of the search that
+        asks for the folds is not a `PerDomainScorer` that gets to know the domains. "ignore" is
+        for detectors that keep domains apart by themselves, as with `domain_column`, and for
+        detectors that score rows one by one.
+
+    Raises
+    ------
+    ValueError
+        If `cv` or `pooled` is none of these.
+
+    See Also
+    --------
+    PerDomainScorer : Scores each domain of a test fold as a batch of its own.
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import LeaveOneGroupOut
+    >>> from acr_sklearn.model_selection import NormalTrainSplit
+    >>> X, y, site = [[1], [2], [3], [4]], [1, -1, 1, -1], ["a", "a", "b", "b"]
+    >>> folds = NormalTrainSplit(LeaveOneGroupOut()).split(X, y, groups=site)
+    >>> [(train.tolist(), test.tolist()) for train, test in folds]
+    [([2], [0, 1]), ([0], [2, 3])]
+    """
+
+    # A search then hands `groups` on: by itself with routing off, as routed metadata with it on.
+    __metadata_request__split: ClassVar[dict[str, bool]] = {"groups": True}
+
+    def __init__(self, cv: Any = 5, pooled: str = "warn") -> None:
+        if isinstance(cv, Iterable) and not isinstance(cv, str) and not hasattr(cv, "split"):
+            cv = list(cv)  # a generator would be used up after the first round of a search
+        check_cv(cv)
+        if pooled not in _POOLED:
+            raise ValueError(
+                f"NormalTrainSplit got pooled={pooled!r}. It can be 'warn', 'raise' or 'ignore'."
+            )
+        self.cv = cv
+        self.pooled = pooled
+
+    def split(
+        self, X: Any, y: ArrayLike | None = None, groups: ArrayLike | None = None
+    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+        """Yield train folds without anomalies and test folds with them.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            The rows.
+        y : array-like of shape (n_rows,)
+            1 for a normal row, -1 for an anomalous one.
+        groups : array-like of shape (n_rows,), default=None
+            Handed to the wrapped splitter, usually the domain of each row.
+
+        Yields
+        ------
+        train : ndarray of shape (n_train_rows,)
+            Positions of the normal rows of the wrapped splitter's train fold.
+        test : ndarray of shape (n_test_rows,)
+            Positions of the rows of its test fold, unchanged.
+
+        Raises
+        ------
+        ValueError
+            If `y` is not made of 1 and -1, if a train fold has no normal row, or, with
+            ``pooled="raise"``, if a test fold would be scored as one batch of several domains.
+
+        Warns
+        -----
+        PooledDomainsWarning
+            Instead of that last error, with ``pooled="warn"``.
+        """
+        if y is None:
+            raise ValueError(
+                "NormalTrainSplit.split got no y. It needs 1 for normal and -1 for anomalous rows; "
+                "without labelled anomalies use the wrapped splitter itself."
+            )
+        normal = read_is_normal(y, None, who="NormalTrainSplit.split")
+        check_consistent_length(X, normal)
+        index = None
+        if groups is not None and self.pooled != "ignore" and not _scored_per_domain():
+            index = read_labels(groups, len(normal), who="NormalTrainSplit.split", what="groups")[1]
+        for number, fold in enumerate(self._splitter(y).split(X, y, groups)):
+            # Searches also take boolean masks from an iterable of folds.
+            train, test = (np.arange(len(normal))[part] for part in fold)
+            kept = train[normal[train]]
+            if len(kept) == 0:
+                raise ValueError(
+                    f"NormalTrainSplit.split got y == -1 in all {len(train)} rows of train fold "
+                    f"{number}. A detector trains on normal rows: use other folds, or leave out "
+                    "the domains that hold anomalies only."
+                )
+            if index is not None and (several := len(np.unique(index[test]))) > 1:
+                self._complain(number, several)
+                index = None  # once is enough
+            yield kept, test
+
+    def get_n_splits(
+        self, X: Any = None, y: ArrayLike | None = None, groups: ArrayLike | None = None
+    ) -> int:
+        """Return the number of folds of the wrapped splitter.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features), default=None
+            The rows, for splitters that count by them.
+        y : array-like of shape (n_rows,), default=None
+            1 for a normal row, -1 for an anomalous one.
+        groups : array-like of shape (n_rows,), default=None
+            The domain of each row, for splitters that count by it.
+
+        Returns
+        -------
+        int
+            Number of folds.
+        """
+        return int(self._splitter(y).get_n_splits(X, y, groups))
+
+    @property
+    def random_state(self) -> Any:
+        """That of the wrapped splitter: a halving search asks whether its folds repeat."""
+        return getattr(self.cv, "random_state", 0)
+
+    @property
+    def shuffle(self) -> bool:
+        """Whether the wrapped splitter shuffles; one that has no say in it counts as shuffling."""
+        return bool(getattr(self.cv, "shuffle", True))
+
+    def _complain(self, number: int, several: int) -> None:
+        message = (
+            f"NormalTrainSplit.split made test fold {number} of {several} groups, and the scorer "
+            "would score them as one batch: differences between domains drown those between "
+            "normal and anomalous rows. Wrap LeaveOneGroupOut(), or pass a PerDomainScorer as "
+            "scoring (with metadata routing off give it domains_from=); set pooled='ignore' if "
+            "each domain is scored by itself all the same."
+        )
+        if self.pooled == "raise":
+            raise ValueError(message)
+        warnings.warn(message, PooledDomainsWarning, stacklevel=3)
+
+    def _splitter(self, y: ArrayLike | None) -> Any:
+        # classifier=True is scikit-learn's word for "stratify by y"; it concerns an int only.
+        return check_cv(self.cv, y, classifier=True)
+
+
+def _scored_per_domain() -> bool:
+    """Whether the search that asks for the folds scores domain by domain.
+
+    A splitter is told nothing of the scorer. It is read from the caller: `scoring`, a public
+    parameter of scikit-learn's functions and searches. Where none is found the answer is no.
+    """
+    frame = sys._getframe(1)
+    while frame.f_back is not None:
+        frame = frame.f_back
+        if not frame.f_globals.get("__name__", "").startswith("sklearn."):
+            continue
+        scoring = frame.f_locals.get("scoring")
+        if scoring is None:
+            scoring = getattr(frame.f_locals.get("self"), "scoring", None)
+        if scoring is not None:
+            scorers = list(scoring.values()) if isinstance(scoring, dict) else [scoring]
+            return all(getattr(scorer, "scores_per_domain", False) for scorer in scorers)
+    return False

@@ -1,0 +1,110 @@
+"""Axes and colours that all displays share; the only door to matplotlib."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+__all__ = [
+    "ANOMALY",
+    "GREY",
+    "MEAN",
+    "NORMAL",
+    "add_legend",
+    "domain_lines",
+    "open_axes",
+    "open_pyplot",
+]
+
+#: Okabe and Ito's colours, which readers with any colour vision can tell apart.
+NORMAL, ANOMALY, MEAN, GREY = "#0072B2", "#D55E00", "#000000", "#999999"
+_SEVERAL = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#666666")
+_DASHES = ("-", "--", ":")
+#: Above this many domains their lines are grey, and only the mean is named.
+_MOST_NAMED = 8
+
+
+def open_pyplot(*, who: str) -> Any:
+    """Import matplotlib.
+
+    Parameters
+    ----------
+    who : str
+        For the message.
+
+    Returns
+    -------
+    module
+        ``matplotlib.pyplot``.
+
+    Raises
+    ------
+    ImportError
+        When matplotlib is not installed.
+    """
+    try:
+        from matplotlib import pyplot
+    except ImportError as error:
+        raise ImportError(
+            f"{who} draws with matplotlib, which is not installed: "
+            "pip install matplotlib, or this package with its extra [plot]."
+        ) from error
+    return pyplot
+
+
+def open_axes(ax: Any, *, who: str) -> tuple[Any, Any]:
+    """Take the axes given, or open a figure.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes or None
+        None opens a figure of its own.
+    who : str
+        For the message.
+
+    Returns
+    -------
+    ax : matplotlib.axes.Axes
+        Without the frame's upper and right line.
+    figure : matplotlib.figure.Figure
+        That of the axes.
+
+    Raises
+    ------
+    ImportError
+        When matplotlib is not installed.
+    """
+    pyplot = open_pyplot(who=who)
+    if ax is None:
+        _, ax = pyplot.subplots(layout="constrained")
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax, ax.figure
+
+
+def add_legend(ax: Any, loc: str = "best") -> None:
+    """Name what was drawn, on a ground that lines shine through but do not disturb."""
+    ax.legend(framealpha=0.8, edgecolor="none", fontsize="small", loc=loc)
+
+
+def domain_lines(labels: Sequence[Any]) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Yield each domain's label and how its line is drawn.
+
+    Parameters
+    ----------
+    labels : sequence of n_domains labels
+        None is a single domain without a name.
+
+    Yields
+    ------
+    label : object
+        As given.
+    style : dict
+        For `Axes.plot`: a colour, a width, a legend entry unless there are more than 8 domains.
+    """
+    for i, label in enumerate(labels):
+        if len(labels) > _MOST_NAMED:
+            yield label, {"color": GREY, "linewidth": 0.8, "alpha": 0.7}
+        else:
+            named = {} if label is None else {"label": str(label)}
+            dash = _DASHES[i % len(_DASHES)]
+            yield label, {"color": _SEVERAL[i], "linewidth": 1.5, "linestyle": dash, **named}

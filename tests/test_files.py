@@ -1,0 +1,143 @@
+"""Every file that is not what it claims to be is named, with what was expected."""
+
+import pickle
+
+import numpy as np
+import pytest
+from made_datasets import pickle_of_python2, write_idx
+
+from acr_sklearn.datasets._files import (
+    need_folder,
+    read_idx,
+    read_npy,
+    read_npz,
+    read_pickle,
+    subfolders,
+)
+
+READERS = {
+    "a.npy": lambda path: read_npy(path, "numbers"),
+    "b.npy": lambda path: read_npy(path, "numbers", mmap=True),
+    "a.npz": lambda path: read_npz(path, ("x", "y"), "numbers"),
+    "a-ubyte": lambda path: read_idx(path, 2, "numbers"),
+    "a.pkl": lambda path: read_pickle(path, ("x",), "numbers"),
+}
+
+
+def make(path):
+    values = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    if path.suffix == ".npy":
+        np.save(path, values)
+    elif path.suffix == ".npz":
+        np.savez(path, x=values, y=values + 1)
+    elif path.suffix == ".pkl":
+        pickle_of_python2(path, {"x": values, "name": "text"})
+    else:
+        write_idx(path, values)
+    return values
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_good_file_comes_back(tmp_path, name):
+    values = make(tmp_path / name)
+    read = READERS[name](tmp_path / name)
+    np.testing.assert_array_equal(read["x"] if isinstance(read, dict) else read, values)
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_missing_file_is_named(tmp_path, name):
+    with pytest.raises(FileNotFoundError, match=rf"No file .*{name}\. Expected numbers"):
+        READERS[name](tmp_path / name)
+
+
+@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("damage", ["empty", "cut at 5", "one byte less", "foreign"])
+def test_a_damaged_file_is_a_value_error_that_names_it(tmp_path, name, damage):
+    path = tmp_path / name
+    make(path)
+    whole = path.read_bytes()
+    ends = {"empty": b"", "cut at 5": whole[:5], "one byte less": whole[:-1]}
+    path.write_bytes(ends.get(damage, b"<html>404</html>" * 4))
+    with pytest.raises(ValueError, match=rf"{name} cannot be read: .*numbers .*Fetch or unpack"):
+        READERS[name](path)
+
+
+def test_an_idx_file_of_another_kind_is_refused(tmp_path):
+    write_idx(tmp_path / "images", np.zeros((2, 3, 3)))
+    with pytest.raises(ValueError, match=r"it begins with 00000803, not 00000801"):
+        read_idx(tmp_path / "images", 1, "labels")
+    write_idx(tmp_path / "labels", np.zeros(4))
+    (tmp_path / "labels").write_bytes((tmp_path / "labels").read_bytes() + b"x")
+    with pytest.raises(ValueError, match=r"header says \(4,\), so 12 bytes; it has 13"):
+        read_idx(tmp_path / "labels", 1, "labels")
+
+
+def test_a_gzipped_idx_file_is_found_by_its_plain_name_and_checked(tmp_path):
+    write_idx(tmp_path / "x", np.arange(9).reshape(3, 3), packed=True)
+    np.testing.assert_array_equal(read_idx(tmp_path / "x", 2, "x")[1], [3, 4, 5])
+    packed = tmp_path / "x.gz"
+    packed.write_bytes(packed.read_bytes()[:-6])
+    with pytest.raises(ValueError, match=r"x\.gz cannot be read"):
+        read_idx(tmp_path / "x", 2, "x")
+
+
+def test_an_archive_that_lacks_an_array_says_what_it_has(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.zeros(3), z=np.zeros(3))
+    with pytest.raises(ValueError, match="no y among x, z"):
+        read_npz(tmp_path / "a.npz", ("x", "y"), "numbers")
+    np.save(tmp_path / "c", np.zeros(3))
+    with pytest.raises(ValueError, match="a single array, not an archive"):
+        read_npz(tmp_path / "c.npy", ("x", "y"), "numbers")
+    (tmp_path / "a.npz").rename(tmp_path / "b.npy")
+    with pytest.raises(ValueError, match="an archive of arrays, not one array"):
+        read_npy(tmp_path / "b.npy", "numbers")
+
+
+def test_arrays_of_objects_are_never_unpickled(tmp_path):
+    np.save(tmp_path / "a.npy", np.array([{}], dtype=object))
+    with pytest.raises(ValueError, match=r"a\.npy cannot be read"):
+        read_npy(tmp_path / "a.npy", "numbers")
+
+
+class Attack:
+    def __reduce__(self):
+        return (print, ("it ran",))
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 4])
+def test_a_pickle_runs_no_code(tmp_path, protocol, capsys):
+    path = tmp_path / "a.pkl"
+    path.write_bytes(pickle.dumps({"x": Attack()}, protocol))
+    with pytest.raises(ValueError, match=r"it refers to (builtins|__builtin__)\.print"):
+        read_pickle(path, ("x",), "numbers")
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
+def test_pickles_of_python_3_are_read_as_well(tmp_path, protocol):
+    values = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    path = tmp_path / "a.pkl"
+    path.write_bytes(pickle.dumps({b"x": values, "y": [1, 2]}, protocol))
+    read = read_pickle(path, ("x", "y"), "numbers")
+    np.testing.assert_array_equal(read["x"], values)
+    assert read["y"] == [1, 2]
+
+
+def test_a_pickle_of_something_else_is_refused(tmp_path):
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps([1]))
+    with pytest.raises(ValueError, match="a list, not a dict"):
+        read_pickle(tmp_path / "a.pkl", ("x",), "numbers")
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps({"z": 1}))
+    with pytest.raises(ValueError, match="no x among z"):
+        read_pickle(tmp_path / "a.pkl", ("x",), "numbers")
+
+
+def test_folders_come_by_name_and_an_empty_one_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"No folder .*gone\. Expected years"):
+        need_folder(tmp_path / "gone", "years")
+    with pytest.raises(FileNotFoundError, match=r"No folders in .*\. Expected years"):
+        subfolders(tmp_path, "years")
+    for name in ("b", "a", ".hidden"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "file").write_text("")
+    assert [p.name for p in subfolders(tmp_path, "years")] == ["a", "b"]

@@ -1,0 +1,91 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from acr_sklearn.datasets import load_folder
+
+
+def frame(seed, n=6):
+    rng = np.random.default_rng(seed)
+    label = np.where(np.arange(n) % 3 == 2, -1, 1)
+    return pd.DataFrame({"a": rng.normal(size=n), "fault": label, "b": np.arange(n)})
+
+
+@pytest.fixture
+def folder(tmp_path):
+    frame(0).to_csv(tmp_path / "south.csv", index=False)
+    frame(1)[["b", "a", "fault"]].to_parquet(tmp_path / "north.parquet")
+    frame(2).to_csv(tmp_path / "east.csv", index=False)
+    (tmp_path / "readme.txt").write_text("not a table")
+    return tmp_path
+
+
+def test_a_file_is_a_domain_and_its_rows_and_columns_keep_their_order(folder):
+    data = load_folder(folder, label="fault", test=["north"])
+    assert data.train_names == ["east", "south"]
+    assert data.feature_names == ("a", "b")
+    assert data.input_shape is None
+    for seed, rows in zip((2, 0), data.train, strict=True):
+        own = frame(seed)
+        np.testing.assert_array_equal(
+            rows, own.loc[own["fault"] == 1, ["a", "b"]].astype(np.float32)
+        )
+    (north,) = data.test
+    X, y = north.load()
+    assert (north.name, north.group) == ("north", "test")
+    np.testing.assert_array_equal(X, frame(1)[["a", "b"]].astype(np.float32))
+    assert y.tolist() == [1, 1, -1, 1, 1, -1]
+
+
+def test_without_a_label_every_column_is_a_feature_and_every_row_normal(folder):
+    data = load_folder(folder)
+    assert data.train_names == ["east", "north", "south"]
+    assert data.feature_names == ("a", "fault", "b")
+    assert [rows.shape for rows in data.train] == [(6, 3)] * 3
+    assert data.test == []
+
+
+def test_what_does_not_fit_is_named(folder):
+    frame(0).rename(columns={"b": "c"}).to_csv(folder / "south.csv", index=False)
+    with pytest.raises(
+        ValueError, match=r"south\.csv lacks b\. Expected the columns of .*east\.csv"
+    ):
+        load_folder(folder, label="fault")
+    frame(0).assign(z=1).to_csv(folder / "south.csv", index=False)
+    with pytest.raises(ValueError, match=r"south\.csv also has z"):
+        load_folder(folder, label="fault")
+    frame(0).assign(a="x").to_csv(folder / "south.csv", index=False)
+    with pytest.raises(ValueError, match=r"south\.csv, column 'a', row 0: 'x' is not a number"):
+        load_folder(folder, label="fault")
+    frame(0).assign(a=np.nan).to_csv(folder / "south.csv", index=False)
+    with pytest.raises(ValueError, match=r"south\.csv, column 'a', row 0: a value is missing"):
+        load_folder(folder, label="fault")
+    frame(0).assign(fault=0).to_csv(folder / "south.csv", index=False)
+    with pytest.raises(ValueError, match=r"south\.csv, column 'fault': found 0\. Expected the lab"):
+        load_folder(folder, label="fault")
+    frame(0).assign(fault=-1).to_csv(folder / "south.csv", index=False)
+    with pytest.raises(ValueError, match=r"south\.csv has no normal rows to train on"):
+        load_folder(folder, label="fault")
+
+
+def test_domains_that_do_not_exist_are_named(folder):
+    with pytest.raises(
+        FileNotFoundError, match=r"No west\.csv or west\.parquet .*east, north, sou"
+    ):
+        load_folder(folder, label="fault", test=["west"])
+    with pytest.raises(ValueError, match=r"test=\['north'\] without label"):
+        load_folder(folder, test=["north"])
+    with pytest.raises(ValueError, match="none is left to train on"):
+        load_folder(folder, label="fault", test=["north", "south", "east"])
+    frame(0).to_csv(folder / "north.csv", index=False)
+    with pytest.raises(
+        ValueError, match=r"has north\.csv and north\.parquet|north\.parquet and no"
+    ):
+        load_folder(folder)
+
+
+def test_a_folder_without_tables_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"No tables in .*Expected a folder of \.csv"):
+        load_folder(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"No folder .*gone"):
+        load_folder(tmp_path / "gone")

@@ -1,0 +1,228 @@
+import copy
+import pickle
+import threading
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import false_discovery_control
+from sklearn.base import clone
+from sklearn.metrics import roc_auc_score
+
+from acr_sklearn.exceptions import (
+    IgnoredDomainsWarning,
+    SingleDomainWarning,
+    SmallReferenceWarning,
+    UnfamiliarBatchWarning,
+)
+
+
+@pytest.fixture
+def fresh(make_domain):
+    return make_domain(77, n_rows=200)
+
+
+@pytest.fixture(scope="module")
+def live(fitted, make_domain):
+    return fitted.adapt(make_domain(77, n_rows=200))
+
+
+def test_the_reference_rows_score_as_they_do_in_one_batch(fitted, live, fresh):
+    expected = fitted.score_samples(fresh)
+    np.testing.assert_allclose(live.score_samples(fresh), expected, rtol=1e-9, atol=1e-9)
+    single = live.score_samples(fresh.astype(np.float32))
+    np.testing.assert_allclose(single, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_every_row_is_scored_by_itself(live, make_domain):
+    new = make_domain(77, n_rows=260)[200:]
+    together = live.score_samples(new)
+    alone = [live.score_samples(row[None])[0] for row in new]
+    np.testing.assert_allclose(alone, together, rtol=1e-9)
+    order = np.random.default_rng(0).permutation(60)
+    np.testing.assert_allclose(live.score_samples(new[order]), together[order], rtol=1e-9)
+
+
+def test_the_detector_stays_as_it_was(fitted, fresh):
+    before = pickle.dumps(fitted)
+    live = fitted.adapt(fresh)
+    assert pickle.dumps(fitted) == before
+    assert (fitted.norm_mode, live.norm_mode) == ("batch", "reference")
+    assert live.get_params()["norm_mode"] == "reference"
+    assert not hasattr(fitted, "reference_stats_")
+    assert not hasattr(clone(live), "reference_stats_")
+
+
+@pytest.mark.parametrize(("n_rows", "moves"), [(100, False), (127, False), (128, True)])
+def test_a_reference_large_enough_sets_its_own_threshold(fitted, make_domain, n_rows, moves):
+    X = make_domain(77, n_rows=n_rows)
+    live = fitted.adapt(X)
+    assert (live.offset_ != fitted.offset_) == moves
+    if moves:
+        scores = fitted.score_samples(X)
+        assert live.offset_ == pytest.approx(np.percentile(scores, 10), rel=1e-9)
+        assert np.mean(live.predict(X) == -1) == pytest.approx(0.1, abs=0.01)
+
+
+def test_recalibration_can_be_asked_for_and_refused(fitted, fresh):
+    assert fitted.adapt(fresh, recalibrate=False).offset_ == fitted.offset_
+    assert fitted.adapt(fresh[:70], recalibrate=True).offset_ != fitted.offset_
+    with pytest.raises(ValueError, match=r"adapt got recalibrate='yes'\. Use True"):
+        fitted.adapt(fresh, recalibrate="yes")
+
+
+def test_a_small_and_a_strange_reference_are_warned_about(fitted, fresh):
+    with pytest.warns(SmallReferenceWarning, match=r"adapt got 63 reference rows.*64 or more"):
+        fitted.adapt(fresh[:63])
+    strange = fresh * np.r_[1e4, np.ones(4)]
+    with pytest.warns(UnfamiliarBatchWarning, match="adapt got a batch unlike"):
+        fitted.adapt(strange)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fitted.adapt(fresh[:64])
+
+
+@pytest.mark.parametrize("method", ["adapt", "freeze"])
+def test_rows_of_several_domains_are_refused(fitted, domains, method):
+    with pytest.raises(ValueError, match=rf"{method} got rows of 6 domains.*once per domain"):
+        getattr(fitted, method)(domains)
+    with pytest.raises(ValueError, match=f"{method} got a batch of 1 sample"):
+        getattr(fitted, method)(domains[0][:1])
+
+
+def test_a_tenth_of_anomalies_in_the_reference_costs_little(quick, domains, make_domain):
+    detector = quick(max_iter=40).fit(domains)
+    X = make_domain(77, n_rows=500)
+    rng = np.random.default_rng(0)
+    spoilt = X[:200].copy()
+    spoilt[:20] += 6 * X.std(axis=0)
+    new = X[200:].copy()
+    new[:60] += rng.normal(size=(60, 5)) * 3 * X.std(axis=0)
+    y = np.arange(300) < 60
+    clean, dirty = (
+        roc_auc_score(y, -detector.adapt(ref).score_samples(new)) for ref in (X[:200], spoilt)
+    )
+    assert clean > 0.8
+    assert dirty > clean - 0.02
+
+
+def test_without_a_reference_the_training_rows_are_it(quick, domains, fresh):
+    detector = quick(norm_mode="reference").fit(domains)
+    alone = [detector.score_samples(row[None])[0] for row in fresh[:5]]
+    np.testing.assert_allclose(alone, detector.score_samples(fresh)[:5], rtol=1e-9)
+    assert isinstance(detector.reference_stats_, torch.nn.Module)
+    # Held-out domains set the offset, each row by itself.
+    assert len(detector.calibration_scores_) > 0
+    one = quick(norm_mode="reference")
+    with pytest.warns(SingleDomainWarning):
+        one.fit(domains[0])
+    flagged = np.mean(one.predict(domains[0]) == -1)
+    assert flagged == pytest.approx(0.1, abs=0.5 / len(domains[0]) + 1e-9)
+
+
+@pytest.mark.parametrize("method", ["score_samples", "decision_function", "predict"])
+def test_domains_change_nothing_and_say_so(live, fresh, method):
+    expected = getattr(live, method)(fresh)
+    with pytest.warns(IgnoredDomainsWarning, match=rf"{method} got domains=.*norm_mode='batch'"):
+        got = getattr(live, method)(fresh, domains=np.arange(len(fresh)) % 3)
+    np.testing.assert_array_equal(got, expected)
+    np.testing.assert_array_equal(getattr(live, method)([fresh[:50], fresh[50:]]), expected)
+
+
+def test_score_still_looks_at_each_domain(live, fresh):
+    X = np.concatenate([fresh[:40], fresh[:40] + 9])
+    y, site = np.tile(np.repeat([1, -1], 20), 2), np.repeat([0, 1], 40)
+    values = [roc_auc_score(y[site == s], live.score_samples(X[site == s])) for s in (0, 1)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert live.score(X, y, domains=site) == pytest.approx(np.mean(values))
+
+
+def test_an_adapted_detector_survives_a_pickle_and_a_copy(live, fresh):
+    expected = live.decision_function(fresh)
+    for again in (pickle.loads(pickle.dumps(live)), copy.deepcopy(live)):
+        np.testing.assert_array_equal(again.decision_function(fresh), expected)
+
+
+def test_sixteen_threads_score_single_rows_as_one_does(live, fresh):
+    expected = live.score_samples(fresh)
+    wrong = []
+
+    def repeat(first):
+        for i in range(first, 160, 16):
+            if abs(live.score_samples(fresh[i : i + 1])[0] - expected[i]) > 1e-9:
+                wrong.append(i)
+
+    threads = [threading.Thread(target=repeat, args=(i,)) for i in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("head", ["combined", "objective", "neighbors", "mahalanobis"])
+def test_freeze_gives_a_plain_module_of_the_batch(quick, domains, fresh, head, dtype):
+    detector = quick(score_head=head).fit(domains)
+    X = fresh.astype(dtype)
+    module = detector.freeze(X)
+    assert isinstance(module, torch.nn.Module)
+    assert not any(p.requires_grad for p in module.parameters())
+    state = {k: v.clone() for k, v in module.state_dict().items()}
+    x = torch.from_numpy(X).requires_grad_()
+    scores = module(x)
+    expected = -detector.score_samples(X)
+    tolerance = 1e-9 if dtype == np.float64 else 1e-3
+    np.testing.assert_allclose(scores.detach(), expected, rtol=tolerance, atol=tolerance)
+    (gradient,) = torch.autograd.grad(scores.sum(), x)
+    assert torch.isfinite(gradient).all()
+    assert gradient.abs().max() > 0
+    module.train()(x)
+    assert all(torch.equal(v, state[k]) for k, v in module.state_dict().items())
+
+
+def test_p_values_count_the_normal_rows_that_score_as_low(fitted, fresh):
+    p = fitted.p_values(fresh)
+    scores, known = fitted.score_samples(fresh), fitted.calibration_scores_
+    slow = [(1 + np.sum(known <= s)) / (len(known) + 1) for s in scores]
+    np.testing.assert_allclose(p, slow)
+    both = np.concatenate([fresh[:90], fresh[90:]])
+    together = fitted.score_samples(both)
+    slow = [(1 + np.sum(together[:90] <= s)) / 91 for s in together[90:]]
+    np.testing.assert_allclose(fitted.p_values(fresh[90:], fresh[:90]), slow)
+
+
+def test_p_values_with_a_reference_look_at_each_domain_by_itself(fitted, fresh, make_domain):
+    other = make_domain(78, n_rows=50)
+    X, site = np.concatenate([fresh[:50], other]), np.repeat([0, 1], 50)
+    p = fitted.p_values(X, fresh[50:], domains=site)
+    np.testing.assert_allclose(p[:50], fitted.p_values(fresh[:50], fresh[50:]))
+    np.testing.assert_allclose(p[50:], fitted.p_values(other, fresh[50:]))
+
+
+def test_p_values_of_an_adapted_detector_are_those_of_its_reference(live, fresh):
+    np.testing.assert_allclose(np.sort(live.p_values(fresh)), np.arange(2, 202) / 201, atol=1e-9)
+
+
+def test_p_values_of_normal_rows_are_rarely_small(quick, domains, make_domain):
+    detector = quick(max_iter=40).fit(domains)
+    p = []
+    for seed in range(200, 230):
+        X = make_domain(seed, n_rows=300)
+        p.append(detector.p_values(X[200:], X[:200]))
+    p = np.concatenate(p)
+    for a in (0.01, 0.05, 0.1):
+        assert np.mean(p <= a) <= 1.2 * a + 0.002
+    assert np.mean(p <= 0.5) == pytest.approx(0.5, abs=0.05)
+
+
+def test_they_find_anomalies_at_a_false_discovery_rate(quick, domains, make_domain):
+    detector = quick(max_iter=40).fit(domains)
+    X = make_domain(77, n_rows=700)
+    new = X[500:].copy()
+    new[:30] += 8 * X.std(axis=0)
+    found = false_discovery_control(detector.p_values(new, X[:500])) <= 0.1
+    assert found[:30].mean() > 0.9
+    assert found[30:].mean() < 0.1

@@ -1,0 +1,66 @@
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from acr_sklearn.datasets._tables import column_numbers, read_table
+
+FRAME = pd.DataFrame({"a": [1.5, 2.0], "b": ["x", "y"], "c": [1, 2]})
+
+
+def write(path):
+    FRAME.to_parquet(path) if path.suffix == ".parquet" else FRAME.to_csv(path, index=False)
+    return path
+
+
+@pytest.mark.parametrize("name", ["t.parquet", "t.csv"])
+def test_a_table_and_a_choice_of_its_columns(tmp_path, name):
+    path = write(tmp_path / name)
+    pd.testing.assert_frame_equal(read_table(path, "a table"), FRAME, check_dtype=False)
+    assert list(read_table(path, "a table", ["c", "a"]).columns) == ["c", "a"]
+    with pytest.raises(ValueError, match=rf"{name} cannot .*a table.*no column d, e among a, b, c"):
+        read_table(path, "a table", ["a", "d", "e"])
+
+
+def test_a_truncated_parquet_file_is_named(tmp_path):
+    path = write(tmp_path / "t.parquet")
+    whole = path.read_bytes()
+    for content in (b"", whole[: len(whole) // 2], whole[:-1], b"<html>" * 10):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"t\.parquet cannot be read: it is not, .* a table"):
+            read_table(path, "a table")
+
+
+@pytest.mark.parametrize("content", [b"", b"a,b\n", b"a,b\n1,2\n1,2,3,4\n", b"\xff\xfe\x00\x81"])
+def test_a_broken_csv_file_is_named(tmp_path, content):
+    path = tmp_path / "t.csv"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"t\.csv cannot be read: it is not, .* a table"):
+        read_table(path, "a table")
+
+
+def test_a_missing_table_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"t\.csv\. Expected a table"):
+        read_table(tmp_path / "t.csv", "a table")
+
+
+def test_text_becomes_numbers_and_missing_values_nan(tmp_path):
+    frame = pd.DataFrame({"x": ["1.5", "nan", None, "-2e3"], "y": [1, 2, 3, 4]})
+    np.testing.assert_array_equal(
+        column_numbers(frame, "x", tmp_path), [1.5, np.nan, np.nan, -2000.0]
+    )
+    assert column_numbers(frame, "y", tmp_path).dtype == np.float64
+
+
+def test_a_value_that_is_no_number_is_named_with_its_row(tmp_path):
+    frame = pd.DataFrame({"x": ["1", "ssh"]})
+    with pytest.raises(ValueError, match=r"t\.csv, column 'x', row 1: 'ssh' is not a number"):
+        column_numbers(frame, "x", tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize("package", ["pandas", "pyarrow"])
+def test_without_its_packages_the_error_names_the_extra(tmp_path, monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ImportError, match=r"pandas and pyarrow.*'acr-sklearn\[datasets\]'"):
+        read_table(tmp_path / "t.csv", "a table")

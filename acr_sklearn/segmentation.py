@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, _fit_context, clone
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from acr_sklearn.anomaly_maps import image_scores, upsample_maps
@@ -20,20 +20,23 @@ from acr_sklearn.detectors.acr import ZeroShotACRDetector
 from acr_sklearn.exceptions import SmallBatchWarning, UnfamiliarBatchWarning
 from acr_sklearn.patch_outliers import PATCH_OUTLIERS, OutlierBank
 from acr_sklearn.patch_rows import (
-    Whitening,
-    fit_whitening,
+    centred_by_region,
     in_parts,
+    pool_maps,
     read_maps,
     read_products,
     region_rows,
     regions_of,
 )
 from acr_sklearn.patch_training import PatchTraining, training_domains
+from acr_sklearn.patch_whitening import Whitening, fit_whitening
 
 __all__ = ["ZeroShotSegmenter"]
 
 #: Images below which what is normal at one position is uncertain.
 _FEW_IMAGES = 16
+#: Added to lengths, so that they have logarithms.
+_TINY = 1e-6
 
 
 class ZeroShotSegmenter(BaseEstimator):
@@ -53,15 +56,17 @@ class ZeroShotSegmenter(BaseEstimator):
         positions, or everywhere. "position" is for images that are aligned, or periodic.
     region_size : int, default=2
         Side of a block in positions.
+    pooling : int, default=3
+        Side of the square of positions over which feature maps are averaged first: 1, 3, 5 or 7.
     whiten : bool, default=True
         Whether the rows of each region are whitened by their own covariance before the detector:
         a small change along a direction in which a product hardly varies is then a large one.
     shrinkage : float, default=0.3
         Weight in (0, 1] of the covariance that all regions of a product have in common.
-    distance_weight : float, default=0.5
-        Weight in [0, 1] of the length of the whitened row (the score of a Gaussian fitted on the
-        batch) beside the detector's score, both standardised over the batch. 0 with
-        ``whiten=False``.
+    distance_weight : float, default=0.75
+        Weight in [0, 1] of the logarithm of the whitened row's length (the score of a Gaussian
+        fitted on the rest of the batch) beside the detector's score, both less the median of
+        their region and in units of their spread over the batch. 0 with ``whiten=False``.
     outliers : {"mixed", "noise", "positions", "surfaces", "detector"}, default="mixed"
         Of what the outliers of training tasks are: noise on features, a pull towards what another
         position of the product shows, or towards another product; "mixed" has as many of each;
@@ -111,6 +116,7 @@ class ZeroShotSegmenter(BaseEstimator):
         "detector": [HasMethods(["fit", "score_samples"]), None],
         "regions": [StrOptions({"position", "neighborhood", "pooled"})],
         "region_size": [Interval(Integral, 1, None, closed="left")],
+        "pooling": [Options(Integral, {1, 3, 5, 7})],
         "whiten": ["boolean"],
         "shrinkage": [Interval(Real, 0, 1, closed="right")],
         "distance_weight": [Interval(Real, 0, 1, closed="both")],
@@ -128,9 +134,10 @@ class ZeroShotSegmenter(BaseEstimator):
         detector: Any = None,
         regions: str = "position",
         region_size: int = 2,
+        pooling: int = 3,
         whiten: bool = True,
         shrinkage: float = 0.3,
-        distance_weight: float = 0.5,
+        distance_weight: float = 0.75,
         outliers: str = "mixed",
         domains_per_product: int = 4,
         max_rows: int = 512,
@@ -141,6 +148,7 @@ class ZeroShotSegmenter(BaseEstimator):
         self.detector = detector
         self.regions = regions
         self.region_size = region_size
+        self.pooling = pooling
         self.whiten = whiten
         self.shrinkage = shrinkage
         self.distance_weight = distance_weight
@@ -178,6 +186,7 @@ class ZeroShotSegmenter(BaseEstimator):
         plan = PatchTraining(
             self.regions,
             self.region_size,
+            self.pooling,
             self.shrinkage if self.whiten else None,
             self.outliers,
             self.domains_per_product,
@@ -234,6 +243,7 @@ class ZeroShotSegmenter(BaseEstimator):
                 SmallBatchWarning,
                 stacklevel=2,
             )
+        maps = pool_maps(maps, self.pooling)
         whitening = fit_whitening(maps, self.shrinkage) if self.whiten else None
         n_images, _, height, width = maps.shape
         learnt, distance = np.empty((2, height * width, n_images))
@@ -243,7 +253,8 @@ class ZeroShotSegmenter(BaseEstimator):
             for positions, own_learnt, own_distance in zip(part, *scores, strict=True):
                 learnt[positions], distance[positions] = own_learnt, own_distance
         weight = self.distance_weight if self.whiten else 0.0
-        combined = (1 - weight) * _standardised(learnt) + weight * _standardised(distance)
+        combined = (1 - weight) * centred_by_region(learnt, regions)
+        combined += weight * centred_by_region(np.log(distance + _TINY), regions)
         return combined.T.reshape(n_images, height, width)
 
     def _score_part(
@@ -253,19 +264,15 @@ class ZeroShotSegmenter(BaseEstimator):
         rows = region_rows(maps, np.concatenate(part)).split([len(region) for region in part])
         flat = [own.flatten(0, 1) for own in rows]
         if whitening is not None:
-            if len({len(own) for own in flat}) == 1:
-                flat = list(whitening.whiten(torch.stack(flat)))
-            else:
-                flat = [whitening.whiten(own[None])[0] for own in flat]
-        index = np.repeat(np.arange(len(flat)), [len(own) for own in flat])
-        stacked = torch.cat(flat)
+            flat = whitening.whiten_each(flat)
+        sizes = [len(own) for own in flat]
+        index, stacked = np.repeat(np.arange(len(flat)), sizes), torch.cat(flat)
         with warnings.catch_warnings():
-            # Said once for all positions by patch_scores; and no position is a domain of its own
-            # kind, so that some of thousands look odd by chance.
+            # Said once by patch_scores; and some of thousands of positions look odd by chance.
             warnings.simplefilter("ignore", SmallBatchWarning)
             warnings.simplefilter("ignore", UnfamiliarBatchWarning)
             scores = -self.detector_.score_samples(stacked.numpy(), domains=index)
-        ends = np.cumsum([len(own) for own in flat])[:-1]
+        ends = np.cumsum(sizes)[:-1]
         n_images = len(maps)
         cut = [s.reshape(-1, n_images) for s in np.split(scores, ends)]
         lengths = stacked.norm(dim=1).double().numpy()
@@ -311,10 +318,3 @@ class ZeroShotSegmenter(BaseEstimator):
 def _patch_detector() -> ZeroShotACRDetector:
     """Make the detector for patches: many small domains, whitened before."""
     return ZeroShotACRDetector(n_tasks=32, task_size=64, whiten_features=False)
-
-
-def _standardised(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Scores of a batch by their median and median absolute deviation."""
-    centred = scores - np.median(scores)
-    spread = 1.4826 * np.median(np.abs(centred))
-    return centred / (spread if spread > 0 else 1.0)

@@ -8,8 +8,8 @@ from typing import Any
 from page.markdown import picture, signed, table
 
 OURS = "ZeroShotSegmenter"
-#: Not rivals: ours with one part left out, and ours with a rival's scores added.
-PARTS = ("its detector alone", "ours + mutual")
+#: Not rivals: parts of ours, of the first seed, and ours with a rival's scores added.
+PARTS = ("its detector alone", "its distance alone", "ours + mutual")
 MEASURES = {
     "image_auroc": "image AUROC",
     "image_ap": "image AP",

@@ -17,6 +17,7 @@ from torch import Tensor
 
 __all__ = [
     "centred_by_region",
+    "compressed",
     "in_parts",
     "pool_maps",
     "read_maps",
@@ -151,6 +152,22 @@ def centred_by_region(
         centred[positions] = scores[positions] - np.median(scores[positions])
     spread = 1.4826 * np.median(np.abs(centred))
     return centred / (spread if spread > 0 else 1.0)
+
+
+def compressed(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Let high scores count by their logarithm, as lengths do.
+
+    Parameters
+    ----------
+    scores : ndarray of float64
+        Centred, in units of their spread.
+
+    Returns
+    -------
+    ndarray of the shape of `scores`, float64
+        log(1 + score) above 0, the score itself below: in the same order, without a jump or kink.
+    """
+    return np.log1p(np.maximum(scores, 0)) + np.minimum(scores, 0)
 
 
 def regions_of(height: int, width: int, kind: str, size: int) -> list[NDArray[np.int64]]:

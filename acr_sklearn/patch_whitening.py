@@ -17,12 +17,14 @@ from torch import Tensor
 
 from acr_sklearn.patch_rows import region_rows
 
-__all__ = ["Whitening", "fit_whitening"]
+__all__ = ["Whitening", "fit_whitening", "log_lengths"]
 
 #: Added to correlations, so that channels without variance do not decide.
 _RIDGE = 1e-3
 #: Share of a row's own direction that others are taken to fill at the least.
 _LEAST_REST = 1e-3
+#: Added to lengths: a row at the mean of its region has none, and zero no logarithm.
+_TINY = 1e-6
 #: Rows that are read at a time while statistics are gathered.
 _READ_ROWS = 2**16
 
@@ -120,6 +122,35 @@ def fit_whitening(maps: NDArray[Any], shrinkage: float) -> Whitening:
     spread = torch.where(spread > 0, spread, torch.ones_like(spread))
     correlation = covariance / spread[:, None] / spread + _RIDGE * torch.eye(channels)
     return Whitening(spread.float(), correlation.float(), shrinkage)
+
+
+def log_lengths(
+    maps: NDArray[Any], parts: list[list[NDArray[np.int64]]], shrinkage: float
+) -> NDArray[np.float64]:
+    """Measure every row by the others of its region: logarithms of lengths of whitened rows.
+
+    Parameters
+    ----------
+    maps : ndarray of shape (n_images, channels, height, width)
+        Of one product.
+    parts : list of list of ndarray of int
+        Flat positions of each region, regions grouped as they fit into memory together.
+    shrinkage : float
+        In (0, 1].
+
+    Returns
+    -------
+    ndarray of shape (n_positions, n_images), float64
+        High = far off.
+    """
+    whitening = fit_whitening(maps, shrinkage)
+    found = np.empty((maps.shape[2] * maps.shape[3], len(maps)))
+    for part in parts:
+        rows = region_rows(maps, np.concatenate(part)).split([len(region) for region in part])
+        white = whitening.whiten_each([own.flatten(0, 1) for own in rows])
+        for positions, own in zip(part, white, strict=True):
+            found[positions] = own.norm(dim=1).reshape(len(positions), -1).numpy()
+    return np.log(found + _TINY)
 
 
 def _chunks(maps: NDArray[Any]) -> Iterator[Tensor]:

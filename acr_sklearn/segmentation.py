@@ -21,6 +21,7 @@ from acr_sklearn.exceptions import SmallBatchWarning, UnfamiliarBatchWarning
 from acr_sklearn.patch_outliers import PATCH_OUTLIERS, OutlierBank
 from acr_sklearn.patch_rows import (
     centred_by_region,
+    compressed,
     in_parts,
     pool_maps,
     read_maps,
@@ -29,14 +30,12 @@ from acr_sklearn.patch_rows import (
     regions_of,
 )
 from acr_sklearn.patch_training import PatchTraining, training_domains
-from acr_sklearn.patch_whitening import Whitening, fit_whitening
+from acr_sklearn.patch_whitening import Whitening, fit_whitening, log_lengths
 
 __all__ = ["ZeroShotSegmenter"]
 
 #: Images below which what is normal at one position is uncertain.
 _FEW_IMAGES = 16
-#: Added to lengths, so that they have logarithms.
-_TINY = 1e-6
 
 
 class ZeroShotSegmenter(BaseEstimator):
@@ -57,16 +56,18 @@ class ZeroShotSegmenter(BaseEstimator):
     region_size : int, default=2
         Side of a block in positions.
     pooling : int, default=3
-        Side of the square of positions over which feature maps are averaged first: 1, 3, 5 or 7.
+        Side of the square of positions over which feature maps are averaged for the detector: 1,
+        3, 5 or 7. Lengths are of the maps as they are, so that edges of defects stay sharp.
     whiten : bool, default=True
         Whether the rows of each region are whitened by their own covariance before the detector:
         a small change along a direction in which a product hardly varies is then a large one.
-    shrinkage : float, default=0.3
+    shrinkage : float, default=0.6
         Weight in (0, 1] of the covariance that all regions of a product have in common.
-    distance_weight : float, default=0.75
+    distance_weight : float, default=0.5
         Weight in [0, 1] of the logarithm of the whitened row's length (the score of a Gaussian
         fitted on the rest of the batch) beside the detector's score, both less the median of
-        their region and in units of their spread over the batch. 0 with ``whiten=False``.
+        their region and in units of their spread over the batch; of the detector's, what is above
+        0 counts by the logarithm of 1 more than it. 0 with ``whiten=False``.
     outliers : {"mixed", "noise", "positions", "surfaces", "detector"}, default="mixed"
         Of what the outliers of training tasks are: noise on features, a pull towards what another
         position of the product shows, or towards another product; "mixed" has as many of each;
@@ -136,8 +137,8 @@ class ZeroShotSegmenter(BaseEstimator):
         region_size: int = 2,
         pooling: int = 3,
         whiten: bool = True,
-        shrinkage: float = 0.3,
-        distance_weight: float = 0.75,
+        shrinkage: float = 0.6,
+        distance_weight: float = 0.5,
         outliers: str = "mixed",
         domains_per_product: int = 4,
         max_rows: int = 512,
@@ -243,24 +244,26 @@ class ZeroShotSegmenter(BaseEstimator):
                 SmallBatchWarning,
                 stacklevel=2,
             )
-        maps = pool_maps(maps, self.pooling)
-        whitening = fit_whitening(maps, self.shrinkage) if self.whiten else None
         n_images, _, height, width = maps.shape
-        learnt, distance = np.empty((2, height * width, n_images))
         regions = regions_of(height, width, self.regions, self.region_size)
-        for part in in_parts(regions, n_images, self.max_batch_rows):
-            scores = self._score_part(maps, part, whitening)
-            for positions, own_learnt, own_distance in zip(part, *scores, strict=True):
-                learnt[positions], distance[positions] = own_learnt, own_distance
-        weight = self.distance_weight if self.whiten else 0.0
-        combined = (1 - weight) * centred_by_region(learnt, regions)
-        combined += weight * centred_by_region(np.log(distance + _TINY), regions)
+        parts = in_parts(regions, n_images, self.max_batch_rows)
+        pooled = pool_maps(maps, self.pooling)
+        whitening = fit_whitening(pooled, self.shrinkage) if self.whiten else None
+        learnt = np.empty((height * width, n_images))
+        for part in parts:
+            for positions, own in zip(part, self._learnt(pooled, part, whitening), strict=True):
+                learnt[positions] = own
+        combined = compressed(centred_by_region(learnt, regions))
+        if self.whiten and self.distance_weight > 0:
+            lengths = log_lengths(maps, parts, self.shrinkage)
+            combined *= 1 - self.distance_weight
+            combined += self.distance_weight * centred_by_region(lengths, regions)
         return combined.T.reshape(n_images, height, width)
 
-    def _score_part(
+    def _learnt(
         self, maps: NDArray[Any], part: list[NDArray[np.int64]], whitening: Whitening | None
-    ) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]]:
-        """Detector's scores and lengths, each of shape (n_positions, n_images) per region."""
+    ) -> list[NDArray[np.float64]]:
+        """Detector's scores, of shape (n_positions, n_images) per region."""
         rows = region_rows(maps, np.concatenate(part)).split([len(region) for region in part])
         flat = [own.flatten(0, 1) for own in rows]
         if whitening is not None:
@@ -272,11 +275,7 @@ class ZeroShotSegmenter(BaseEstimator):
             warnings.simplefilter("ignore", SmallBatchWarning)
             warnings.simplefilter("ignore", UnfamiliarBatchWarning)
             scores = -self.detector_.score_samples(stacked.numpy(), domains=index)
-        ends = np.cumsum(sizes)[:-1]
-        n_images = len(maps)
-        cut = [s.reshape(-1, n_images) for s in np.split(scores, ends)]
-        lengths = stacked.norm(dim=1).double().numpy()
-        return cut, [s.reshape(-1, n_images) for s in np.split(lengths, ends)]
+        return [s.reshape(-1, len(maps)) for s in np.split(scores, np.cumsum(sizes)[:-1])]
 
     def anomaly_maps(self, X: Any, image_size: Sequence[int] | None = None) -> NDArray[np.float32]:
         """Score every pixel of every image.

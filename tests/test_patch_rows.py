@@ -6,6 +6,7 @@ import torch
 
 from acr_sklearn.patch_rows import (
     centred_by_region,
+    compressed,
     in_parts,
     pool_maps,
     read_maps,
@@ -84,6 +85,16 @@ def test_pooling_averages_what_is_there(maps):
     assert np.allclose(pooled[7, :, 0, 0], maps[7, :, :2, :2].mean(axis=(1, 2)), rtol=1e-4)
     assert pool_maps(maps, 1) is maps
     assert pool_maps(maps.astype(np.float16), 3).dtype == np.float16
+
+
+def test_high_scores_count_by_their_logarithm():
+    scores = np.linspace(-3, 9, 1201)
+    found = compressed(scores)
+    assert np.array_equal(found[scores <= 0], scores[scores <= 0])
+    assert np.allclose(np.expm1(found[scores > 0]), scores[scores > 0])
+    slopes = np.diff(found) / np.diff(scores)
+    assert (slopes > 0).all()
+    assert np.abs(np.diff(slopes)).max() < 0.011  # no kink
 
 
 def test_scores_of_regions_are_brought_to_one_level():

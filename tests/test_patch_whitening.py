@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from acr_sklearn.patch_rows import region_rows
-from acr_sklearn.patch_whitening import fit_whitening
+from acr_sklearn.patch_whitening import fit_whitening, log_lengths
 
 
 @pytest.fixture
@@ -86,3 +86,21 @@ def test_constant_channels_do_no_harm(maps):
     rows = fit_whitening(maps, 0.3).whiten(region_rows(maps, np.arange(24)))
     assert torch.isfinite(rows).all()
     assert rows[..., 2].abs().max() < 1e-3
+
+
+def test_lengths_are_of_every_row_by_its_region(maps):
+    whitening = fit_whitening(maps, 0.3)
+    regions = [np.array([0, 1, 4]), np.array([2]), np.setdiff1d(np.arange(24), [0, 1, 2, 4])]
+    found = log_lengths(maps, [regions[:2], regions[2:]], 0.3)
+    assert found.shape == (24, 40)
+    for positions in regions:
+        rows = region_rows(maps, positions)
+        white = whitening.whiten(rows.flatten(0, 1)[None])[0]
+        assert np.allclose(np.exp(found[positions]).ravel(), white.norm(dim=1), rtol=1e-4)
+
+
+def test_rows_without_length_have_a_lowest_logarithm(maps):
+    maps[:, :, 0, 0] = 0
+    found = log_lengths(maps, [[np.array([i]) for i in range(24)]], 0.3)
+    assert np.isfinite(found).all()
+    assert (found[0] < found[1:].min()).all()

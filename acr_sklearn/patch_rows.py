@@ -165,7 +165,7 @@ def compressed(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     Returns
     -------
     ndarray of the shape of `scores`, float64
-        log(1 + score) above 0, the score itself below: in the same order, without a jump or kink.
+        Above 0 log(1 + score), below the score itself: in the same order, without a jump or kink.
     """
     return np.log1p(np.maximum(scores, 0)) + np.minimum(scores, 0)
 

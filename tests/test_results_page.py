@@ -85,6 +85,7 @@ def test_a_point_of_a_curve_changes_table_and_reading(copied):
     [
         "quality-validation.json",
         "surfaces-test.json",
+        "surfaces-validation.json",
         "curves.json",
         "train.json",
         "test-runs.json",

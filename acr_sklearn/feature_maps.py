@@ -24,6 +24,9 @@ __all__ = ["FeatureExtractor", "mobilenet_extractor"]
 #: Mean and standard deviation of ImageNet's colours, which pretrained networks expect.
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
+#: Deviations far below it count as none: what is left of them is rounding.
+_LEAST_DEVIATION = 1e-2
+
 
 class _AllSeenError(Exception):
     """Every layer asked for has answered: the rest of the network need not run."""
@@ -49,6 +52,9 @@ class FeatureExtractor:
         To which images are resized before the network; None leaves them as they are.
     neighborhood : int, default=3
         Side of the square over which each layer's map is averaged, odd.
+    deviations : sequence of str, default=()
+        Those of the layers whose standard deviations within what is averaged are put beside their
+        means, as logarithms: fine structure that grows or fades leaves its mean where it was.
     normalize : {"all", "last", "none"}, default="last"
         Layers whose vectors are brought to length 1 at every position: deep layers vary in length
         for reasons that are no defect.
@@ -92,6 +98,7 @@ class FeatureExtractor:
         map_size: tuple[int, int] | None = None,
         image_size: tuple[int, int] | None = None,
         neighborhood: int = 3,
+        deviations: Sequence[str] = (),
         normalize: str = "last",
         mean: Sequence[float] = _IMAGENET_MEAN,
         std: Sequence[float] = _IMAGENET_STD,
@@ -103,11 +110,17 @@ class FeatureExtractor:
         names = {name for name, _ in module.named_modules() if name}
         layers = [layers] if isinstance(layers, str) else list(layers)
         missing = [layer for layer in layers if layer not in names]
+        unread = [layer for layer in deviations if layer not in layers]
         if missing or not layers:
             raise ValueError(
                 f"{who} found no layer {missing[0] if missing else ''!r} in "
                 f"{type(module).__name__}. Choose from its named_modules(): "
                 f"{', '.join(sorted(names)[:8])}, ..."
+            )
+        if unread:
+            raise ValueError(
+                f"{who} got deviations of {unread[0]!r}, which is none of its layers {layers}. "
+                "Name it there too."
             )
         if neighborhood < 1 or neighborhood % 2 == 0:
             raise ValueError(f"{who} got neighborhood={neighborhood}; it needs an odd number >= 1.")
@@ -121,6 +134,7 @@ class FeatureExtractor:
         self.map_size = map_size
         self.image_size = image_size
         self.neighborhood = neighborhood
+        self.deviations = tuple(deviations)
         self.normalize = normalize
         self.mean = tuple(mean)
         self.std = tuple(std)
@@ -195,11 +209,13 @@ class FeatureExtractor:
             outputs = self._run(x, who)
             size = self.map_size or tuple(outputs[0].shape[2:])
             maps = [self._prepare(output, size) for output in outputs]
+            found = dict(zip(self.layers, zip(outputs, maps, strict=True), strict=True))
+            spreads = [self._deviation(*found[layer], size) for layer in self.deviations]
             if self.normalize != "none":
                 chosen = range(len(maps)) if self.normalize == "all" else [len(maps) - 1]
                 for i in chosen:
                     maps[i] = F.normalize(maps[i], dim=1)
-            return torch.cat(maps, dim=1)
+            return torch.cat(maps + spreads, dim=1)
 
     def _run(self, x: Tensor, who: str) -> list[Tensor]:
         """Collect the outputs of the layers; the network stops behind the last of them."""
@@ -236,6 +252,10 @@ class FeatureExtractor:
         if silent:
             raise ValueError(f"{who}: layer {silent[0]!r} does not take part in the forward pass.")
         return [seen[name] for name in self.layers]
+
+    def _deviation(self, output: Tensor, mean: Tensor, size: tuple[int, ...]) -> Tensor:
+        variance = self._prepare(output.square(), size) - mean.square()
+        return (variance.clamp_min(0).sqrt() + _LEAST_DEVIATION).log()
 
     def _prepare(self, output: Tensor, size: tuple[int, ...]) -> Tensor:
         """Average over neighbourhoods, then to the common size."""

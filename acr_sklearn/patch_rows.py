@@ -1,4 +1,4 @@
-"""Rows of feature maps: which positions make one domain, and how its rows are whitened.
+"""Rows of feature maps: which positions make one domain, and what their scores are held against.
 
 Feature maps have the shape (n_images, channels, height, width); the vector at one position of one
 image is a row. A domain is all images at one position, as in the paper, or at a small block of
@@ -7,29 +7,24 @@ positions, or everywhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 __all__ = [
-    "Whitening",
-    "fit_whitening",
+    "centred_by_region",
+    "compressed",
     "in_parts",
+    "pool_maps",
     "read_maps",
     "read_products",
     "region_rows",
     "regions_of",
 ]
-
-#: Added to correlations, so that channels without variance do not decide.
-_RIDGE = 1e-3
-#: Rows that are read at a time while statistics are gathered.
-_READ_ROWS = 2**16
 
 
 def read_maps(maps: Any, *, who: str) -> NDArray[Any]:
@@ -110,6 +105,71 @@ def read_products(X: Any, *, who: str) -> list[NDArray[Any]]:
     return products
 
 
+def pool_maps(maps: NDArray[Any], side: int) -> NDArray[Any]:
+    """Average every position with its neighbours.
+
+    Parameters
+    ----------
+    maps : ndarray of shape (n_images, channels, height, width)
+        Feature maps.
+    side : int
+        Of the square that is averaged, odd; what it has beyond the border is left out.
+
+    Returns
+    -------
+    ndarray of the shape and dtype of `maps`
+        A copy in memory, or `maps` for a side of 1.
+    """
+    if side == 1:
+        return maps
+    pooled = np.empty(maps.shape, maps.dtype)
+    for image, values in enumerate(maps):
+        x = torch.from_numpy(np.array(values, np.float32))
+        pooled[image] = F.avg_pool2d(x, side, 1, side // 2, count_include_pad=False).numpy()
+    return pooled
+
+
+def centred_by_region(
+    scores: NDArray[np.float64], regions: list[NDArray[np.int64]]
+) -> NDArray[np.float64]:
+    """Take each region's own median off, and divide by the spread that all have in common.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_positions, n_images), float64
+        Of every row.
+    regions : list of ndarray of int
+        Flat positions of each region.
+
+    Returns
+    -------
+    ndarray of shape (n_positions, n_images), float64
+        In units of 1.4826 times the median absolute deviation: a place where normal images are
+        hard to describe does not outshout the others.
+    """
+    centred = np.empty_like(scores)
+    for positions in regions:
+        centred[positions] = scores[positions] - np.median(scores[positions])
+    spread = 1.4826 * np.median(np.abs(centred))
+    return centred / (spread if spread > 0 else 1.0)
+
+
+def compressed(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Let high scores count by their logarithm, as lengths do.
+
+    Parameters
+    ----------
+    scores : ndarray of float64
+        Centred, in units of their spread.
+
+    Returns
+    -------
+    ndarray of the shape of `scores`, float64
+        Above 0 log(1 + score), below the score itself: in the same order, without a jump or kink.
+    """
+    return np.log1p(np.maximum(scores, 0)) + np.minimum(scores, 0)
+
+
 def regions_of(height: int, width: int, kind: str, size: int) -> list[NDArray[np.int64]]:
     """Share out the positions of a map.
 
@@ -188,82 +248,3 @@ def region_rows(maps: NDArray[Any], positions: NDArray[np.int64]) -> Tensor:
     for image, values in enumerate(maps):
         rows[:, image] = values[:, y, x].T
     return torch.from_numpy(rows)
-
-
-@dataclass(frozen=True)
-class Whitening:
-    """How the rows of one product vary, wherever they are.
-
-    Attributes
-    ----------
-    spread : Tensor of shape (channels,)
-        Standard deviation around the mean of the own position.
-    correlation : Tensor of shape (channels, channels)
-        Of the rows so centred.
-    shrinkage : float
-        Weight of `correlation` in the covariance of one region; the rest is the region's own.
-    """
-
-    spread: Tensor
-    correlation: Tensor
-    shrinkage: float
-
-    def whiten(self, rows: Tensor, others: Tensor | None = None) -> Tensor:
-        """Bring regions to mean zero and a covariance near the identity.
-
-        Parameters
-        ----------
-        rows : Tensor of shape (n_regions, n_rows, channels)
-            All rows of some regions; these decide.
-        others : Tensor of shape (n_regions, n_others, channels) or None, default=None
-            What is whitened instead, if given.
-
-        Returns
-        -------
-        Tensor of the shape of what is whitened
-            The length of a row is its Mahalanobis distance.
-        """
-        mean = rows.mean(dim=1, keepdim=True)
-        centred = (rows - mean) / self.spread
-        own = centred.transpose(1, 2) @ centred / rows.shape[1]
-        root = torch.linalg.cholesky(torch.lerp(own, self.correlation, self.shrinkage))
-        if others is not None:
-            centred = (others - mean) / self.spread
-        return torch.linalg.solve_triangular(root, centred.transpose(1, 2), upper=False).mT
-
-
-def fit_whitening(maps: NDArray[Any], shrinkage: float) -> Whitening:
-    """Measure how rows vary around the mean of their position, over all positions.
-
-    Parameters
-    ----------
-    maps : ndarray of shape (n_images, channels, height, width)
-        Of one product.
-    shrinkage : float
-        In (0, 1].
-
-    Returns
-    -------
-    Whitening
-        Ready to whiten regions.
-    """
-    channels = maps.shape[1]
-    products = torch.zeros(channels, channels, dtype=torch.float64)
-    count = 0
-    for rows in _chunks(maps):
-        centred = (rows - rows.mean(dim=1, keepdim=True)).flatten(0, 1)
-        products += (centred.mT @ centred).double()
-        count += len(centred)
-    covariance = products / count
-    spread = covariance.diagonal().sqrt()
-    spread = torch.where(spread > 0, spread, torch.ones_like(spread))
-    correlation = covariance / spread[:, None] / spread + _RIDGE * torch.eye(channels)
-    return Whitening(spread.float(), correlation.float(), shrinkage)
-
-
-def _chunks(maps: NDArray[Any]) -> Iterator[Tensor]:
-    """All rows, some positions at a time."""
-    n_positions = maps.shape[2] * maps.shape[3]
-    step = max(1, _READ_ROWS // len(maps))
-    for start in range(0, n_positions, step):
-        yield region_rows(maps, np.arange(start, min(start + step, n_positions)))

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from acr_sklearn.patch_outliers import make_patch_outliers
-from acr_sklearn.patch_rows import fit_whitening, region_rows, regions_of
+from acr_sklearn.patch_rows import pool_maps, region_rows, regions_of
+from acr_sklearn.patch_whitening import fit_whitening
 
 __all__ = ["PatchTraining", "training_domains"]
 
@@ -31,6 +32,8 @@ class PatchTraining:
         Which rows are one domain.
     region_size : int
         Side of a neighborhood.
+    pooling : int
+        Side of the square over which maps are averaged first.
     shrinkage : float or None
         Of the whitening; None for no whitening.
     outliers : {"mixed", "noise", "positions", "surfaces"}
@@ -41,6 +44,7 @@ class PatchTraining:
 
     regions: str
     region_size: int
+    pooling: int
     shrinkage: float | None
     outliers: str
     n_regions: int
@@ -70,7 +74,8 @@ def training_domains(
     """
     foreign = [_sample_rows(maps, max(1, _FOREIGN_ROWS // len(products)), rng) for maps in products]
     domains, outliers = [], []
-    for number, maps in enumerate(products):
+    for number, unpooled in enumerate(products):
+        maps = pool_maps(unpooled, plan.pooling)
         others = torch.cat(foreign[:number] + foreign[number + 1 :])
         regions = regions_of(maps.shape[2], maps.shape[3], plan.regions, plan.region_size)
         chosen = rng.choice(len(regions), min(plan.n_regions, len(regions)), replace=False)

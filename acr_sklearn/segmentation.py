@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, _fit_context, clone
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from acr_sklearn.anomaly_maps import image_scores, upsample_maps
@@ -20,15 +20,17 @@ from acr_sklearn.detectors.acr import ZeroShotACRDetector
 from acr_sklearn.exceptions import SmallBatchWarning, UnfamiliarBatchWarning
 from acr_sklearn.patch_outliers import PATCH_OUTLIERS, OutlierBank
 from acr_sklearn.patch_rows import (
-    Whitening,
-    fit_whitening,
+    centred_by_region,
+    compressed,
     in_parts,
+    pool_maps,
     read_maps,
     read_products,
     region_rows,
     regions_of,
 )
 from acr_sklearn.patch_training import PatchTraining, training_domains
+from acr_sklearn.patch_whitening import Whitening, fit_whitening, log_lengths
 
 __all__ = ["ZeroShotSegmenter"]
 
@@ -53,15 +55,19 @@ class ZeroShotSegmenter(BaseEstimator):
         positions, or everywhere. "position" is for images that are aligned, or periodic.
     region_size : int, default=2
         Side of a block in positions.
+    pooling : int, default=3
+        Side of the square of positions over which feature maps are averaged for the detector: 1,
+        3, 5 or 7. Lengths are of the maps as they are, so that edges of defects stay sharp.
     whiten : bool, default=True
         Whether the rows of each region are whitened by their own covariance before the detector:
         a small change along a direction in which a product hardly varies is then a large one.
-    shrinkage : float, default=0.3
+    shrinkage : float, default=0.6
         Weight in (0, 1] of the covariance that all regions of a product have in common.
     distance_weight : float, default=0.5
-        Weight in [0, 1] of the length of the whitened row (the score of a Gaussian fitted on the
-        batch) beside the detector's score, both standardised over the batch. 0 with
-        ``whiten=False``.
+        Weight in [0, 1] of the logarithm of the whitened row's length (the score of a Gaussian
+        fitted on the rest of the batch) beside the detector's score, both less the median of
+        their region and in units of their spread over the batch; of the detector's, what is above
+        0 counts by the logarithm of 1 more than it. 0 with ``whiten=False``.
     outliers : {"mixed", "noise", "positions", "surfaces", "detector"}, default="mixed"
         Of what the outliers of training tasks are: noise on features, a pull towards what another
         position of the product shows, or towards another product; "mixed" has as many of each;
@@ -111,6 +117,7 @@ class ZeroShotSegmenter(BaseEstimator):
         "detector": [HasMethods(["fit", "score_samples"]), None],
         "regions": [StrOptions({"position", "neighborhood", "pooled"})],
         "region_size": [Interval(Integral, 1, None, closed="left")],
+        "pooling": [Options(Integral, {1, 3, 5, 7})],
         "whiten": ["boolean"],
         "shrinkage": [Interval(Real, 0, 1, closed="right")],
         "distance_weight": [Interval(Real, 0, 1, closed="both")],
@@ -128,8 +135,9 @@ class ZeroShotSegmenter(BaseEstimator):
         detector: Any = None,
         regions: str = "position",
         region_size: int = 2,
+        pooling: int = 3,
         whiten: bool = True,
-        shrinkage: float = 0.3,
+        shrinkage: float = 0.6,
         distance_weight: float = 0.5,
         outliers: str = "mixed",
         domains_per_product: int = 4,
@@ -141,6 +149,7 @@ class ZeroShotSegmenter(BaseEstimator):
         self.detector = detector
         self.regions = regions
         self.region_size = region_size
+        self.pooling = pooling
         self.whiten = whiten
         self.shrinkage = shrinkage
         self.distance_weight = distance_weight
@@ -178,6 +187,7 @@ class ZeroShotSegmenter(BaseEstimator):
         plan = PatchTraining(
             self.regions,
             self.region_size,
+            self.pooling,
             self.shrinkage if self.whiten else None,
             self.outliers,
             self.domains_per_product,
@@ -234,42 +244,38 @@ class ZeroShotSegmenter(BaseEstimator):
                 SmallBatchWarning,
                 stacklevel=2,
             )
-        whitening = fit_whitening(maps, self.shrinkage) if self.whiten else None
         n_images, _, height, width = maps.shape
-        learnt, distance = np.empty((2, height * width, n_images))
         regions = regions_of(height, width, self.regions, self.region_size)
-        for part in in_parts(regions, n_images, self.max_batch_rows):
-            scores = self._score_part(maps, part, whitening)
-            for positions, own_learnt, own_distance in zip(part, *scores, strict=True):
-                learnt[positions], distance[positions] = own_learnt, own_distance
-        weight = self.distance_weight if self.whiten else 0.0
-        combined = (1 - weight) * _standardised(learnt) + weight * _standardised(distance)
+        parts = in_parts(regions, n_images, self.max_batch_rows)
+        pooled = pool_maps(maps, self.pooling)
+        whitening = fit_whitening(pooled, self.shrinkage) if self.whiten else None
+        learnt = np.empty((height * width, n_images))
+        for part in parts:
+            for positions, own in zip(part, self._learnt(pooled, part, whitening), strict=True):
+                learnt[positions] = own
+        combined = compressed(centred_by_region(learnt, regions))
+        if self.whiten and self.distance_weight > 0:
+            lengths = log_lengths(maps, parts, self.shrinkage)
+            combined *= 1 - self.distance_weight
+            combined += self.distance_weight * centred_by_region(lengths, regions)
         return combined.T.reshape(n_images, height, width)
 
-    def _score_part(
+    def _learnt(
         self, maps: NDArray[Any], part: list[NDArray[np.int64]], whitening: Whitening | None
-    ) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]]:
-        """Detector's scores and lengths, each of shape (n_positions, n_images) per region."""
+    ) -> list[NDArray[np.float64]]:
+        """Detector's scores, of shape (n_positions, n_images) per region."""
         rows = region_rows(maps, np.concatenate(part)).split([len(region) for region in part])
         flat = [own.flatten(0, 1) for own in rows]
         if whitening is not None:
-            if len({len(own) for own in flat}) == 1:
-                flat = list(whitening.whiten(torch.stack(flat)))
-            else:
-                flat = [whitening.whiten(own[None])[0] for own in flat]
-        index = np.repeat(np.arange(len(flat)), [len(own) for own in flat])
-        stacked = torch.cat(flat)
+            flat = whitening.whiten_each(flat)
+        sizes = [len(own) for own in flat]
+        index, stacked = np.repeat(np.arange(len(flat)), sizes), torch.cat(flat)
         with warnings.catch_warnings():
-            # Said once for all positions by patch_scores; and no position is a domain of its own
-            # kind, so that some of thousands look odd by chance.
+            # Said once by patch_scores; and some of thousands of positions look odd by chance.
             warnings.simplefilter("ignore", SmallBatchWarning)
             warnings.simplefilter("ignore", UnfamiliarBatchWarning)
             scores = -self.detector_.score_samples(stacked.numpy(), domains=index)
-        ends = np.cumsum([len(own) for own in flat])[:-1]
-        n_images = len(maps)
-        cut = [s.reshape(-1, n_images) for s in np.split(scores, ends)]
-        lengths = stacked.norm(dim=1).double().numpy()
-        return cut, [s.reshape(-1, n_images) for s in np.split(lengths, ends)]
+        return [s.reshape(-1, len(maps)) for s in np.split(scores, np.cumsum(sizes)[:-1])]
 
     def anomaly_maps(self, X: Any, image_size: Sequence[int] | None = None) -> NDArray[np.float32]:
         """Score every pixel of every image.
@@ -311,10 +317,3 @@ class ZeroShotSegmenter(BaseEstimator):
 def _patch_detector() -> ZeroShotACRDetector:
     """Make the detector for patches: many small domains, whitened before."""
     return ZeroShotACRDetector(n_tasks=32, task_size=64, whiten_features=False)
-
-
-def _standardised(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Scores of a batch by their median and median absolute deviation."""
-    centred = scores - np.median(scores)
-    spread = 1.4826 * np.median(np.abs(centred))
-    return centred / (spread if spread > 0 else 1.0)

@@ -22,11 +22,14 @@ from page import paper
 from page.markdown import picture, table
 from page.quality import Causes, idle_causes, losses, section
 from page.readings import reading
+from page.surfaces import surfaces_section
 
 PAGE = RESULTS.parent.parent / "docs" / "results.md"
 FILES = {
     "quality-test.json": "quality on test domains",
     "quality-validation.json": "quality on validation domains",
+    "surfaces-test.json": "defects on test surfaces",
+    "surfaces-validation.json": "defects on validation surfaces",
     "curves.json": "curves on validation domains",
     "score.json": "speed and memory of scoring",
     "reference.json": "reference mode and p-values",
@@ -35,8 +38,9 @@ FILES = {
 NOT_MEASURED = "Not measured."
 INTRODUCTION = (
     "Written by `make results-page` from the files in `benchmarks/results`, which "
-    "`make bench-quality`, `make bench-curves` and `make bench-train` save; how they measure is "
-    "said in [benchmarks/README.md](../benchmarks/README.md). No figure here is typed by hand."
+    "`make bench-quality`, `make bench-surfaces`, `make bench-curves` and `make bench-train` save; "
+    "how they measure is said in [benchmarks/README.md](../benchmarks/README.md). No "
+    "figure here is typed by hand."
 )
 CURVES_SHOW = (
     "Validation domains, the detector at its defaults but for what is varied. A value is the mean "
@@ -66,6 +70,10 @@ def page(folder: Path) -> str:
         result = load(folder, f"quality-{part}.json")
         paragraphs.append(f"## Quality on {part} domains")
         paragraphs += section(part, result, causes, folder) if result else [NOT_MEASURED]
+    for part in ("test", "validation"):
+        result = load(folder, f"surfaces-{part}.json")
+        paragraphs.append(f"## Defects on {part} surfaces")
+        paragraphs += surfaces_section(result, folder) if result else [NOT_MEASURED]
     paragraphs += ["## Curves", *_curves(load(folder, "curves.json"), folder)]
     paragraphs += ["## The paper's protocols", *paper.section(folder)]
     for title, name, picture_name, report in (

@@ -42,6 +42,7 @@ FLOORS = {
     "frozen_network": 1.5,
     "matrix_chain": 1.6,
     "patch_rows": 2.0,
+    "patch_whitening": 2.05,
     "_pillow": 2.0,
     "sampling": 2.0,
     "scaling": 2.0,

@@ -184,6 +184,25 @@ def test_figures_are_paired_by_surface():
     found = _difference(ours, theirs, 2)
     assert found["mean"] == pytest.approx(np.mean([0.8 - 0.6, 0.65 - 0.5]))
     assert found["low"] <= found["mean"] <= found["high"]
+    assert found["sd"] == pytest.approx(0.025)
+    assert found["behind"] == 0
+    assert _difference([0.1, 0.9], theirs, 2)["behind"] == 1
+
+
+def test_rivals_get_means_and_one_of_them_all(monkeypatch, maps):
+    from surfaces import run
+
+    seen = {}
+    for name in run.RIVALS:
+        monkeypatch.setitem(
+            run.RIVALS, name, lambda m, _layers, name=name: seen.setdefault(name, m).mean(axis=1)
+        )
+    monkeypatch.setattr(run, "LAYERS", {"a": 1, "b": 3})
+    prepared = run.Prepared([], [], [], [maps])
+    assert [name for name, *_ in run.rival_scores(prepared, list(run.RIVALS))] == list(run.RIVALS)
+    whole = seen.pop(run.WHOLE)
+    assert np.array_equal(whole, maps)
+    assert all(np.array_equal(m, maps[:, :4]) for m in seen.values())
 
 
 def test_the_test_surfaces_are_only_run_on_the_record(tmp_path):

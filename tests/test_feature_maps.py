@@ -74,6 +74,17 @@ def test_neighbourhoods_average_without_the_rim(network, images):
     assert np.allclose(pooled[:, :, 0, 0], plain[:, :, :2, :2].mean((2, 3)), atol=1e-6)
 
 
+def test_deviations_are_those_within_a_neighbourhood(network, images):
+    plain = FeatureExtractor(network, ["0"], **PLAIN).transform(images)
+    settings = PLAIN | {"neighborhood": 3, "deviations": ["0"]}
+    both = FeatureExtractor(network, ["0"], **settings).transform(images)
+    assert both.shape[1] == 2 * plain.shape[1]
+    expected = np.log(plain[:, :, 3:6, 4:7].std((2, 3)) + 1e-2)
+    assert np.allclose(both[:, 4:, 4, 5], expected, atol=1e-3)
+    smaller = FeatureExtractor(network, ["0"], map_size=(4, 4), **settings).transform(images)
+    assert smaller.shape[1:] == (8, 4, 4)
+
+
 def test_lengths_are_one_where_asked(network, images):
     last = FeatureExtractor(network, ["0", "2"], map_size=(4, 4)).transform(images)
     assert np.allclose(np.linalg.norm(last[:, 4:], axis=1), 1, atol=1e-5)
@@ -134,6 +145,7 @@ def test_unknown_layers_and_settings_are_refused(network):
         ({"neighborhood": 2}, "odd number"),
         ({"normalize": "first"}, "normalize='first'; choose from"),
         ({"dtype": "int8"}, "dtype='int8'; choose from"),
+        ({"deviations": ["1"]}, "deviations of '1', which is none of its layers"),
     ):
         with pytest.raises(ValueError, match=message):
             FeatureExtractor(network, ["0"], **settings)

@@ -1,12 +1,14 @@
-"""Rows of feature maps: regions, order, whitening."""
+"""Rows of feature maps: regions, order, neighbours, what scores are held against."""
 
 import numpy as np
 import pytest
 import torch
 
 from acr_sklearn.patch_rows import (
-    fit_whitening,
+    centred_by_region,
+    compressed,
     in_parts,
+    pool_maps,
     read_maps,
     read_products,
     region_rows,
@@ -75,50 +77,40 @@ def test_rows_are_the_vectors_at_their_positions(maps, tmp_path):
     assert torch.equal(region_rows(on_disk, np.array([5, 0])), rows)
 
 
-def test_whitened_rows_have_the_lengths_of_mahalanobis(maps):
-    whitening = fit_whitening(maps, 1e-9)  # next to nothing but the region's own covariance
-    rows = region_rows(maps, np.array([3]))
-    white = whitening.whiten(rows)[0].double().numpy()
-    own = rows[0].double().numpy()
-    centred = own - own.mean(axis=0)
-    inverse = np.linalg.inv(centred.T @ centred / len(own))
-    expected = np.einsum("ij,jk,ik->i", centred, inverse, centred)
-    assert np.allclose((white**2).sum(axis=1), expected, rtol=1e-2)
-    assert np.allclose(white.T @ white / len(own), np.eye(5), atol=1e-2)
+def test_pooling_averages_what_is_there(maps):
+    pooled = pool_maps(maps, 3)
+    assert pooled.shape == maps.shape
+    assert pooled.dtype == maps.dtype
+    assert np.allclose(pooled[7, :, 2, 2], maps[7, :, 1:4, 1:4].mean(axis=(1, 2)), rtol=1e-4)
+    assert np.allclose(pooled[7, :, 0, 0], maps[7, :, :2, :2].mean(axis=(1, 2)), rtol=1e-4)
+    assert pool_maps(maps, 1) is maps
+    assert pool_maps(maps.astype(np.float16), 3).dtype == np.float16
 
 
-def test_the_common_covariance_is_pooled_over_positions(maps):
-    whitening = fit_whitening(maps, 1.0)
-    centred = (maps - maps.mean(axis=0)).transpose(0, 2, 3, 1).reshape(-1, 5)
-    covariance = centred.T @ centred / len(centred)
-    spread = np.sqrt(np.diag(covariance))
-    assert np.allclose(whitening.spread, spread, rtol=1e-4)
-    correlation = covariance / np.outer(spread, spread) + 1e-3 * np.eye(5)
-    assert np.allclose(whitening.correlation, correlation, atol=1e-4)
-    white = whitening.whiten(region_rows(maps, np.arange(24))).flatten(0, 1).numpy()
-    assert np.allclose(white.T @ white / len(white), np.eye(5), atol=2e-2)
+def test_high_scores_count_by_their_logarithm():
+    scores = np.linspace(-3, 9, 1201)
+    found = compressed(scores)
+    assert np.array_equal(found[scores <= 0], scores[scores <= 0])
+    assert np.allclose(np.expm1(found[scores > 0]), scores[scores > 0])
+    slopes = np.diff(found) / np.diff(scores)
+    assert (slopes > 0).all()
+    assert np.abs(np.diff(slopes)).max() < 0.011  # no kink
 
 
-def test_others_are_whitened_by_the_rows(maps):
-    whitening = fit_whitening(maps, 0.3)
-    rows = region_rows(maps, np.array([2, 7]))
-    same = whitening.whiten(rows, rows[:, :3])
-    assert torch.allclose(same, whitening.whiten(rows)[:, :3], atol=1e-5)
-
-
-def test_units_and_offsets_of_channels_do_not_matter(maps):
-    scale = np.array([1e-3, 1, 50, 0.1, 7], np.float32)[:, None, None]
-    rows = [region_rows(m, np.array([2])) for m in (maps, maps * scale + 3 * scale)]
-    white = [fit_whitening(maps, 0.3).whiten(rows[0]).norm(dim=2)]
-    white.append(fit_whitening(maps * scale + 3 * scale, 0.3).whiten(rows[1]).norm(dim=2))
-    assert torch.allclose(*white, rtol=1e-2)
-
-
-def test_constant_channels_do_no_harm(maps):
-    maps[:, 2] = 4.0
-    rows = fit_whitening(maps, 0.3).whiten(region_rows(maps, np.arange(24)))
-    assert torch.isfinite(rows).all()
-    assert rows[..., 2].abs().max() < 1e-3
+def test_scores_of_regions_are_brought_to_one_level():
+    scores = np.random.default_rng(0).normal(size=(6, 200)) + 10 * np.arange(6)[:, None]
+    regions = [np.array([0, 1]), np.array([2]), np.array([3, 4, 5])]
+    centred = centred_by_region(scores, regions)
+    for positions in regions:
+        assert np.median(centred[positions]) == pytest.approx(0, abs=1e-9)
+    # One unit for all regions: differences within a region keep their proportions everywhere.
+    within = [
+        np.diff(part[0]) / np.diff(level[0])
+        for part, level in ((centred[:2], scores[:2]), (centred[3:], scores[3:]))
+    ]
+    assert np.allclose(within[0], within[1][0])
+    assert np.median(np.abs(centred)) == pytest.approx(1 / 1.4826)
+    assert np.array_equal(centred_by_region(np.ones((2, 3)), [np.arange(2)]), np.zeros((2, 3)))
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ def draw(products, seed=0, **changes):
     settings = {
         "regions": "position",
         "region_size": 2,
+        "pooling": 1,
         "shrinkage": None,
         "outliers": "surfaces",
         "n_regions": 4,

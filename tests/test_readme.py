@@ -47,6 +47,11 @@ def test_search(names):
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
 
+def test_segmenting(names):
+    assert names["maps"].shape == (32, 32, 32)
+    assert np.isfinite(names["maps"]).all()
+
+
 def test_routing_is_off_again(names):
     assert names["sklearn"].get_config()["enable_metadata_routing"] is False
     assert sklearn.get_config()["enable_metadata_routing"] is False

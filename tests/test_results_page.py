@@ -81,7 +81,15 @@ def test_a_point_of_a_curve_changes_table_and_reading(copied):
 
 
 @pytest.mark.parametrize(
-    "name", ["quality-validation.json", "curves.json", "train.json", "test-runs.json"]
+    "name",
+    [
+        "quality-validation.json",
+        "surfaces-test.json",
+        "surfaces-validation.json",
+        "curves.json",
+        "train.json",
+        "test-runs.json",
+    ],
 )
 def test_what_is_missing_is_said_to_be_not_measured(copied, name):
     from results_page import FILES, page
@@ -97,7 +105,7 @@ def test_what_is_missing_is_said_to_be_not_measured(copied, name):
 def test_nothing_measured_is_a_page_too(tmp_path):
     from results_page import page
 
-    assert page(tmp_path).count("Not measured.") == 8
+    assert page(tmp_path).count("Not measured.") == 10
 
 
 def test_a_missing_curve_is_named(copied):
@@ -121,6 +129,27 @@ def test_looks_at_the_test_domains_are_counted(copied):
     late = look | {"counted": "afterwards"}
     (copied / "test-runs.json").write_text(json.dumps([look, late]))
     assert "begins, but for 1 that were added afterwards." in page(copied)
+
+
+def test_aims_and_losses_on_surfaces_are_read_from_the_file(copied):
+    from results_page import page
+
+    def section():
+        return page(copied).split("## Defects on test surfaces")[1].split("\n## ")[0]
+
+    def better(content):
+        content["summary"]["mutual (MuSc)"]["ours_ahead"]["pro"]["mean"] = -0.7654
+        content["summary"]["ZeroShotSegmenter"]["difference"]["image_auroc"]["mean"] = 0.0511
+        content["summary"]["ZeroShotSegmenter"]["pixel_auroc"] = 0.8123
+        content["summary"]["Gaussian, pooled"]["image_auroc"] = 0.9877
+
+    assert "mutual (MuSc) in PRO by 0.765" not in section()
+    _change(copied / "surfaces-test.json", better)
+    found = section()
+    assert "mutual (MuSc) in PRO by 0.765" in found
+    assert "above the Gaussian per position: +0.051, reached" in found
+    assert "pixel AUROC of 0.90: 0.812, not reached" in found
+    assert "The strongest rival by image AUROC is Gaussian, pooled with 0.988." in found
 
 
 # --------------------------------------------------------------------------------- the losses

@@ -111,7 +111,8 @@ def test_regions_know_nothing_of_each_other(make, regions):
     changed = maps.copy()
     changed[:, :, 4, 3] *= 3
     before, after = segmenter.patch_scores(maps), segmenter.patch_scores(changed)
-    # Units of the batch are one shift and one factor for all positions.
+    # Units of the batch are one shift and one factor for all positions, before logarithms.
+    before, after = (np.where(s > 0, np.expm1(s), s) for s in (before, after))
     slope, shift = np.polyfit(before[:, 0, 0], after[:, 0, 0], 1)
     assert np.allclose(after[:, :2, :2], slope * before[:, :2, :2] + shift, atol=1e-3)
 
@@ -143,7 +144,13 @@ def test_memory_maps_of_halves_are_read_like_arrays(fitted, tmp_path):
     maps, _ = with_defects(100)
     np.save(tmp_path / "maps.npy", maps.astype(np.float16))
     on_disk = np.load(tmp_path / "maps.npy", mmap_mode="r")
-    assert np.allclose(fitted.patch_scores(on_disk), fitted.patch_scores(maps), atol=0.1)
+    found = fitted.patch_scores(on_disk)
+    assert np.array_equal(found, fitted.patch_scores(np.array(on_disk)))
+    # Rounding moves lengths by little, and the detector's scores of a whole position by more.
+    assert np.allclose(found, fitted.patch_scores(maps), atol=0.2)
+    lengths = clone(fitted).set_params(distance_weight=1.0)
+    lengths.detector_, lengths.n_channels_ = fitted.detector_, fitted.n_channels_
+    assert np.allclose(lengths.patch_scores(on_disk), lengths.patch_scores(maps), atol=0.05)
 
 
 def test_images_are_scored_by_their_worst_pixel(fitted):
@@ -156,11 +163,50 @@ def test_images_are_scored_by_their_worst_pixel(fitted):
 
 def test_the_distance_is_that_of_a_gaussian_on_the_batch(make):
     maps, _ = with_defects(100)
-    scores = make(distance_weight=1.0, shrinkage=1e-6).patch_scores(maps)
+    scores = make(distance_weight=1.0, shrinkage=1e-6, pooling=1).patch_scores(maps)
     rows = maps[:, :, 1, 2].astype(np.float64)
     rows -= rows.mean(axis=0)
-    lengths = np.sqrt(np.einsum("ij,jk,ik->i", rows, np.linalg.inv(rows.T @ rows / 40), rows))
+    squares = np.einsum("ij,jk,ik->i", rows, np.linalg.inv(rows.T @ rows / 40), rows)
+    lengths = np.log(squares / (1 - squares / 40)) / 2  # by the covariance of the others
     assert np.corrcoef(lengths, scores[:, 1, 2])[0, 1] > 0.999
+    assert np.allclose(np.median(scores, axis=0), 0, atol=1e-9)
+
+
+def test_neighbours_are_averaged_for_the_detector_alone(make):
+    from acr_sklearn.patch_rows import pool_maps
+
+    maps, _ = with_defects(100)
+    segmenter = make(distance_weight=0.0, pooling=3)
+    first = segmenter.patch_scores(maps)
+    plain = segmenter.set_params(pooling=1)
+    assert np.allclose(first, plain.patch_scores(pool_maps(maps, 3)), atol=1e-6)
+    assert not np.allclose(first, plain.patch_scores(maps), atol=0.1)
+    plain.set_params(distance_weight=1.0)
+    lengths = plain.patch_scores(maps)
+    assert np.array_equal(lengths, plain.set_params(pooling=3).patch_scores(maps))
+
+
+def test_both_scores_are_added_by_their_weights(make):
+    maps, _ = with_defects(100)
+    segmenter = make()
+    learnt, lengths, mixed = (
+        segmenter.set_params(distance_weight=weight).patch_scores(maps) for weight in (0, 1, 0.3)
+    )
+    assert np.allclose(mixed, 0.7 * learnt + 0.3 * lengths, atol=1e-6)
+
+
+def test_images_that_are_all_alike_are_scored(make):
+    maps, _ = with_defects(100)
+    maps[:, :, :2] = maps[:1, :, :2]  # no length, so no logarithm, but for what is added to it
+    scores = make().patch_scores(maps)
+    assert np.isfinite(scores).all()
+    assert np.allclose(scores[:, 0], scores[0, 0], atol=1e-3)
+
+
+def test_memory_decides_no_length(make):
+    segmenter, (maps, _) = make(distance_weight=1.0), with_defects(100)
+    whole = segmenter.patch_scores(maps)
+    assert np.allclose(segmenter.set_params(max_batch_rows=90).patch_scores(maps), whole, atol=1e-4)
 
 
 # -------------------------------------------------------------------------------------- as sklearn

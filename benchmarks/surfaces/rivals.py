@@ -106,8 +106,11 @@ def memory_bank(maps: Maps, layers: Sequence[int], *, n_neighbors: int = 5) -> M
     return scores.view(n, height, width).numpy()
 
 
+#: The one rival that is given the deviations too, as ours is.
+WHOLE = "Gaussian, our maps"
 RIVALS = {
     "Gaussian per position": gaussian,
+    WHOLE: gaussian,
     "Gaussian as PaDiM": padim,
     "Gaussian, pooled": pooled_gaussian,
     "mutual (MuSc)": mutual,

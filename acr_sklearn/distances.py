@@ -22,6 +22,8 @@ __all__ = [
 _ALL_NEIGHBORS, _REFERENCE_ROWS = 2048, 256
 #: Distances held at a time.
 _CHUNK = 2**24
+#: Squared distance, as a share of a row's squared length, that rounding may leave.
+_NOTHING = 1e-12
 _DIFFERENCES = "donot_use_mm_for_euclid_dist"
 
 
@@ -169,6 +171,9 @@ class Products:
         """
         own = (x - self.center).square().sum(dim=-1, keepdim=True)
         squares = (chosen + own).clamp_min(0.0)
+        if squares.dtype == torch.float64:
+            # Rows that coincide: what rounding leaves must not pass for a distance.
+            squares = torch.where(squares > _NOTHING * own, squares, 0.0)
         if not squares.requires_grad:
             return squares.sqrt()
         # The root has no slope at zero, where rows coincide; there none is wanted.

@@ -219,8 +219,9 @@ class _Builder:
     ) -> Neighbors:
         n_rows = len(self.chunks)
         rows = view(torch.from_numpy(serving.rows).to(self.device))
+        # Differences where the batch in one piece takes them; first sight in double has no such.
         exact = differences_are_cheap(n_rows, n_references(n_rows), rows.shape[1], rows.dtype)
-        return Neighbors(rows, n_neighbors, exact)
+        return Neighbors(rows, n_neighbors, exact and rows.dtype == self.dtype)
 
     def _of_all(self, look: _Look, known: KnownRows | None = None) -> Tensor:
         """Measure every row, shape (n_parts, n_rows)."""

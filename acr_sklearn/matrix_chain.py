@@ -135,6 +135,7 @@ class MatrixChain(nn.Module):
             used before the next block overwrites it.
         """
         matrices = [cast(Tensor, getattr(self, f"matrix_{i}")) for i in range(len(self.widths))]
+        within = self.units.reaches(x)
         # Buffers belong to the call, so that threads never share one.
         size = min(_ROWS * torch.get_num_threads(), len(x))
         inputs = x.new_ones(size, len(matrices[0]))
@@ -142,7 +143,7 @@ class MatrixChain(nn.Module):
         for start in range(0, len(x), size):
             rows = x[start : start + size]
             n = len(rows)
-            self.units.centre(rows, out=inputs[:n, :-1])
+            self.units.centre(rows, out=inputs[:n, :-1], within=within)
             before = inputs[:n]
             for begin, width, matrix in zip(self.starts, self.widths, matrices, strict=True):
                 layer = layers[:n, begin : begin + width]

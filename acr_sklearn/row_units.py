@@ -73,7 +73,24 @@ class RowUnits(nn.Module):
             centred = centred.sub_(self.rest)
         return centred.clamp(-self.reach, self.reach).div_(self.divisor)
 
-    def centre(self, x: Tensor, out: Tensor) -> None:
+    def reaches(self, x: Tensor) -> bool:
+        """Say whether all rows are surely within reach, so that nothing need be cut off.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_rows, n_features)
+            In the users' units, at least one row.
+
+        Returns
+        -------
+        bool
+            False where some may not be.
+        """
+        lowest, highest = torch.aminmax(x)
+        far = torch.maximum(lowest.abs(), highest) + self.location.abs().max()
+        return bool(far < self.reach.min())
+
+    def centre(self, x: Tensor, out: Tensor, *, within: bool = False) -> None:
         """Subtract the location alone.
 
         Parameters
@@ -82,11 +99,14 @@ class RowUnits(nn.Module):
             In the users' units.
         out : Tensor of the shape of `x`
             Is written over.
+        within : bool, default=False
+            That all rows are within reach.
         """
         torch.sub(x, self.location, out=out)
         if self.has_rest:
             out.sub_(self.rest)
-        torch.clamp(out, -self.reach, self.reach, out=out)
+        if not within:
+            torch.clamp(out, -self.reach, self.reach, out=out)
 
     def single(self) -> Self:
         """Give the same for rows in single precision.

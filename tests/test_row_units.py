@@ -23,3 +23,18 @@ def test_rows_stay_as_they_are():
     units.centre(rows, out=out)
     torch.testing.assert_close(out / 2.0, units(rows))
     assert (rows == 1).all()
+
+
+def test_what_is_out_of_reach_is_cut_off():
+    units = RowUnits(torch.ones(2).double(), torch.tensor([1.0, 1e-3]).double(), torch.float32)
+    near, far = torch.tensor([[5.0, -5.0]]), torch.tensor([[5.0, -1e30]])
+    assert units.reaches(near)
+    assert not units.reaches(far)
+    out = torch.empty(1, 2)
+    units.centre(far, out)
+    assert torch.isfinite((out / units.divisor).square().sum() ** 1.5)
+    torch.testing.assert_close(out / units.divisor, units(far))
+    exact = torch.empty(1, 2)
+    units.centre(near, exact, within=True)
+    units.centre(near, out)
+    assert torch.equal(out, exact)

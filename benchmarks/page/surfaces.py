@@ -100,6 +100,10 @@ def _losses(summary: Summary) -> str:
     return f"Rivals ahead of ours: {'; '.join(lost) if lost else 'none in any mean'}."
 
 
+def _measured_later(memory: dict[str, Any]) -> str:
+    return f"; measured by itself at commit {memory['commit']}" if "commit" in memory else ""
+
+
 def _memory(memory: dict[str, Any] | None) -> list[str]:
     if memory is None:
         return []
@@ -108,6 +112,6 @@ def _memory(memory: dict[str, Any] | None) -> list[str]:
             f"Memory: {memory['images']:,} images of {memory['side']} x {memory['side']} pixels, "
             f"features and scores, need {memory['peak_gb']:.2f} GB at the peak of the process "
             f"({memory['extract_seconds']:.0f} s for features, {memory['score_seconds']:.0f} s for "
-            "scores)."
+            f"scores{_measured_later(memory)})."
         )
     ]

@@ -1,7 +1,8 @@
 """Zero-shot anomaly detection for scikit-learn users."""
 
 from acr_sklearn.detectors import ZeroShotACRDetector
-from acr_sklearn.feature_maps import FeatureExtractor, mobilenet_extractor
+from acr_sklearn.images import FeatureExtractor, ZeroShotSegmenter, mobilenet_extractor
+from acr_sklearn.metrics import f1_max, per_region_overlap, segmentation_scores
 from acr_sklearn.model_selection import (
     ContaminationThreshold,
     NormalTrainSplit,
@@ -12,8 +13,6 @@ from acr_sklearn.model_selection import (
     split_domains,
 )
 from acr_sklearn.plotting import AnomalyMapDisplay
-from acr_sklearn.segmentation import ZeroShotSegmenter
-from acr_sklearn.segmentation_metrics import f1_max, per_region_overlap, segmentation_scores
 
 __all__ = [
     "AnomalyMapDisplay",

@@ -23,8 +23,8 @@ from _report import RESULTS, describe_run, format_table, run_in_words, save_json
 from torch import Tensor
 from torch.nn import functional as F
 
-from acr_sklearn.networks import ACRNetwork
-from acr_sklearn.objectives import ObjectiveLoss
+from acr_sklearn.networks.acr_network import ACRNetwork
+from acr_sklearn.networks.objectives import ObjectiveLoss
 
 #: Tasks, rows of each, image, channels of the layers, what halves the image.
 SETTINGS: dict[str, tuple[int, int, tuple[int, int, int], tuple[int, ...], str]] = {

@@ -27,7 +27,7 @@ from quality.protocol import Protocol, batches, evaluate
 
 from acr_sklearn import ZeroShotACRDetector
 from acr_sklearn.exceptions import ACRWarning
-from acr_sklearn.task_settings import TaskSettings
+from acr_sklearn.tasks.settings import TaskSettings
 
 STEPS = (10, 30, 100, 150)
 OURS, THEIRS = "#0072B2", "#D55E00"

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-import acr_sklearn.meta_training as stage
+import acr_sklearn.training.meta_training as stage
 from acr_sklearn import ZeroShotACRDetector
 
 

@@ -419,7 +419,7 @@ def test_scripts_use_the_public_api(script):
 @pytest.mark.parametrize(
     ("module", "source", "target"),
     [
-        ("tasks", "from acr_sklearn.training import fit", "training"),
+        ("tasks", "from acr_sklearn.training.skorch_net import fit", "training"),
         ("outliers", "from acr_sklearn import tasks", "tasks"),
         ("tasks", "def f():\n    import acr_sklearn.detectors.acr", "detectors.acr"),
         ("tasks", "from .training import fit", "training"),
@@ -530,8 +530,8 @@ def test_more_than_names_in_an_init_is_found(line, message):
 
 
 def test_a_private_import_in_a_script_is_found():
-    (message,) = breaks_public_api("from acr_sklearn._validation import read_rows")
-    assert message == "imports acr_sklearn._validation.read_rows, which is private"
+    (message,) = breaks_public_api("from acr_sklearn._input.validation import read_rows")
+    assert message == "imports acr_sklearn._input.validation.read_rows, which is private"
     assert breaks_public_api("from acr_sklearn import ZeroShotACRDetector, __version__") == []
 
 

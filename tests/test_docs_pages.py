@@ -14,7 +14,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "model_selection.md"
 def names(tmp_path_factory):
     """What is defined after all python blocks of the page were run."""
     mpl.use("Agg")
-    import acr_sklearn.meta_training as stage
+    import acr_sklearn.training.meta_training as stage
 
     blocks = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.M | re.S)
     assert len(blocks) >= 7

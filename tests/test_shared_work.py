@@ -4,7 +4,7 @@ import time
 import pytest
 import torch
 
-from acr_sklearn.shared_work import in_order
+from acr_sklearn._compute import in_order
 
 CPU = torch.device("cpu")
 

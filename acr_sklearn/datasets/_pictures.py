@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from acr_sklearn._pillow import open_pillow
+from acr_sklearn._input.pillow import open_pillow
 from acr_sklearn.datasets._files import checked_parsing, data_files, need_file
 
 __all__ = ["list_pictures", "read_mask", "read_picture"]

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from acr_sklearn._validation import DomainRows, are_counts, changed_parameters
+from acr_sklearn._input.validation import DomainRows, are_counts, changed_parameters
 from acr_sklearn.exceptions import EarlyStoppingWarning, SingleDomainWarning
-from acr_sklearn.meta_training import MetaTrainingPlan
-from acr_sklearn.net_template import template_backbone
-from acr_sklearn.outliers import choose_outliers
-from acr_sklearn.sampling import hold_out_domains
-from acr_sklearn.task_settings import TaskSettings
-from acr_sklearn.training_settings import TrainingSettings
+from acr_sklearn.tasks.outliers import choose_outliers
+from acr_sklearn.tasks.sampling import hold_out_domains
+from acr_sklearn.tasks.settings import TaskSettings
+from acr_sklearn.training.meta_training import MetaTrainingPlan
+from acr_sklearn.training.net_template import template_backbone
+from acr_sklearn.training.settings import TrainingSettings
 
 __all__ = ["held_out_domains", "training_plan", "training_settings"]
 

@@ -2,21 +2,72 @@
 
 from __future__ import annotations
 
+from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_memory
 from torch import nn
 
-from acr_sklearn._validation import DomainRows
-from acr_sklearn.detectors._acr_parameters import CONSTRAINTS
+from acr_sklearn._input.validation import DomainRows
 from acr_sklearn.detectors._acr_plan import held_out_domains, training_plan, training_settings
 from acr_sklearn.detectors.base import BaseBatchDetector
-from acr_sklearn.heads import ScoreHead, make_head
-from acr_sklearn.meta_training import MetaTrained, meta_train
+from acr_sklearn.networks.neural_transformation import TRANSFORMATIONS
+from acr_sklearn.networks.objectives import OBJECTIVES
+from acr_sklearn.scoring.heads import SCORE_HEADS, ScoreHead, make_head
+from acr_sklearn.training.meta_training import MetaTrained, meta_train
 
 __all__ = ["ZeroShotACRDetector"]
+
+
+_CONSTRAINTS: dict[str, list[Any]] = {
+    "objective": [StrOptions(set(OBJECTIVES))],
+    # One transformation has no other one to be told from.
+    "n_transformations": [Interval(Integral, 2, None, closed="left")],
+    "transformation": [StrOptions(set(TRANSFORMATIONS))],
+    "backbone": [StrOptions({"mlp", "conv"}), nn.Module],
+    "hidden_layer_sizes": ["array-like"],
+    "input_shape": ["array-like", None],
+    "conv_channels": ["array-like"],
+    "conv_downsampling": [StrOptions({"stride", "maxpool"})],
+    "embedding_dim": [Interval(Integral, 1, None, closed="left")],
+    "max_iter": [Interval(Integral, 1, None, closed="left")],
+    "n_tasks": [Interval(Integral, 1, None, closed="left")],
+    "task_size": [Interval(Integral, 4, None, closed="left")],
+    "outlier_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "outlier_source": [
+        StrOptions({"auto", "mixed", "domains", "synthetic"}),
+        HasMethods("sample"),
+    ],
+    "permute_features": ["boolean"],
+    "whiten_features": ["boolean"],
+    "score_head": [StrOptions(set(SCORE_HEADS))],
+    "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+    "trim_fraction": [Interval(Real, 0, 0.5, closed="left")],
+    "n_estimators": [Interval(Integral, 1, None, closed="left")],
+    "learning_rate": [Interval(Real, 0, None, closed="neither")],
+    "lr_schedule": [StrOptions({"cosine", "constant"})],
+    "weight_decay": [Interval(Real, 0, None, closed="left")],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+    "contamination": [Interval(Real, 0, 0.5, closed="right"), StrOptions({"auto"})],
+    "threshold": [StrOptions({"train", "batch"})],
+    "norm_mode": [StrOptions({"batch", "reference"})],
+    "max_reference_rows": [Interval(Integral, 2, None, closed="left"), None],
+    "chunk_size": [Interval(Integral, 1, None, closed="left"), None],
+    "domain_column": [Integral, str, None],
+    "device": [str, torch.device],
+    "net": [HasMethods(["initialize", "fit_loop"]), None],
+    "callbacks": [list, tuple, None],
+    "memory": [str, HasMethods("cache"), None],
+    "warm_start": ["boolean"],
+    "verbose": ["verbose"],
+    "random_state": ["random_state"],
+}
 
 
 class ZeroShotACRDetector(BaseBatchDetector):
@@ -192,7 +243,7 @@ class ZeroShotACRDetector(BaseBatchDetector):
     (100,)
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = _CONSTRAINTS
 
     def __init__(
         self,

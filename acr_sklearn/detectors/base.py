@@ -10,21 +10,21 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OutlierMixin, _fit_context
 from sklearn.utils import check_random_state
 
-from acr_sklearn._labels import read_y
-from acr_sklearn._sizes import require_two_rows, warn_small_domains
-from acr_sklearn._validation import DomainRows, read_rows
+from acr_sklearn._input.batch_checks import require_two_rows, warn_small_domains
+from acr_sklearn._input.labels import read_y
+from acr_sklearn._input.validation import DomainRows, read_rows
 from acr_sklearn.detectors._callback_support import CallbackSupport, FitWatch, open_watch
-from acr_sklearn.detectors._reference import ReferenceMixin
-from acr_sklearn.familiarity import fit_familiarity
-from acr_sklearn.heads import ScoreHead
-from acr_sklearn.meta_training import MetaTrained
-from acr_sklearn.metrics import mean_domain_auc
+from acr_sklearn.detectors._scoring import ReferenceMixin
+from acr_sklearn.domains.domain_shift import fit_familiarity
+from acr_sklearn.metrics.detection import mean_domain_auc
+from acr_sklearn.scoring.heads import ScoreHead
 from acr_sklearn.thresholds import (
     calibration_batches,
     compact_scores,
     contamination_offset,
 )
-from acr_sklearn.training import TrainedNet
+from acr_sklearn.training.meta_training import MetaTrained
+from acr_sklearn.training.skorch_net import TrainedNet
 
 __all__ = ["BaseBatchDetector"]
 

@@ -14,9 +14,9 @@ from sklearn.metrics import get_scorer
 from sklearn.utils import _safe_indexing
 from sklearn.utils.metadata_routing import MetadataRequest
 
-from acr_sklearn._labels import read_is_normal
+from acr_sklearn._input.labels import read_is_normal
 from acr_sklearn.exceptions import ACRWarning
-from acr_sklearn.model_selection.anomaly_metrics import (
+from acr_sklearn.metrics.detection import (
     anomaly_average_precision,
     anomaly_roc_auc,
 )

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import BaseCrossValidator, check_cv
 from sklearn.utils import check_consistent_length
 
-from acr_sklearn._labels import read_is_normal, read_labels
+from acr_sklearn._input.labels import read_is_normal, read_labels
 from acr_sklearn.exceptions import PooledDomainsWarning
 
 __all__ = ["NormalTrainSplit"]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import balanced_accuracy_score
 
-from acr_sklearn._labels import read_is_normal, read_y
+from acr_sklearn._input.labels import read_is_normal, read_y
 from acr_sklearn.model_selection.normality import domain_parts, scored_rows, unwrapped
 from acr_sklearn.plotting.canvas import GREY, MEAN, add_legend, domain_lines, open_axes
 

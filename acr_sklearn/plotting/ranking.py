@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from acr_sklearn._labels import read_is_normal, read_y
-from acr_sklearn.model_selection.anomaly_metrics import anomaly_average_precision, anomaly_roc_auc
+from acr_sklearn._input.labels import read_is_normal, read_y
+from acr_sklearn.metrics.detection import anomaly_average_precision, anomaly_roc_auc
 from acr_sklearn.model_selection.normality import domain_parts, scored_rows
 from acr_sklearn.plotting.canvas import GREY, add_legend, domain_lines, open_axes
 

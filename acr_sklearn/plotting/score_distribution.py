@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from acr_sklearn._labels import read_is_normal, read_y
+from acr_sklearn._input.labels import read_is_normal, read_y
 from acr_sklearn.model_selection.normality import domain_parts, scored_rows
 from acr_sklearn.plotting.canvas import ANOMALY, NORMAL, add_legend, open_axes
 

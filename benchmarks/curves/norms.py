@@ -19,10 +19,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-import acr_sklearn.backbones
-import acr_sklearn.objective_base
+import acr_sklearn.networks.mlp
+import acr_sklearn.networks.objective_base
 from acr_sklearn import ZeroShotACRDetector
-from acr_sklearn.scaling import FeatureScale
+from acr_sklearn.domains.feature_scale import FeatureScale
 
 
 class LayerNorm(nn.Module):
@@ -72,7 +72,7 @@ NORMS: dict[str, type[nn.Module] | None] = {
 @contextmanager
 def norm_swapped(norm: type[nn.Module]) -> Iterator[None]:
     """Build networks with `norm` where the package has its batch norm."""
-    modules = (acr_sklearn.backbones, acr_sklearn.objective_base)
+    modules = (acr_sklearn.networks.mlp, acr_sklearn.networks.objective_base)
     before = [module.TaskBatchNorm for module in modules]
     try:
         for module in modules:

@@ -24,7 +24,7 @@ class NoisyRows:
     def sample(
         self, X: np.ndarray, domain_index: int, n: int, rng: np.random.Generator
     ) -> np.ndarray:
-        """Return `n` noisy rows of the domain; see acr_sklearn.outliers.OutlierSource."""
+        """Return `n` noisy rows of the domain; see acr_sklearn.tasks.outliers.OutlierSource."""
         rows = X[rng.permutation(len(X))[:n]] if n <= len(X) else X[rng.integers(len(X), size=n)]
         return with_noise(rows, self.noise, rng)
 

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from acr_sklearn import ZeroShotACRDetector
-from acr_sklearn.heads import make_head
-from acr_sklearn.normal_shape import fit_shape
+from acr_sklearn.domains.covariance import fit_shape
+from acr_sklearn.scoring.heads import make_head
 
 from .rivals import Method, standardised
 

@@ -1,0 +1,3 @@
+"""What users pass, turned into rows and a domain index; private."""
+
+__all__ = []

@@ -1,0 +1,117 @@
+"""How many rows a domain and a batch need, and what is said when they have fewer."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acr_sklearn._input.validation import DomainRows
+from acr_sklearn.exceptions import SmallBatchWarning, SmallDomainWarning
+
+__all__ = [
+    "SMALL_BATCH",
+    "SMALL_DOMAIN",
+    "require_two_rows",
+    "shown_label",
+    "warn_small_batches",
+    "warn_small_domains",
+]
+
+#: Below this many rows a domain is named in a `SmallDomainWarning`.
+SMALL_DOMAIN = 16
+#: Below this many rows a batch is named in a `SmallBatchWarning`: in clean batches of 16 rows the
+#: threshold flags 1.7 times as many rows as in batches of 500, in batches of 8 2.3 times; see
+#: docs/concepts.md.
+SMALL_BATCH = 16
+
+
+def shown_label(label: object) -> str:
+    """Label of a domain as messages show it, without NumPy's type around it."""
+    return repr(label.item() if isinstance(label, np.generic) else label)
+
+
+def require_two_rows(data: DomainRows, *, who: str, in_fit: bool) -> None:
+    """Refuse domains of a single row.
+
+    Parameters
+    ----------
+    data : DomainRows
+        The rows of one call.
+    who : str
+        For the message.
+    in_fit : bool
+        Whether the rows are trained on; else they are scored.
+
+    Raises
+    ------
+    ValueError
+        Naming the first such domain.
+    """
+    single = np.flatnonzero(data.sizes < 2)
+    if len(single) == 0:
+        return
+    named = f" (domain {shown_label(data.labels[single[0]])})" if data.named else ""
+    if in_fit:
+        raise ValueError(
+            f"{who} got a domain of 1 sample{named}. Batch statistics compare rows, so every "
+            "domain needs at least 2. Merge it with a related domain or leave it out."
+        )
+    raise ValueError(
+        f"{who} got a batch of 1 sample{named}. Batch statistics compare rows, so a batch "
+        "needs at least 2. Score the rows of a domain together, or hold the statistics of a "
+        "reference batch by adapt(X_ref) and score rows one by one."
+    )
+
+
+def warn_small_domains(data: DomainRows, *, who: str) -> None:
+    """Warn once, naming the domains with fewer than 16 rows.
+
+    Parameters
+    ----------
+    data : DomainRows
+        The training rows.
+    who : str
+        For the message.
+    """
+    small = np.flatnonzero(data.sizes < SMALL_DOMAIN)
+    if len(small) == 0:
+        return
+    warnings.warn(
+        f"{who} got domains with fewer than {SMALL_DOMAIN} rows: {_listed(data, small)}. Their "
+        "tasks draw rows with replacement, so little is learnt from them. Give each domain more "
+        "rows, or leave the small ones out.",
+        SmallDomainWarning,
+        stacklevel=5,
+    )
+
+
+def warn_small_batches(data: DomainRows, *, who: str) -> None:
+    """Warn once, naming the batches with fewer than 16 rows.
+
+    Parameters
+    ----------
+    data : DomainRows
+        The rows to be scored.
+    who : str
+        For the message.
+    """
+    small = np.flatnonzero(data.sizes < SMALL_BATCH)
+    if len(small) == 0:
+        return
+    shown = _listed(data, small) if data.named else f"{data.sizes[0]} rows"
+    warnings.warn(
+        f"{who} got a batch of fewer than {SMALL_BATCH} rows: {shown}. A row is compared with the "
+        "others of its batch, and so few of them say little about what is normal: scores are "
+        "uncertain, and threshold='train' flags too many rows. Collect more rows of the domain "
+        "and score them together.",
+        SmallBatchWarning,
+        stacklevel=4,
+    )
+
+
+def _listed(data: DomainRows, chosen: NDArray[np.int64]) -> str:
+    """Name up to five domains with their numbers of rows."""
+    named = ", ".join(f"{data.labels[i]!s} ({data.sizes[i]} rows)" for i in chosen[:5])
+    return named + (f" and {len(chosen) - 5} more" if len(chosen) > 5 else "")

@@ -1,0 +1,172 @@
+"""An embedded network under fixed statistics as a chain of matrix products in reused memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from acr_sklearn.networks.acr_network import ACRNetwork
+from acr_sklearn.networks.mlp import MLPBackbone
+from acr_sklearn.networks.objectives import DeepSVDD
+from acr_sklearn.scoring.standardize import RowUnits
+
+__all__ = ["MatrixChain"]
+
+#: Rows per thread at a time: what they become stays in a core's cache. With 64 features and 512
+#: units blocks of 512 ran at 0.7 to 0.8 of the rate of a large matrix product, whether on one
+#: thread or as 1024 on two, and 4096 rows in fresh memory at 0.3.
+_ROWS = 512
+
+
+class MatrixChain(nn.Module):
+    """Squared distance to the centre, layer by layer into a buffer that all blocks of rows share.
+
+    Statistics, scale and centre are folded into the matrices, and additions into a column of ones
+    behind every layer, so that a layer is one matrix product and one pass for the ReLU.
+
+    Parameters
+    ----------
+    units : RowUnits
+        What brings a row to the units of the network.
+    weights, biases : list of Tensor
+        Of the linear layers.
+    center : Tensor of shape (embedding_dim,)
+        Subtracted from the last layer.
+    """
+
+    center: Tensor
+
+    def __init__(
+        self,
+        units: RowUnits,
+        weights: list[Tensor],
+        biases: list[Tensor],
+        center: Tensor,
+    ):
+        super().__init__()
+        self.units = units
+        self.register_buffer("center", center)
+        weights = [weights[0] / units.divisor, *weights[1:]]
+        biases = [*biases[:-1], biases[-1] - center]
+        self.widths = [len(bias) for bias in biases]
+        #: First column of each layer; behind each but the last stands a one.
+        self.starts = [0, *accumulate(width + 1 for width in self.widths[:-1])]
+        for i, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+            self.register_buffer(f"matrix_{i}", torch.cat([weight.T, bias[None]]).contiguous())
+
+    @classmethod
+    def of(cls, units: RowUnits, network: Any) -> MatrixChain | None:
+        """Make the chain of a network.
+
+        Parameters
+        ----------
+        units : RowUnits
+            What brings a row to the units of the network.
+        network : nn.Module
+            With its norms folded into linear layers, see `acr_sklearn.scoring.fixed_norms`.
+
+        Returns
+        -------
+        MatrixChain or None
+            None for a network that is no such chain: an ensemble, a user's module, another
+            objective.
+        """
+        if not isinstance(network, ACRNetwork) or not isinstance(network.backbone, MLPBackbone):
+            return None
+        if not isinstance(network.objective, DeepSVDD):
+            return None
+        layers = [*network.backbone.linears, network.objective.linear]
+        linears = [cast(nn.Linear, layer) for layer in layers]
+        weights = [layer.weight.detach() for layer in linears]
+        biases = [layer.bias.detach() for layer in linears]
+        return cls(units, weights, biases, network.objective.center.detach())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Score rows.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_rows, n_features)
+            In the users' units. Without gradient: buffers are written over.
+
+        Returns
+        -------
+        Tensor of shape (n_rows,)
+            Squared distances to the centre.
+        """
+        out = x.new_empty(len(x))
+        for start, layers in self.blocks(x):
+            torch.sum(self.last(layers).square_(), dim=1, out=out[start : start + len(layers)])
+        return out
+
+    def last(self, layers: Tensor) -> Tensor:
+        """Cut out the last layer.
+
+        Parameters
+        ----------
+        layers : Tensor of shape (n_rows, width)
+            Of `blocks`.
+
+        Returns
+        -------
+        Tensor of shape (n_rows, embedding_dim)
+            A view: embeddings, the centre subtracted.
+        """
+        return layers[:, self.starts[-1] :]
+
+    def blocks(self, x: Tensor) -> Iterator[tuple[int, Tensor]]:
+        """Run rows through all layers, some at a time.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_rows, n_features)
+            In the users' units.
+
+        Yields
+        ------
+        start : int
+            Position of the first row.
+        layers : Tensor of shape (n_block_rows, width)
+            Side by side what every layer made of the rows, ones behind all but the last; to be
+            used before the next block overwrites it.
+        """
+        matrices = [cast(Tensor, getattr(self, f"matrix_{i}")) for i in range(len(self.widths))]
+        within = self.units.reaches(x)
+        # Buffers belong to the call, so that threads never share one.
+        size = min(_ROWS * torch.get_num_threads(), len(x))
+        inputs = x.new_ones(size, len(matrices[0]))
+        layers = x.new_ones(size, self.starts[-1] + self.widths[-1])
+        for start in range(0, len(x), size):
+            rows = x[start : start + size]
+            n = len(rows)
+            self.units.centre(rows, out=inputs[:n, :-1], within=within)
+            before = inputs[:n]
+            for begin, width, matrix in zip(self.starts, self.widths, matrices, strict=True):
+                layer = layers[:n, begin : begin + width]
+                torch.mm(before, matrix, out=layer)
+                if begin < self.starts[-1]:
+                    layer.relu_()
+                before = layers[:n, begin : begin + width + 1]
+            yield start, layers[:n]
+
+    def as_layers(self, representation: Tensor) -> Tensor:
+        """Bring what `ACRNetwork.views` returns into the form of `blocks`.
+
+        Parameters
+        ----------
+        representation : Tensor of shape (n_rows, n_columns)
+            All hidden layers and the embedding.
+
+        Returns
+        -------
+        Tensor of shape (n_rows, width)
+            With ones, and the centre subtracted: differences between rows are the same.
+        """
+        *hidden, embedding = representation.split(self.widths, dim=1)
+        ones = torch.ones_like(representation[:, :1])
+        parts = [part for layer in hidden for part in (layer, ones)]
+        return torch.cat([*parts, embedding - self.center], dim=1)

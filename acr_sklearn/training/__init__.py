@@ -1,0 +1,3 @@
+"""Training of networks, meta-training among them; private."""
+
+__all__ = []

@@ -1,0 +1,251 @@
+"""The stage of ACR: from rows and a plan to a network trained over tasks."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass, replace
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+import torch
+from joblib import Memory
+from numpy.typing import NDArray
+from torch import nn
+
+from acr_sklearn._compute import resolve_device
+from acr_sklearn.domains.covariance import NormalShape, fit_shape
+from acr_sklearn.domains.discriminability import separability
+from acr_sklearn.domains.feature_scale import FeatureScale
+from acr_sklearn.tasks.outliers import MIXED, OutlierSource
+from acr_sklearn.tasks.sampler import TaskPool, TaskSampler, TaskStream
+from acr_sklearn.tasks.settings import OutlierMix, TaskSettings
+from acr_sklearn.training.net_template import template_backbone
+from acr_sklearn.training.settings import TrainingSettings, TrainingWatch
+from acr_sklearn.training.skorch_net import TrainedNet, train
+
+__all__ = ["MetaTrained", "MetaTrainingPlan", "meta_train"]
+
+#: Evaluations per training run, and steps whose tasks each one looks at.
+_EVALUATIONS = 50
+_HELD_OUT_STEPS = 2
+#: Separability of the domains from which their rows serve as outliers of one another.
+_APART = 0.95
+#: Ridge of the whitening: a weaker one lets directions without variance drown the rest.
+_RIDGE = 0.1
+#: Steps are numbered; those of held-out tasks start here, so that none is drawn twice.
+_FIRST_HELD_OUT_STEP = 2**40
+
+
+@dataclass(frozen=True)
+class MetaTrainingPlan:
+    """What to train on.
+
+    Attributes
+    ----------
+    max_iter : int
+        Optimiser steps.
+    tasks : TaskSettings
+        Shape of a step.
+    held_out : ndarray of int
+        Positions of the domains that only decide when to stop; may be empty.
+    mix : OutlierMix or None
+        Of what outliers are; None decides by whether the domains can be told apart.
+    source : OutlierSource or None
+        Makes those that are no rows of other domains.
+    whiten : bool
+        Whether "mlp" also sees whitened features.
+    """
+
+    max_iter: int
+    tasks: TaskSettings
+    held_out: NDArray[np.int64]
+    mix: OutlierMix | None
+    source: OutlierSource | None
+    whiten: bool
+
+
+@dataclass
+class MetaTrained:
+    """What the stage leaves.
+
+    Attributes
+    ----------
+    fitted : TrainedNet
+        The fitted net.
+    scale : FeatureScale or None
+        Units of its input; None passes rows on as they are.
+    shape : NormalShape
+        Of the rows that were trained on.
+    """
+
+    fitted: TrainedNet
+    scale: FeatureScale | None
+    shape: NormalShape
+
+
+def meta_train(
+    rows: NDArray[Any],
+    index: NDArray[np.int64],
+    plan: MetaTrainingPlan,
+    settings: TrainingSettings,
+    *,
+    template: Any = None,
+    previous: MetaTrained | None = None,
+    memory: Memory,
+) -> MetaTrained:
+    """Train, or fetch from the cache what was trained before.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_rows, n_features)
+        Normal rows in the users' units.
+    index : ndarray of shape (n_rows,)
+        Domain of each row.
+    plan : MetaTrainingPlan
+        What to train on.
+    settings : TrainingSettings
+        How to train.
+    template : skorch.NeuralNet or None
+        Its settings win.
+    previous : MetaTrained or None
+        To go on from.
+    memory : joblib.Memory
+        Keyed on the rows, the plan, the settings and the template.
+
+    Returns
+    -------
+    MetaTrained
+        The fitted net.
+    """
+    if memory.store_backend is None or settings.watch is not None:
+        return _meta_train(rows, index, plan, settings, template, settings, previous)
+    backbone = settings.network["backbone"]
+    if isinstance(backbone, nn.Module):
+        # A module's own pickle holds addresses, so two equal ones would never share a result.
+        backbone = _contents(backbone)
+    keyed = replace(
+        settings, network=settings.network | {"backbone": backbone, "version": _version()}
+    )
+    cached = memory.cache(_meta_train, ignore=["settings", "previous"])
+    # What the user changed is in the settings themselves; that list only serves error messages.
+    key = replace(keyed, verbose=0, explicit=frozenset())
+    return cached(rows, index, plan, key, template, settings=settings, previous=previous)
+
+
+def _meta_train(
+    rows: NDArray[Any],
+    index: NDArray[np.int64],
+    plan: MetaTrainingPlan,
+    _key: TrainingSettings,
+    template: Any,
+    settings: TrainingSettings,
+    previous: MetaTrained | None,
+) -> MetaTrained:
+    n_domains = int(index.max()) + 1
+    trained = np.setdiff1d(np.arange(n_domains), plan.held_out)
+    # Held-out domains stay out, or early stopping and the offset would see rows seen before.
+    kept = np.flatnonzero(np.isin(index, trained)) if len(plan.held_out) else slice(None)
+    own_rows, own_index = rows[kept], np.searchsorted(trained, index[kept])
+    shape = fit_shape(own_rows, own_index, len(trained), settings.seed)
+    backbone = template_backbone(template) or settings.network["backbone"]
+    if previous is not None:
+        shape = previous.shape
+    embedded = not isinstance(backbone, nn.Module)
+    scale = shape.scale if embedded else None  # a user's network sees the rows as they are
+    if backbone == "conv" and scale is not None:
+        scale = scale.uniform()
+    whitening = None
+    if backbone == "mlp" and plan.whiten and not shape.is_diagonal:
+        whitening = torch.from_numpy(shape.whitening(_RIDGE)).float()
+    settings = replace(settings, network=settings.network | {"whitening": whitening})
+    mix = plan.mix
+    if mix is None:
+        apart = separability(own_rows, own_index, settings.seed)
+        mix = MIXED if apart >= _APART else OutlierMix(made=1.0)
+    plan = replace(plan, mix=mix)
+    pool = TaskPool(rows, index, scale, torch.device(resolve_device(settings.device)))
+    # A fit that goes on draws new tasks.
+    first = 0 if previous is None else previous.fitted.next_step
+    stream = TaskStream(
+        _sampler(pool, plan, settings.seed, normal=trained, outlier=trained),
+        max(1, plan.max_iter // _EVALUATIONS),
+        first_step=first,
+        limit=first + plan.max_iter,
+    )
+    held_out = None
+    if len(plan.held_out):
+        # Two held-out domains are outliers of each other, both unseen as in use.
+        outlier = plan.held_out if len(plan.held_out) > 1 else trained
+        held_out = TaskStream(
+            _sampler(pool, plan, settings.seed, normal=plan.held_out, outlier=outlier),
+            _HELD_OUT_STEPS,
+            first_step=_FIRST_HELD_OUT_STEP,
+            advance=False,
+        )
+    if settings.watch is not None:
+        settings = replace(settings, watch=_Watch(settings.watch, scale, shape))
+    net = None if previous is None else previous.fitted.net
+    fitted = train(stream, held_out, settings, template, net)
+    return MetaTrained(fitted, scale, shape)
+
+
+@dataclass
+class _Watch:
+    """Passes evaluations on, with what belongs to the net."""
+
+    watch: TrainingWatch
+    scale: FeatureScale | None
+    shape: NormalShape
+
+    def begin(self) -> None:
+        self.watch.begin()
+
+    def end(self, trained: TrainedNet) -> bool:
+        return self.watch.end(MetaTrained(trained, self.scale, self.shape))
+
+
+def _sampler(
+    pool: TaskPool,
+    plan: MetaTrainingPlan,
+    seed: int,
+    *,
+    normal: NDArray[np.int64],
+    outlier: NDArray[np.int64],
+) -> TaskSampler:
+    assert plan.mix is not None
+    return TaskSampler(
+        pool,
+        plan.tasks,
+        normal_domains=normal,
+        outlier_domains=outlier,
+        mix=plan.mix,
+        source=plan.source,
+        seed=seed,
+    )
+
+
+def _contents(module: nn.Module) -> list[Any]:
+    """List what a module is made of, in a form whose hash does not depend on its address."""
+    hidden = ("_parameters", "_buffers", "_modules")
+    contents: list[Any] = [
+        (name, _code(type(part)), {k: v for k, v in vars(part).items() if k not in hidden})
+        for name, part in module.named_modules()
+    ]
+    return contents + [(k, v.cpu().double().numpy()) for k, v in module.state_dict().items()]
+
+
+def _code(kind: type) -> str:
+    """Name a class and give its source where that can be read: edited code is another module."""
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    try:
+        return name + inspect.getsource(kind)
+    except (OSError, TypeError):
+        return name
+
+
+def _version() -> str:
+    try:
+        return metadata.version("acr-sklearn")
+    except metadata.PackageNotFoundError:
+        return "not installed"

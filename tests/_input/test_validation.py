@@ -1,0 +1,138 @@
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn.base import BaseEstimator
+
+from acr_sklearn._input.validation import is_domain_list, read_rows
+
+RNG = np.random.default_rng(0)
+
+
+class Reader(BaseEstimator):
+    def __init__(self, domain_column=None):
+        self.domain_column = domain_column
+
+
+def read(X, domains=None, *, column=None, reader=None):
+    reset = reader is None
+    return read_rows(reader or Reader(column), X, domains, reset=reset, method="fit")
+
+
+def frame(kind=pd.DataFrame):
+    return kind({"a": [1.0, 2.0, 3.0], "site": ["x", "y", "x"], "b": [4.0, 5.0, 6.0]})
+
+
+@pytest.mark.parametrize(
+    ("X", "expected"),
+    [
+        ([np.ones((2, 2)), np.ones((3, 2))], True),
+        ((np.ones((2, 2)),), True),
+        ([pd.DataFrame({"a": [1]})], True),
+        ([[1.0, 2.0], [3.0, 4.0]], False),
+        ([np.ones(2), np.ones(2)], False),
+        (np.ones((2, 2)), False),
+        ([], False),
+    ],
+)
+def test_a_list_of_2d_arrays_is_told_from_one_2d_x(X, expected):
+    assert is_domain_list(X) is expected
+
+
+def test_a_list_becomes_rows_and_positions():
+    parts = [RNG.normal(size=(n, 3)) for n in (2, 5, 3)]
+    data = read(parts)
+    np.testing.assert_array_equal(data.rows, np.concatenate(parts))
+    assert data.sizes.tolist() == [2, 5, 3]
+    assert data.labels.tolist() == [0, 1, 2]
+    for part, rows in zip(parts, data.batches(), strict=True):
+        np.testing.assert_array_equal(data.rows[rows], part)
+
+
+def test_batches_keep_row_order_when_labels_are_mixed():
+    data = read(np.arange(8.0).reshape(4, 2), ["b", "a", "b", "a"])
+    assert [rows.tolist() for rows in data.batches()] == [[1, 3], [0, 2]]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "kept"), [("float32", "float32"), ("float64", "float64"), ("int32", "float64")]
+)
+def test_precision_follows_the_input(dtype, kept):
+    assert read(np.ones((3, 2), dtype)).rows.dtype == kept
+
+
+def test_a_read_only_memmap_is_read(tmp_path):
+    np.save(tmp_path / "x.npy", RNG.normal(size=(20, 3)))
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    np.testing.assert_array_equal(read(mapped).rows, mapped)
+
+
+@pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame])
+@pytest.mark.parametrize("column", ["site", 1, -2])
+def test_the_domain_column_is_taken_out(kind, column):
+    reader = Reader(column)
+    data = read_rows(reader, frame(kind), None, reset=True, method="fit")
+    np.testing.assert_array_equal(data.rows, [[1, 4], [2, 5], [3, 6]])
+    assert data.labels[data.index].tolist() == ["x", "y", "x"]
+    assert reader.n_features_in_ == 3
+    assert reader.feature_names_in_.tolist() == ["a", "site", "b"]
+
+
+def test_an_index_takes_the_column_of_an_array():
+    X = np.array([[1.0, 7, 2], [3, 8, 4]])
+    assert read(X, column=1).labels.tolist() == [7, 8]
+    mixed = [[1.0, "u", 2], [3, "v", 4]]
+    data = read(mixed, column=1)
+    assert data.labels.tolist() == ["u", "v"]
+    assert data.rows.dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("X", "domains", "column", "message"),
+    [
+        ([], None, None, "Reader.fit got an empty list. It needs one 2-D array per domain"),
+        ([np.ones((2, 2))], [0, 0], None, "list of 1 data sets together with domains="),
+        ([np.ones((2, 2)), np.ones((2, 3)), np.ones((2, 2))], None, None, "element 1 has 3"),
+        ([np.ones((2, 2)), np.ones(2)], None, None, r"element 1 is not a 2-D array \(shape \(2,\)"),
+        ([np.ones((2, 2)), 5], None, None, r"element 1 is not a 2-D array \(int\)"),
+        ([np.ones((2, 2)), np.ones((0, 2))], None, None, "element 1 has no rows"),
+        ([np.ones((2, 2)), np.full((2, 2), np.nan)], None, None, "element 1 of the list.*NaN"),
+        (np.full((2, 2), np.inf), None, None, "infinity"),
+        (np.array([["a", "b"]]), None, None, "Reader.fit got an X that is not a table of numbers"),
+        (frame(), None, None, "could not convert.*Encode categories.*named by domain_column"),
+        ([np.ones(2), np.ones(3)], None, None, "Reader.fit got an X that is not a table of numb"),
+        (np.ones((2, 2)), ["a"], None, "got 1 labels in domains for 2 rows"),
+        (np.ones((2, 2)), None, "site", "an X without column names.*only an index works"),
+        (frame(), None, "nowhere", "no column 'nowhere' in X. Columns: a, site, b"),
+        (frame(), None, 3, "domain_column=3 but X has 3 columns"),
+        (frame(), ["x", "y", "x"], "site", "got domains= although domain_column='site'"),
+        ([np.ones((2, 2))], None, 0, "got a list of data sets although domain_column=0"),
+        (frame()[["site"]], None, "site", "only column is the domain column 'site'"),
+        (np.ones(3), None, 0, "needs a 2-D X, got shape"),
+        (
+            frame().assign(site=["x", None, "y"]),
+            None,
+            "site",
+            "missing labels.*domain column 'site'",
+        ),
+    ],
+)
+def test_bad_input_gets_a_clear_error(X, domains, column, message):
+    with pytest.raises(ValueError, match=message):
+        read(X, domains, column=column)
+
+
+def test_later_calls_are_held_to_the_features_of_fit():
+    reader = Reader("site")
+    read_rows(reader, frame(), None, reset=True, method="fit")
+    with pytest.raises(ValueError, match="feature names should match"):
+        read(frame().rename(columns={"a": "c"}), reader=reader)
+    plain = Reader()
+    read_rows(plain, np.ones((2, 3)), None, reset=True, method="fit")
+    with pytest.raises(ValueError, match="element 0 of the list: X has 2 features, but Reader"):
+        read([np.ones((2, 2))], reader=plain)
+
+
+def test_frames_in_a_list_must_agree_on_names():
+    with pytest.raises(ValueError, match="element 1 of the list: The feature names should match"):
+        read([frame()[["a", "b"]], frame()[["b", "a"]]])

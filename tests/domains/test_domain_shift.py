@@ -1,0 +1,184 @@
+import pickle
+import time
+import warnings
+
+import numpy as np
+import pytest
+
+import acr_sklearn.domains.domain_shift as module
+from acr_sklearn._input.validation import DomainRows
+from acr_sklearn.domains.domain_shift import fit_familiarity, warn_unfamiliar_batches
+from acr_sklearn.exceptions import UnfamiliarBatchWarning
+
+N_FEATURES = 12
+
+
+def domain(seed, n_rows=200, dtype=np.float64):
+    """Rows whose features vary by spreads of the domain's own, close to a common pattern."""
+    rng = np.random.default_rng(seed)
+    common = np.linspace(-2, 2, N_FEATURES)
+    spread = np.exp(common + rng.normal(0, 0.2, N_FEATURES))
+    rows = rng.normal(0, 5, N_FEATURES) + spread * rng.normal(size=(n_rows, N_FEATURES))
+    return rows.astype(dtype)
+
+
+def fit(parts, kept=None):
+    index = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+    kept = np.arange(len(parts)) if kept is None else np.array(kept)
+    return fit_familiarity(np.concatenate(parts), index, kept)
+
+
+@pytest.fixture(scope="module")
+def known():
+    return fit([domain(seed) for seed in range(8)])
+
+
+def test_new_domains_of_the_kind_are_within_reach(known):
+    for n in (16, 64, 500):
+        far = [known.distance(domain(seed, n)) for seed in range(100, 200)]
+        assert np.mean(np.array(far) > 1) < 0.1
+        assert np.max(far) < 2
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_permuted_features_are_far(known, dtype):
+    for seed in range(10):
+        rows = domain(seed, 64, dtype)
+        assert known.distance(rows) < 1
+        assert known.distance(np.ascontiguousarray(rows[:, ::-1])) > 2
+
+
+def test_broken_dependence_is_far_where_every_spread_is_alike():
+    def walks(seed):
+        steps = np.random.default_rng(seed).normal(size=(300, N_FEATURES))
+        rows = steps.cumsum(axis=1)
+        return rows / rows.std(axis=0)
+
+    trained = fit([walks(seed) for seed in range(6)])
+    assert trained.distance(walks(9)) < 1
+    assert trained.distance(walks(9)[:, np.random.default_rng(0).permutation(N_FEATURES)]) > 2
+
+
+def test_a_shift_and_an_overall_scale_change_nothing(known):
+    rows = domain(50)
+    expected = known.distance(rows)
+    assert known.distance(rows + 1e6) == pytest.approx(expected, rel=1e-4)
+    assert known.distance(rows + np.arange(N_FEATURES)) == pytest.approx(expected, rel=1e-4)
+    for factor in (1e-200, 1e-3, 1e6, 1e200):
+        assert known.distance(factor * rows) == pytest.approx(expected, rel=1e-4)
+
+
+def test_held_out_domains_do_not_count():
+    parts = [domain(seed) for seed in range(5)]
+    odd = domain(9)[:, ::-1]
+    with_odd, without = fit([*parts, odd]), fit([*parts, odd], kept=range(5))
+    assert with_odd.distance(odd) < 1
+    assert without.distance(odd) > 2
+    assert without.distance(domain(60)) == fit(parts).distance(domain(60))
+
+
+def test_few_rows_of_many_features_make_no_new_ones_strange():
+    rng = np.random.default_rng(0)
+    parts = [rng.uniform(size=(60, 300)) for _ in range(6)]
+    trained = fit(parts)
+    assert max(trained.distance(rng.uniform(size=(n, 300))) for n in (16, 60, 900)) < 1
+    assert trained.distance(parts[0]) < 1
+
+
+def test_rows_that_were_trained_on_are_not_strange_where_features_are_many():
+    rng = np.random.default_rng(0)
+    parts = [rng.normal(rng.normal(0, 3, 1500), 1, (60, 1500)) for _ in range(5)]
+    for kept in (range(5), range(1, 5)):
+        assert fit(parts, kept=kept).distance(parts[0]) < 1
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_few_domains_tell_nothing(n):
+    assert fit([domain(seed) for seed in range(n)]) is None
+    assert fit([domain(seed) for seed in range(4)], kept=range(n)) is None
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "odd",
+    [
+        lambda X: np.column_stack([X[:, :3], np.full((len(X), 2), 7.0)]),
+        lambda X: np.tile(X[0], (len(X), 1)),
+        lambda X: X[:2],
+        lambda X: X[:, :1],
+        lambda X: 1e-12 * X,
+        lambda X: 1e9 + X,
+    ],
+    ids=["constant features", "equal rows", "two rows", "one feature", "tiny", "huge offset"],
+)
+def test_odd_values_stay_finite(odd, dtype):
+    parts = [odd(domain(seed, 40)).astype(dtype) for seed in range(4)]
+    detector = fit(parts)
+    for part in parts:
+        assert detector.distance(part) < 1
+    assert np.isfinite(detector.distance(odd(domain(9, 40)).astype(dtype)))
+
+
+def test_equal_domains_have_some_reach():
+    detector = fit([domain(0)] * 3)
+    assert detector.distance(domain(0)) < 1
+    assert detector.reach.min() > 0
+
+
+def test_the_size_and_the_cost_are_bounded(monkeypatch):
+    rng = np.random.default_rng(0)
+    parts = [rng.normal(size=(300, 100_000)).astype(np.float32) for _ in range(4)]
+    start = time.perf_counter()
+    detector = fit(parts)
+    detector.distance(parts[0])
+    assert time.perf_counter() - start < 5
+    assert detector.axes.shape == (512, 16)
+    assert len(pickle.dumps(detector)) < 100_000
+    monkeypatch.setattr(module, "_DOMAINS", 5)
+    assert fit([domain(seed, 20) for seed in range(9)]).views[0].shape[0] == 5
+
+
+def test_a_pickled_one_measures_alike(known):
+    again = pickle.loads(pickle.dumps(known))
+    assert again.distance(domain(70)) == known.distance(domain(70))
+
+
+# ------------------------------------------------------------------ the warning
+
+
+def scored(parts, labels, named=True):
+    index = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+    return DomainRows(np.concatenate(parts), index, np.array(labels), named)
+
+
+def test_unfamiliar_batches_are_named_in_one_warning(known):
+    odd = [domain(seed)[:, ::-1] for seed in (1, 2)]
+    data = scored([odd[0], domain(3), odd[1]], ["north", "south", "west"])
+    with pytest.warns(UnfamiliarBatchWarning, match=r"^X got a batch unlike every") as seen:
+        warn_unfamiliar_batches(known, data, who="X")
+    assert len(seen) == 1
+    text = str(seen[0].message)
+    for name, rows in (("north", odd[0]), ("west", odd[1])):
+        assert f"domain '{name}' ({known.distance(rows):.1f} times)" in text
+    assert "south" not in text
+    assert "Check the order, the units" in text
+
+
+def test_many_unfamiliar_batches_are_counted_and_a_nameless_one_is_the_batch(known):
+    odd = domain(1)[:, ::-1]
+    with pytest.warns(UnfamiliarBatchWarning, match=r"times\) and 2 more, as multiples"):
+        warn_unfamiliar_batches(known, scored([odd] * 7, range(7)), who="X")
+    with pytest.warns(UnfamiliarBatchWarning, match=r"domain: the batch \("):
+        warn_unfamiliar_batches(known, scored([odd], [0], named=False), who="X")
+
+
+def test_familiar_and_small_batches_get_no_warning(known):
+    warn_unfamiliar_batches(known, scored([domain(1), domain(80)], [0, 1]), who="X")
+    warn_unfamiliar_batches(known, scored([domain(1, 15)[:, ::-1]], [0]), who="X")
+    warn_unfamiliar_batches(None, scored([domain(1)[:, ::-1]], [0]), who="X")
+
+
+def test_the_warning_can_be_silenced(known):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UnfamiliarBatchWarning)
+        warn_unfamiliar_batches(known, scored([domain(1)[:, ::-1]], [0]), who="X")

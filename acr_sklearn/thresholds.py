@@ -11,8 +11,8 @@ __all__ = [
     "calibration_batches",
     "compact_scores",
     "contamination_offset",
-    "estimate_share",
-    "outlying_offset",
+    "estimate_contamination",
+    "mad_offset",
     "p_values",
 ]
 
@@ -37,7 +37,7 @@ def contamination_offset(scores: NDArray[np.float64], contamination: float | str
     scores : ndarray of shape (n_rows,)
         Calibration scores, high for normal rows.
     contamination : float or "auto"
-        Share in (0, 0.5], or "auto" for `outlying_offset`.
+        Share in (0, 0.5], or "auto" for `mad_offset`.
 
     Returns
     -------
@@ -45,11 +45,11 @@ def contamination_offset(scores: NDArray[np.float64], contamination: float | str
         The percentile, linearly interpolated, as scikit-learn's own detectors take it.
     """
     if isinstance(contamination, str):
-        return outlying_offset(scores)
+        return mad_offset(scores)
     return float(np.percentile(scores, 100.0 * contamination))
 
 
-def outlying_offset(scores: NDArray[np.float64]) -> float:
+def mad_offset(scores: NDArray[np.float64]) -> float:
     """Offset below which a score is an outlier among scores of normal rows.
 
     It is the score whose modified z-score is -3.5: ``median - 3.5 * MAD / 0.6745``, with MAD the
@@ -92,7 +92,7 @@ def batch_offsets(
     batches : list of ndarray of int
         Positions of the rows of each batch.
     contamination : float or "auto"
-        Share of every batch to be cut off, or "auto" to estimate it by `estimate_share`.
+        Share of every batch to be cut off, or "auto" to estimate it by `estimate_contamination`.
     calibration : ndarray of shape (n_scores,)
         Sorted scores of normal rows; only "auto" looks at them.
 
@@ -106,7 +106,7 @@ def batch_offsets(
     for rows in batches:
         own = scores[rows]
         auto = isinstance(contamination, str)
-        share = estimate_share(own, calibration) if auto else float(contamination)
+        share = estimate_contamination(own, calibration) if auto else float(contamination)
         offsets[rows] = _percentile(own, share)
     return offsets
 
@@ -120,7 +120,7 @@ def _percentile(scores: NDArray[np.float64], share: float) -> float:
     return float(offset)
 
 
-def estimate_share(scores: NDArray[np.float64], calibration: NDArray[np.float64]) -> float:
+def estimate_contamination(scores: NDArray[np.float64], calibration: NDArray[np.float64]) -> float:
     """Estimate the share of anomalies in a batch.
 
     The estimator of Meinshausen and Rice [1]_. With p-values p against the calibration scores,

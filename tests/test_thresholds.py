@@ -6,8 +6,8 @@ from acr_sklearn.thresholds import (
     calibration_batches,
     compact_scores,
     contamination_offset,
-    estimate_share,
-    outlying_offset,
+    estimate_contamination,
+    mad_offset,
 )
 
 NORMAL = np.sort(np.random.default_rng(7).normal(size=2000))
@@ -66,7 +66,7 @@ def test_equal_scores_are_all_normal(contamination):
 def test_the_lowest_rows_are_cut_off_as_many_as_estimated():
     rng = np.random.default_rng(1)
     scores = np.concatenate([rng.normal(size=180), rng.normal(-20, 1, 20)])
-    share = estimate_share(scores, NORMAL)
+    share = estimate_contamination(scores, NORMAL)
     assert 0.09 < share < 0.12
     cut = flagged(scores, "auto")
     assert cut[180:].all()
@@ -75,7 +75,7 @@ def test_the_lowest_rows_are_cut_off_as_many_as_estimated():
 
 def test_an_estimate_of_zero_flags_no_row():
     scores = np.quantile(NORMAL, np.linspace(0.2, 0.9, 50))
-    assert estimate_share(scores, NORMAL) == 0
+    assert estimate_contamination(scores, NORMAL) == 0
     assert not flagged(scores, "auto").any()
 
 
@@ -101,7 +101,9 @@ def test_the_estimate_is_the_formula(seed, n):
     rng = np.random.default_rng(seed)
     calibration = np.sort(rng.normal(size=90)).round(1)
     scores = np.concatenate([rng.normal(size=n - n // 3), rng.normal(-2, 1, n // 3)]).round(1)
-    assert estimate_share(scores, calibration) == pytest.approx(slow_share(scores, calibration))
+    assert estimate_contamination(scores, calibration) == pytest.approx(
+        slow_share(scores, calibration)
+    )
 
 
 @pytest.mark.parametrize("share", [0.0, 0.05, 0.2, 0.45])
@@ -109,14 +111,14 @@ def test_the_estimate_finds_anomalies_that_stand_out(share):
     rng = np.random.default_rng(0)
     n = round(share * 2000)
     scores = np.concatenate([rng.normal(size=2000 - n), rng.normal(-30, 1, n)])
-    assert estimate_share(scores, NORMAL) == pytest.approx(share, abs=0.02)
+    assert estimate_contamination(scores, NORMAL) == pytest.approx(share, abs=0.02)
 
 
 def test_the_estimate_stays_within_its_bounds():
-    assert estimate_share(np.full(40, -50.0), NORMAL) == 0.5
-    assert estimate_share(np.full(40, 50.0), NORMAL) == 0
-    assert estimate_share(np.array([-50.0, 0.0]), NORMAL) == pytest.approx(0.5, abs=0.01)
-    assert estimate_share(np.full(40, -50.0), NORMAL[:8]) == 0
+    assert estimate_contamination(np.full(40, -50.0), NORMAL) == 0.5
+    assert estimate_contamination(np.full(40, 50.0), NORMAL) == 0
+    assert estimate_contamination(np.array([-50.0, 0.0]), NORMAL) == pytest.approx(0.5, abs=0.01)
+    assert estimate_contamination(np.full(40, -50.0), NORMAL[:8]) == 0
 
 
 # ------------------------------------------------------------------ calibration scores
@@ -131,8 +133,8 @@ def test_auto_cuts_calibration_scores_at_the_modified_z_score():
 
 def test_auto_flags_no_calibration_row_where_most_scores_are_equal():
     scores = np.array([-5.0, 1.0, 1.0, 1.0, 7.0])
-    assert outlying_offset(scores) == -5
-    assert outlying_offset(np.zeros(2)) == 0
+    assert mad_offset(scores) == -5
+    assert mad_offset(np.zeros(2)) == 0
 
 
 def test_many_calibration_scores_are_kept_as_quantiles():

@@ -20,10 +20,10 @@ else:
             """Stands in for scikit-learn's mixin."""
 
 
-__all__ = ["CallbackSupport", "FitWatch", "open_watch"]
+__all__ = ["CallbackSupport", "FitCallback", "open_fit_callback"]
 
 
-class FitWatch:
+class FitCallback:
     """Calls scikit-learn's callbacks: once around fit, and around each evaluation within it.
 
     Parameters
@@ -78,7 +78,7 @@ class FitWatch:
         )
 
 
-def open_watch(estimator: Any, X: Any, y: Any, domains: Any) -> FitWatch | None:
+def open_fit_callback(estimator: Any, X: Any, y: Any, domains: Any) -> FitCallback | None:
     """Set the callbacks up, when there are any.
 
     Parameters
@@ -90,10 +90,10 @@ def open_watch(estimator: Any, X: Any, y: Any, domains: Any) -> FitWatch | None:
 
     Returns
     -------
-    FitWatch or None
+    FitCallback or None
         None without callbacks.
     """
     if not getattr(estimator, "_skl_callbacks", None):
         return None
     metadata = None if domains is None else {"domains": domains}
-    return FitWatch(estimator, {"X": X, "y": y, "metadata": metadata})
+    return FitCallback(estimator, {"X": X, "y": y, "metadata": metadata})

@@ -14,10 +14,10 @@ from sklearn.utils.validation import check_is_fitted
 from acr_sklearn._input.batch_checks import require_two_rows, warn_small_batches
 from acr_sklearn._input.chunks import CheckedChunks, Chunks, is_chunked
 from acr_sklearn._input.validation import DomainRows, read_rows
-from acr_sklearn.domains.domain_shift import Familiarity, warn_unfamiliar_batches
+from acr_sklearn.domains.domain_shift import DomainShift, warn_unfamiliar_batches
 from acr_sklearn.domains.feature_scale import FeatureScale
 from acr_sklearn.exceptions import IgnoredDomainsWarning, SmallReferenceWarning
-from acr_sklearn.scoring.fixed_batch import FrozenBatch
+from acr_sklearn.scoring.fixed_batch import FixedBatch
 from acr_sklearn.scoring.heads import ScoreHead
 from acr_sklearn.scoring.scorer import Limits, Scorer, score_rows
 from acr_sklearn.thresholds import batch_offsets, compact_scores, contamination_offset, p_values
@@ -30,11 +30,11 @@ class Reference:
 
     Parameters
     ----------
-    frozen : FrozenBatch
+    frozen : FixedBatch
         In float64.
     """
 
-    def __init__(self, frozen: FrozenBatch):
+    def __init__(self, frozen: FixedBatch):
         self.frozen = {np.dtype(np.float64): frozen, np.dtype(np.float32): frozen.single()}
 
     def score(self, chunks: Chunks) -> NDArray[np.float64]:
@@ -64,7 +64,7 @@ class BatchScoring:
     offset_: float
     calibration_scores_: NDArray[np.float64]
     reference_stats_: torch.nn.Module
-    _familiarity: Familiarity | None
+    _domain_shift: DomainShift | None
     _reference: Reference | None = None
 
     norm_mode: str = "batch"
@@ -95,7 +95,7 @@ class BatchScoring:
         if self._reference is None:
             require_two_rows(data, who=who, in_fit=False)
             warn_small_batches(data, who=who)
-            warn_unfamiliar_batches(self._familiarity, data, who=who)
+            warn_unfamiliar_batches(self._domain_shift, data, who=who)
         elif domains is not None and method != "score":
             warnings.warn(
                 f"{who} got domains=, which change nothing: with norm_mode='reference' every row "
@@ -211,7 +211,7 @@ class ReferenceMixin(BatchScoring):
         who = f"{type(self).__name__}.adapt"
         if not isinstance(recalibrate, bool | np.bool_) and recalibrate != "auto":
             raise ValueError(f"{who} got recalibrate={recalibrate!r}. Use True, False or 'auto'.")
-        warn_unfamiliar_batches(self._familiarity, data, who=who)
+        warn_unfamiliar_batches(self._domain_shift, data, who=who)
         n_rows = len(data.rows)
         if n_rows < _SMALL_REFERENCE:
             warnings.warn(

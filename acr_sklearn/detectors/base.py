@@ -13,9 +13,9 @@ from sklearn.utils import check_random_state
 from acr_sklearn._input.batch_checks import require_two_rows, warn_small_domains
 from acr_sklearn._input.labels import read_y
 from acr_sklearn._input.validation import DomainRows, read_rows
-from acr_sklearn.detectors._callback_support import CallbackSupport, FitWatch, open_watch
+from acr_sklearn.detectors._callback_support import CallbackSupport, FitCallback, open_fit_callback
 from acr_sklearn.detectors._scoring import ReferenceMixin
-from acr_sklearn.domains.domain_shift import fit_familiarity
+from acr_sklearn.domains.domain_shift import fit_domain_shift
 from acr_sklearn.metrics.detection import mean_domain_auc
 from acr_sklearn.scoring.heads import ScoreHead
 from acr_sklearn.thresholds import (
@@ -53,7 +53,7 @@ class BaseBatchDetector(
 
     @abstractmethod
     def _train(
-        self, data: DomainRows, held_out: NDArray[np.int64], seed: int, watch: FitWatch | None
+        self, data: DomainRows, held_out: NDArray[np.int64], seed: int, watch: FitCallback | None
     ) -> MetaTrained:
         """Train on the rows of `data` but for the held-out domains; may not set attributes."""
 
@@ -89,7 +89,7 @@ class BaseBatchDetector(
         ValueError
             For input that cannot be trained on; the message says why and what to do.
         """
-        watch = open_watch(self, X, y, domains)
+        watch = open_fit_callback(self, X, y, domains)
         before = dict(self.__dict__)
         try:
             self._fit(X, domains, watch)
@@ -100,7 +100,7 @@ class BaseBatchDetector(
             watch.close()
         return self
 
-    def _fit(self, X: Any, domains: ArrayLike | None, watch: FitWatch | None) -> None:
+    def _fit(self, X: Any, domains: ArrayLike | None, watch: FitCallback | None) -> None:
         who = f"{type(self).__name__}.fit"
         data = read_rows(self, X, domains, reset=True, method="fit")
         require_two_rows(data, who=who, in_fit=True)
@@ -138,7 +138,7 @@ class BaseBatchDetector(
                 "learning_rate, or scale the features first (for example with StandardScaler)."
             )
         self.calibration_scores_ = compact_scores(scores)
-        self._familiarity = fit_familiarity(data.rows, data.index, trained_on)
+        self._domain_shift = fit_domain_shift(data.rows, data.index, trained_on)
 
     def _draw_seed(self) -> int:
         if self.random_state is None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from acr_sklearn.domains.feature_scale import FeatureScale, fit_scale, positions_by_domain
 
-__all__ = ["NormalShape", "fit_shape"]
+__all__ = ["WithinDomainCovariance", "fit_within_domain_covariance"]
 
 #: Rows per domain that the covariance is measured on.
 _ROWS_PER_DOMAIN = 2000
@@ -19,7 +19,7 @@ _FULL_COVARIANCE = 2048
 
 
 @dataclass(frozen=True)
-class NormalShape:
+class WithinDomainCovariance:
     """Covariance of the centred training normals, by its axes.
 
     Attributes
@@ -76,9 +76,9 @@ class NormalShape:
         return weights if self.axes is None else self.axes * weights
 
 
-def fit_shape(
+def fit_within_domain_covariance(
     rows: NDArray[Any], index: NDArray[np.int64], n_domains: int, seed: int
-) -> NormalShape:
+) -> WithinDomainCovariance:
     """Measure the pooled within-domain covariance.
 
     Parameters
@@ -94,7 +94,7 @@ def fit_shape(
 
     Returns
     -------
-    NormalShape
+    WithinDomainCovariance
         Diagonal when there are more than 2048 features.
     """
     scale = fit_scale(rows, index, n_domains)
@@ -106,6 +106,6 @@ def fit_shape(
         centred.append(own - own.mean(axis=0))
     pooled = np.concatenate(centred)
     if pooled.shape[1] > _FULL_COVARIANCE:
-        return NormalShape(scale, None, pooled.var(axis=0))
+        return WithinDomainCovariance(scale, None, pooled.var(axis=0))
     variances, axes = np.linalg.eigh(pooled.T @ pooled / len(pooled))
-    return NormalShape(scale, axes, np.maximum(variances, 0.0))
+    return WithinDomainCovariance(scale, axes, np.maximum(variances, 0.0))

@@ -8,17 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from acr_sklearn.domains.covariance import fit_shape
+from acr_sklearn.domains.covariance import fit_within_domain_covariance
 from acr_sklearn.domains.feature_scale import positions_by_domain
 
-__all__ = ["separability"]
+__all__ = ["domain_discriminability"]
 
 #: Pairs of domains that are looked at, and rows that either half of a domain gives to a pair.
 _PAIRS, _ROWS = 50, 100
 _RIDGE = 0.1
 
 
-def separability(rows: NDArray[Any], index: NDArray[np.int64], seed: int) -> float:
+def domain_discriminability(rows: NDArray[Any], index: NDArray[np.int64], seed: int) -> float:
     """How well rows of one domain can be told from rows of another, on average.
 
     Parameters
@@ -42,7 +42,7 @@ def separability(rows: NDArray[Any], index: NDArray[np.int64], seed: int) -> flo
     parts = positions_by_domain(index, n_domains)
     halves = [np.array_split(rng.permutation(part), 2) for part in parts]
     learnt = np.concatenate([half for half, _ in halves])
-    shape = fit_shape(rows[learnt], index[learnt], n_domains, seed)
+    shape = fit_within_domain_covariance(rows[learnt], index[learnt], n_domains, seed)
     whitening = shape.whitening(_RIDGE)
 
     def white(half: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -20,7 +20,7 @@ from acr_sklearn._input.validation import DomainRows
 from acr_sklearn.domains.feature_scale import FeatureScale, fit_scale, positions_by_domain
 from acr_sklearn.exceptions import UnfamiliarBatchWarning
 
-__all__ = ["UNFAMILIAR", "Familiarity", "fit_familiarity", "warn_unfamiliar_batches"]
+__all__ = ["UNFAMILIAR", "DomainShift", "fit_domain_shift", "warn_unfamiliar_batches"]
 
 #: With fewer training domains there is no telling how far apart domains are.
 _LEAST_DOMAINS = 3
@@ -49,7 +49,7 @@ _CHANCE = 0.99
 
 
 @dataclass(frozen=True)
-class Familiarity:
+class DomainShift:
     """How the training domains vary, in two views, and how far apart they are.
 
     A view is a vector of log spreads, one per feature or one per common axis; its distance
@@ -133,9 +133,9 @@ class Familiarity:
         return float(np.max(np.array(near) / reach))
 
 
-def fit_familiarity(
+def fit_domain_shift(
     rows: NDArray[Any], index: NDArray[np.int64], kept: NDArray[np.int64]
-) -> Familiarity | None:
+) -> DomainShift | None:
     """Measure the training domains.
 
     Parameters
@@ -149,7 +149,7 @@ def fit_familiarity(
 
     Returns
     -------
-    Familiarity or None
+    DomainShift or None
         None with fewer than 3 domains.
     """
     if len(kept) < _LEAST_DOMAINS:
@@ -171,15 +171,15 @@ def fit_familiarity(
     noise = np.mean([_noise(parts[i], scale, axes) for i in few], axis=0)
     reach = np.array([_reach(view) for view in views])
     centers = np.stack([_center(part, scale) for part in whole])
-    return Familiarity(scale, features, axes, views, reach, noise, centers, kept)
+    return DomainShift(scale, features, axes, views, reach, noise, centers, kept)
 
 
-def warn_unfamiliar_batches(familiarity: Familiarity | None, data: DomainRows, *, who: str) -> None:
+def warn_unfamiliar_batches(familiarity: DomainShift | None, data: DomainRows, *, who: str) -> None:
     """Warn once, naming the batches that look unlike every training domain.
 
     Parameters
     ----------
-    familiarity : Familiarity or None
+    familiarity : DomainShift or None
         None says nothing.
     data : DomainRows
         The rows to be scored; batches of fewer than 16 rows are not judged.

@@ -47,7 +47,7 @@ class ContaminationThreshold(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
         A detector, a Pipeline that ends with one, or a `sklearn.frozen.FrozenEstimator` of these.
     contamination : float or "auto", default=0.1
         Share of the rows of fit below the threshold, in (0, 0.5]. "auto" puts it below all but
-        the outliers among their scores, see `acr_sklearn.thresholds.outlying_offset`.
+        the outliers among their scores, see `acr_sklearn.thresholds.mad_offset`.
     polarity : {"auto", "normal", "anomaly"}, default="auto"
         Which rows score high. "auto" knows scikit-learn's OutlierMixin ("normal") and PyOD's
         BaseDetector ("anomaly"), and refuses every other class.

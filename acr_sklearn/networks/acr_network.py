@@ -96,9 +96,9 @@ class ACRNetwork(nn.Module):
         return torch.cat([self._run(some) for some in x.split(at_once or len(x))])
 
     def _run(self, x: Tensor) -> Tensor:
-        rows, counted = self.objective.expand(x)
-        hidden = self.backbone(rows, counted)
-        output: Tensor = self.objective(self.objective.embed(hidden, counted))
+        rows, mask = self.objective.expand(x)
+        hidden = self.backbone(rows, mask)
+        output: Tensor = self.objective(self.objective.embed(hidden, mask))
         return output
 
     def tasks_at_once(self, x: Tensor, device: torch.device | str) -> int:
@@ -130,9 +130,9 @@ class ACRNetwork(nn.Module):
         layers: list[Tensor] = []
         embeddings: list[Tensor] = []
         for some in self.objective.portions(x.shape[:-1].numel()):
-            rows, counted = self.objective.expand(x, kept, some)
-            seen = self.backbone.layers(rows, counted)
-            embedding = self.objective.embed(seen[-1], counted)
+            rows, mask = self.objective.expand(x, kept, some)
+            seen = self.backbone.layers(rows, mask)
+            embedding = self.objective.embed(seen[-1], mask)
             # Of later portions only what they add: the rows themselves come with every one.
             embeddings.append(embedding if not layers else embedding[..., n_rows:, :])
             layers = layers or [layer[..., :n_rows, :] for layer in seen]
@@ -157,8 +157,8 @@ class ACRNetwork(nn.Module):
         """
         if len(self.objective.portions(x.shape[:-1].numel())) > 1:
             return self.views(x, kept)[1]
-        rows, counted = self.objective.expand(x, kept)
-        embedding = self.objective.embed(self.backbone.layers(rows, counted)[-1], counted)
+        rows, mask = self.objective.expand(x, kept)
+        embedding = self.objective.embed(self.backbone.layers(rows, mask)[-1], mask)
         score: Tensor = self.objective.anomaly_score(self.objective(embedding))
         return score
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from acr_sklearn._input.validation import are_counts
-from acr_sklearn.networks.normalization import Counted, ImageBatchNorm, rows_first, rows_first_mask
+from acr_sklearn.networks.normalization import ImageBatchNorm, RowMask, rows_first, rows_first_mask
 
 __all__ = ["BatchCenter", "ConvBackbone", "check_images", "sizes_by_layer"]
 
@@ -73,7 +73,7 @@ class ConvBackbone(nn.Module):
         self.largest = max(behind)
         self.out_features = widths[-1] * (prod(side[-1] for side in sides) if self.pools else 1)
 
-    def forward(self, x: Tensor, kept: Counted = None) -> Tensor:
+    def forward(self, x: Tensor, kept: RowMask = None) -> Tensor:
         """Map images to the output of the last layer.
 
         Parameters
@@ -90,7 +90,7 @@ class ConvBackbone(nn.Module):
         """
         return self._output(self._images(x, kept)[-1], x)
 
-    def layers(self, x: Tensor, kept: Counted = None) -> list[Tensor]:
+    def layers(self, x: Tensor, kept: RowMask = None) -> list[Tensor]:
         """Map images to a short description by every layer.
 
         Parameters
@@ -110,17 +110,17 @@ class ConvBackbone(nn.Module):
         means = [_unstacked(image.mean((2, 3)), x) for image in images[:-1]]
         return [*means, self._output(images[-1], x)]
 
-    def _images(self, x: Tensor, kept: Counted) -> list[Tensor]:
+    def _images(self, x: Tensor, kept: RowMask) -> list[Tensor]:
         """Activations of every layer, shape (n_rows * n_tasks, n_channels, height, width)."""
         rows = rows_first(x if x.dim() == 3 else x[None])
-        counted = rows_first_mask(kept[None] if isinstance(kept, Tensor) and x.dim() == 2 else kept)
+        mask = rows_first_mask(kept[None] if isinstance(kept, Tensor) and x.dim() == 2 else kept)
         n_rows, n_tasks = rows.shape[:2]
-        image = self.center(rows, counted).reshape(-1, *self.input_shape)
+        image = self.center(rows, mask).reshape(-1, *self.input_shape)
         images = []
         for conv, norm in zip(self.convs, self.norms, strict=True):
             image = conv(image)
             apart = image.view(n_rows, n_tasks, *image.shape[1:])
-            image = F.relu(norm(apart, counted)).view(image.shape)
+            image = F.relu(norm(apart, mask)).view(image.shape)
             if self.pools:
                 image = F.max_pool2d(image, 2)
             images.append(image)
@@ -208,7 +208,7 @@ def check_images(
 class BatchCenter(nn.Module):
     """The mean of the batch as a part that `scoring.fixed_norms` can hold fixed."""
 
-    def forward(self, rows: Tensor, kept: Counted = None) -> Tensor:
+    def forward(self, rows: Tensor, kept: RowMask = None) -> Tensor:
         """Centre pixels on their mean over the rows that count.
 
         Parameters

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from acr_sklearn.networks.conv import ConvBackbone, check_images
-from acr_sklearn.networks.normalization import Counted, TaskBatchNorm, rows_first, rows_first_mask
+from acr_sklearn.networks.normalization import RowMask, TaskBatchNorm, rows_first, rows_first_mask
 from acr_sklearn.networks.user_module import StackedModule
 
 __all__ = ["MLPBackbone", "WhitenedLinear", "make_backbone", "run_stacked"]
@@ -100,7 +100,7 @@ class MLPBackbone(nn.Module):
         self.out_features = widths[-1]
         self.largest = max(widths[1:])
 
-    def forward(self, x: Tensor, kept: Counted = None) -> Tensor:
+    def forward(self, x: Tensor, kept: RowMask = None) -> Tensor:
         """Map rows to the last hidden layer.
 
         Parameters
@@ -117,7 +117,7 @@ class MLPBackbone(nn.Module):
         """
         return self.layers(x, kept)[-1]
 
-    def layers(self, x: Tensor, kept: Counted = None) -> list[Tensor]:
+    def layers(self, x: Tensor, kept: RowMask = None) -> list[Tensor]:
         """Map rows to all hidden layers.
 
         Parameters
@@ -133,9 +133,9 @@ class MLPBackbone(nn.Module):
             Activations of each layer, the last one last.
         """
         hidden, outputs = rows_first(x), []
-        counted = rows_first_mask(kept)
+        mask = rows_first_mask(kept)
         for linear, norm in zip(self.linears, self.norms, strict=True):
-            hidden = F.relu(norm(linear(hidden), counted))
+            hidden = F.relu(norm(linear(hidden), mask))
             outputs.append(rows_first(hidden))
         return outputs
 

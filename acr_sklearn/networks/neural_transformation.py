@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from acr_sklearn.networks.normalization import Counted, rows_first, rows_first_mask
+from acr_sklearn.networks.normalization import RowMask, rows_first, rows_first_mask
 from acr_sklearn.networks.objective_base import Objective
 
 __all__ = [
@@ -98,7 +98,7 @@ def _uniform(shape: tuple[int, ...], n_inputs: int) -> nn.Parameter:
     return nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
 
 
-def in_batch_units(rows: Tensor, kept: Counted = None) -> Tensor:
+def in_batch_units(rows: Tensor, kept: RowMask = None) -> Tensor:
     """Bring rows to the mean and the overall spread of those of their task that count.
 
     Parameters
@@ -125,7 +125,7 @@ def in_batch_units(rows: Tensor, kept: Counted = None) -> Tensor:
 class BatchUnits(nn.Module):
     """The units of the batch as a part that `scoring.fixed_norms` can hold fixed."""
 
-    def forward(self, rows: Tensor, kept: Counted = None) -> Tensor:
+    def forward(self, rows: Tensor, kept: RowMask = None) -> Tensor:
         """Bring rows to the units of those that count: `in_batch_units`."""
         return in_batch_units(rows, kept)
 
@@ -182,7 +182,7 @@ class NeuralTransformationLearning(Objective):
 
     def expand(
         self, x: Tensor, kept: Tensor | None = None, some: slice | None = None
-    ) -> tuple[Tensor, Counted]:
+    ) -> tuple[Tensor, RowMask]:
         """Put the transformed rows of each task below its rows.
 
         Parameters
@@ -198,7 +198,7 @@ class NeuralTransformationLearning(Objective):
         -------
         rows : Tensor of shape (..., n_views * n_rows, n_features)
             View after view, the rows first, all in the units of the batch.
-        counted : Tensor of shape (..., n_views * n_rows), bool, or int
+        mask : Tensor of shape (..., n_views * n_rows), bool, or int
             The rows, or those of them that are kept.
         """
         rows = self.units(rows_first(x), rows_first_mask(kept))

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 __all__ = [
-    "Counted",
     "ImageBatchNorm",
+    "RowMask",
     "TaskBatchNorm",
     "mask_first",
     "normalise",
@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 #: Rows that the statistics are computed on: a mask, the first so many, or all.
-Counted = Tensor | int | None
+RowMask = Tensor | int | None
 
 
 class TaskBatchNorm(nn.Module):
@@ -44,7 +44,7 @@ class TaskBatchNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(n_features))
         self.bias = nn.Parameter(torch.zeros(n_features))
 
-    def forward(self, x: Tensor, kept: Counted = None) -> Tensor:
+    def forward(self, x: Tensor, kept: RowMask = None) -> Tensor:
         """Normalise `x` over its rows.
 
         Parameters
@@ -63,7 +63,7 @@ class TaskBatchNorm(nn.Module):
         """
         return self._normalised(x, kept, x.shape[-1:])
 
-    def _normalised(self, x: Tensor, kept: Counted, channels: tuple[int, ...]) -> Tensor:
+    def _normalised(self, x: Tensor, kept: RowMask, channels: tuple[int, ...]) -> Tensor:
         """Normalise over the rows and whatever follows the channels; `channels` is their shape."""
         lead = x.dim() - len(channels)
         weight, bias = self.weight.view(channels), self.bias.view(channels)
@@ -89,7 +89,7 @@ class TaskBatchNorm(nn.Module):
 class ImageBatchNorm(TaskBatchNorm):
     """Batch norm over the rows and the pixels of one task, channel by channel."""
 
-    def forward(self, x: Tensor, kept: Counted = None) -> Tensor:
+    def forward(self, x: Tensor, kept: RowMask = None) -> Tensor:
         """Normalise `x` over its rows and pixels.
 
         Parameters
@@ -169,7 +169,7 @@ def rows_first(x: Tensor) -> Tensor:
     return x.transpose(0, 1) if x.dim() == 3 else x
 
 
-def rows_first_mask(kept: Counted) -> Counted:
+def rows_first_mask(kept: RowMask) -> RowMask:
     """Swap the task and the row axis of a mask; what is no mask of a stack is left alone.
 
     Parameters

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from acr_sklearn.networks.normalization import Counted, TaskBatchNorm, rows_first, rows_first_mask
+from acr_sklearn.networks.normalization import RowMask, TaskBatchNorm, rows_first, rows_first_mask
 
 __all__ = ["Objective"]
 
@@ -34,7 +34,7 @@ class Objective(nn.Module):
 
     def expand(
         self, x: Tensor, kept: Tensor | None = None, some: slice | None = None
-    ) -> tuple[Tensor, Counted]:
+    ) -> tuple[Tensor, RowMask]:
         """Make of the rows of each task what the backbone sees: here the rows themselves.
 
         Parameters
@@ -50,7 +50,7 @@ class Objective(nn.Module):
         -------
         rows : Tensor of shape (..., n_views * n_rows, n_features)
             View after view, the rows themselves first.
-        counted : Tensor of shape (..., n_views * n_rows), bool, or int, or None
+        mask : Tensor of shape (..., n_views * n_rows), bool, or int, or None
             Those of `rows` that the statistics are computed on.
         """
         return x, kept
@@ -70,7 +70,7 @@ class Objective(nn.Module):
         """
         return [None]
 
-    def embed(self, hidden: Tensor, kept: Counted = None) -> Tensor:
+    def embed(self, hidden: Tensor, kept: RowMask = None) -> Tensor:
         """Map the backbone's output to z.
 
         Parameters

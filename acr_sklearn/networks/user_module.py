@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 from torch.nn.modules.lazy import LazyModuleMixin
 
-from acr_sklearn.networks.normalization import Counted, mask_first, normalise
+from acr_sklearn.networks.normalization import RowMask, mask_first, normalise
 
-__all__ = ["StackedModule", "rows_that_count", "with_batch_statistics"]
+__all__ = ["StackedModule", "current_row_mask", "with_batch_statistics"]
 
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _OTHER_NORMS = (
@@ -126,7 +126,7 @@ class StackedModule(nn.Module):
                 hook.remove()
         return calls
 
-    def forward(self, x: Tensor, kept: Counted = None) -> Tensor:
+    def forward(self, x: Tensor, kept: RowMask = None) -> Tensor:
         """Run the module on one batch or, stacked, on many tasks.
 
         Parameters
@@ -150,7 +150,7 @@ class StackedModule(nn.Module):
             return self._with_statistics_of(x, mask)
         return torch.vmap(self._with_statistics_of, randomness="different")(x, mask)
 
-    def layers(self, x: Tensor, kept: Counted = None) -> list[Tensor]:
+    def layers(self, x: Tensor, kept: RowMask = None) -> list[Tensor]:
         """Run the module; the one layer that is known of it is its output.
 
         Parameters
@@ -258,7 +258,7 @@ def _alike(one: Tensor, other: Tensor) -> bool:
     return torch.allclose(one, other, rtol=0, atol=1e-4 * size, equal_nan=True)
 
 
-def rows_that_count(x: Tensor) -> Tensor | None:
+def current_row_mask(x: Tensor) -> Tensor | None:
     """Mask of what a layer inside a user's module gets from rows that count.
 
     Parameters
@@ -278,7 +278,7 @@ def rows_that_count(x: Tensor) -> Tensor | None:
 def _statistics_of_kept_rows(layer: Any, given: tuple[Tensor, ...], out: Tensor) -> Tensor:
     """Normalise anew where the caller named the rows that count; else leave what came out."""
     x = given[0]
-    kept = rows_that_count(x)
+    kept = current_row_mask(x)
     if kept is None:
         return out
     # Channels are the second axis of an image, the last one of a row.

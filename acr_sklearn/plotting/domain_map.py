@@ -127,7 +127,7 @@ class DomainMapDisplay:
         if statistic not in _STATISTICS:
             raise ValueError(f"{who} got statistic={statistic!r}. It can be one of {_STATISTICS}.")
         detector = final_detector(estimator)
-        known = getattr(detector, "_familiarity", None)
+        known = getattr(detector, "_domain_shift", None)
         if known is None:
             raise ValueError(
                 f"{who} found no measurements of training domains on {type(detector).__name__}. It "

@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from acr_sklearn.scoring.fused_mlp import MatrixChain
+from acr_sklearn.scoring.fused_mlp import FusedMLP
 from acr_sklearn.scoring.neighbors import Products, smallest
-from acr_sklearn.scoring.reference_rows import KnownRows
-from acr_sklearn.scoring.robust_scale import LogScale
-from acr_sklearn.scoring.standardize import RowUnits
+from acr_sklearn.scoring.reference_rows import ReferenceIndex
+from acr_sklearn.scoring.robust_scale import RobustLogScale
+from acr_sklearn.scoring.standardize import Standardizer
 
-__all__ = ["FrozenBatch", "Neighbors", "whitened"]
+__all__ = ["FixedBatch", "Neighbors", "whitened"]
 
 #: Share of a row within which it agrees with itself, computed twice, in single precision or read
 #: back from a table of numbers with six digits.
@@ -102,14 +102,14 @@ class Neighbors(nn.Module):
         return torch.where(itself, nearest[:, -k:], nearest[:, :k])
 
 
-class NeighborChain(nn.Module):
+class FusedNeighbors(nn.Module):
     """Distances to neighbours and to the centre from a chain of matrix products.
 
     The same as `Neighbors` finds in the layers of the network, in reused memory: for large batches.
 
     Parameters
     ----------
-    chain : MatrixChain
+    chain : FusedMLP
         Makes the layers.
     neighbors : Neighbors
         With fixed rows in what `ACRNetwork.views` returns.
@@ -117,7 +117,7 @@ class NeighborChain(nn.Module):
 
     ranking: Tensor
 
-    def __init__(self, chain: MatrixChain, neighbors: Neighbors):
+    def __init__(self, chain: FusedMLP, neighbors: Neighbors):
         super().__init__()
         self.chain = chain
         rows = chain.as_layers(neighbors.rows)
@@ -162,12 +162,12 @@ class NeighborChain(nn.Module):
         return out
 
 
-class FrozenBatch(nn.Module):
+class FixedBatch(nn.Module):
     """Scores rows one by one under the statistics of one batch.
 
     Attributes
     ----------
-    units : RowUnits
+    units : Standardizer
         What brings a row to the units of the network.
     network : nn.Module
         With fixed batch statistics; None for a score of the features alone.
@@ -177,16 +177,16 @@ class FrozenBatch(nn.Module):
         In the network's layers.
     scales : Tensor of shape (3, 2, 1) or None
         Of the distances to neighbours and to the centre, where both are looked at.
-    chain : MatrixChain or NeighborChain or None
+    chain : FusedMLP or FusedNeighbors or None
         The same once more, for many rows without gradient, see `measure`.
-    known : KnownRows or None
+    known : ReferenceIndex or None
         Finds the rows that are fixed ones.
     """
 
     whitening: Any
     scales: Any
 
-    def __init__(self, kind: str, units: RowUnits):
+    def __init__(self, kind: str, units: Standardizer):
         super().__init__()
         self.kind = kind
         self.units = units
@@ -194,8 +194,8 @@ class FrozenBatch(nn.Module):
         self.network: Any = None
         self.neighbors: Neighbors | None = None
         self.register_buffer("scales", None)
-        self.chain: MatrixChain | NeighborChain | None = None
-        self.known: KnownRows | None = None
+        self.chain: FusedMLP | FusedNeighbors | None = None
+        self.known: ReferenceIndex | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """Score rows.
@@ -266,12 +266,12 @@ class FrozenBatch(nn.Module):
         """
         if self.chain is None:
             return self.distances(x, own)
-        if isinstance(self.chain, MatrixChain):
+        if isinstance(self.chain, FusedMLP):
             return self.chain(x)[None]
         seen: Tensor = self.chain(x, own)
         return seen if self.kind == "combined" else seen[:1]
 
-    def single(self) -> FrozenBatch:
+    def single(self) -> FixedBatch:
         """Give a copy for rows in single precision."""
         single = copy.deepcopy(self).float()
         single.units = self.units.single()
@@ -279,7 +279,7 @@ class FrozenBatch(nn.Module):
             single.neighbors.exact = False
         if single.chain is not None:
             chain = single.chain
-            (chain if isinstance(chain, MatrixChain) else chain.chain).units = single.units
+            (chain if isinstance(chain, FusedMLP) else chain.chain).units = single.units
         return single
 
     def combined(self, distances: Tensor) -> Tensor:
@@ -298,7 +298,7 @@ class FrozenBatch(nn.Module):
         if self.scales is None:
             return distances[0]
         floor, center, spread = self.scales
-        return LogScale(floor, center, spread).standardise(distances).amax(dim=0)
+        return RobustLogScale(floor, center, spread).standardise(distances).amax(dim=0)
 
 
 def whitened(x: Tensor, whitening: Tensor) -> Tensor:
@@ -309,7 +309,7 @@ def whitened(x: Tensor, whitening: Tensor) -> Tensor:
     x : Tensor of shape (n_rows, n_features)
         In the units of the whitening.
     whitening : Tensor of shape (n_features, n_features) or (n_features,)
-        Of `NormalShape.whitening`.
+        Of `WithinDomainCovariance.whitening`.
 
     Returns
     -------

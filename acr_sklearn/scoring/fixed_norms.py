@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from acr_sklearn.networks.conv import BatchCenter
 from acr_sklearn.networks.mlp import MLPBackbone, WhitenedLinear
 from acr_sklearn.networks.neural_transformation import BatchUnits
-from acr_sklearn.networks.normalization import Counted, ImageBatchNorm, TaskBatchNorm
+from acr_sklearn.networks.normalization import ImageBatchNorm, RowMask, TaskBatchNorm
 from acr_sklearn.networks.objective_base import Objective
-from acr_sklearn.networks.user_module import rows_that_count
+from acr_sklearn.networks.user_module import current_row_mask
 
-__all__ = ["FrozenNorm", "FrozenUnits", "Moments", "freeze_norms"]
+__all__ = ["FixedNorm", "FixedUnits", "Moments", "fix_norms"]
 
 _UNITS = (BatchCenter, BatchUnits)
 _NORMS = (TaskBatchNorm, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -92,7 +92,7 @@ class _Measured(Exception):  # noqa: N818 - it ends a pass that has done its wor
     """What comes behind the layer being measured has nothing to work on yet."""
 
 
-class Frozen(nn.Module):
+class FixedStatistics(nn.Module):
     """What looked at the whole batch, looking at what it was.
 
     Attributes
@@ -106,7 +106,7 @@ class Frozen(nn.Module):
         self.moments: Moments | None = Moments()
         self.dtype = torch.get_default_dtype()
 
-    def measure(self, x: Tensor, kept: Counted, channels: int) -> None:
+    def measure(self, x: Tensor, kept: RowMask, channels: int) -> None:
         """Take in the rows that count, and end the pass.
 
         Parameters
@@ -122,7 +122,7 @@ class Frozen(nn.Module):
         self.dtype = x.dtype
         x = x if kept is None else x[:kept] if isinstance(kept, int) else x[kept.reshape(len(x))]
         rows = x.movedim(channels, -1).reshape(-1, x.shape[channels])
-        (self.moments.add_native if isinstance(self, FrozenNorm) else self.moments.add)(rows)
+        (self.moments.add_native if isinstance(self, FixedNorm) else self.moments.add)(rows)
         raise _Measured
 
     def hold(self) -> None:
@@ -130,7 +130,7 @@ class Frozen(nn.Module):
         raise NotImplementedError
 
 
-class FrozenUnits(Frozen):
+class FixedUnits(FixedStatistics):
     """A centre, and where wanted an overall spread, that are those of one batch.
 
     Parameters
@@ -148,7 +148,7 @@ class FrozenUnits(Frozen):
         self.register_buffer("location", None)
         self.register_buffer("divisor", None)
 
-    def forward(self, x: Tensor, kept: Counted = None) -> Tensor:
+    def forward(self, x: Tensor, kept: RowMask = None) -> Tensor:
         """Bring rows to the units of the batch, or measure these.
 
         Parameters
@@ -177,7 +177,7 @@ class FrozenUnits(Frozen):
         self.moments = None
 
 
-class FrozenNorm(Frozen):
+class FixedNorm(FixedStatistics):
     """Batch norm whose statistics are those of one batch, once and for all.
 
     Parameters
@@ -197,7 +197,7 @@ class FrozenNorm(Frozen):
         self.register_buffer("gain", None)
         self.register_buffer("shift", None)
 
-    def forward(self, x: Tensor, kept: Counted = None) -> Tensor:
+    def forward(self, x: Tensor, kept: RowMask = None) -> Tensor:
         """Normalise, or measure and end the pass while the statistics are not known.
 
         Parameters
@@ -215,7 +215,7 @@ class FrozenNorm(Frozen):
         axis = self.channels % x.dim()
         if self.moments is not None:
             # Inside a user's module nothing hands on which rows count.
-            self.measure(x, rows_that_count(x) if kept is None else kept, axis)
+            self.measure(x, current_row_mask(x) if kept is None else kept, axis)
         tail = (-1,) + (1,) * (x.dim() - 1 - axis)
         assert self.gain is not None
         return torch.addcmul(self.shift.view(tail), x, self.gain.view(tail))
@@ -233,7 +233,7 @@ class FrozenNorm(Frozen):
         self.weight = self.bias = self.moments = None
 
 
-def freeze_norms(network: nn.Module, inputs: Callable[[], Iterable[Tensor]]) -> nn.Module:
+def fix_norms(network: nn.Module, inputs: Callable[[], Iterable[Tensor]]) -> nn.Module:
     """Copy a network and fix the statistics of its batch norms.
 
     Every round passes all chunks to the first layer that is not known yet, which sees exactly what
@@ -261,7 +261,9 @@ def freeze_norms(network: nn.Module, inputs: Callable[[], Iterable[Tensor]]) -> 
     return frozen.requires_grad_(False)
 
 
-def _round(frozen: Any, norms: list[Frozen], inputs: Callable[[], Iterable[Tensor]]) -> None:
+def _round(
+    frozen: Any, norms: list[FixedStatistics], inputs: Callable[[], Iterable[Tensor]]
+) -> None:
     through = True
     for x in inputs():
         try:
@@ -281,16 +283,16 @@ def _round(frozen: Any, norms: list[Frozen], inputs: Callable[[], Iterable[Tenso
         )
 
 
-def _replace_norms(network: nn.Module) -> list[Frozen]:
+def _replace_norms(network: nn.Module) -> list[FixedStatistics]:
     """Put a frozen layer in the place of each, under all the names that it has."""
-    made: dict[nn.Module, Frozen] = {}
+    made: dict[nn.Module, FixedStatistics] = {}
     for module in list(network.modules()):
         for name, child in list(module._modules.items()):
             if isinstance(child, _NORMS + _UNITS):
                 if child not in made:
                     units = isinstance(child, _UNITS)
                     scaled = isinstance(child, BatchUnits)
-                    made[child] = FrozenUnits(scaled) if units else FrozenNorm(child)
+                    made[child] = FixedUnits(scaled) if units else FixedNorm(child)
                 setattr(module, name, made[child])
     return list(made.values())
 
@@ -316,5 +318,5 @@ def _folded(linear: Any, norm: Any) -> nn.Linear:
 class _Passed(nn.Module):
     """Stands where a norm was that is folded into the layer before it."""
 
-    def forward(self, x: Tensor, kept: Counted = None) -> Tensor:
+    def forward(self, x: Tensor, kept: RowMask = None) -> Tensor:
         return x

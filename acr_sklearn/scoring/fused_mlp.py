@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from acr_sklearn.networks.acr_network import ACRNetwork
 from acr_sklearn.networks.mlp import MLPBackbone
 from acr_sklearn.networks.objectives import DeepSVDD
-from acr_sklearn.scoring.standardize import RowUnits
+from acr_sklearn.scoring.standardize import Standardizer
 
-__all__ = ["MatrixChain"]
+__all__ = ["FusedMLP"]
 
 #: Rows per thread at a time: what they become stays in a core's cache. With 64 features and 512
 #: units blocks of 512 ran at 0.7 to 0.8 of the rate of a large matrix product, whether on one
@@ -22,7 +22,7 @@ __all__ = ["MatrixChain"]
 _ROWS = 512
 
 
-class MatrixChain(nn.Module):
+class FusedMLP(nn.Module):
     """Squared distance to the centre, layer by layer into a buffer that all blocks of rows share.
 
     Statistics, scale and centre are folded into the matrices, and additions into a column of ones
@@ -30,7 +30,7 @@ class MatrixChain(nn.Module):
 
     Parameters
     ----------
-    units : RowUnits
+    units : Standardizer
         What brings a row to the units of the network.
     weights, biases : list of Tensor
         Of the linear layers.
@@ -42,7 +42,7 @@ class MatrixChain(nn.Module):
 
     def __init__(
         self,
-        units: RowUnits,
+        units: Standardizer,
         weights: list[Tensor],
         biases: list[Tensor],
         center: Tensor,
@@ -59,19 +59,19 @@ class MatrixChain(nn.Module):
             self.register_buffer(f"matrix_{i}", torch.cat([weight.T, bias[None]]).contiguous())
 
     @classmethod
-    def of(cls, units: RowUnits, network: Any) -> MatrixChain | None:
+    def of(cls, units: Standardizer, network: Any) -> FusedMLP | None:
         """Make the chain of a network.
 
         Parameters
         ----------
-        units : RowUnits
+        units : Standardizer
             What brings a row to the units of the network.
         network : nn.Module
             With its norms folded into linear layers, see `acr_sklearn.scoring.fixed_norms`.
 
         Returns
         -------
-        MatrixChain or None
+        FusedMLP or None
             None for a network that is no such chain: an ensemble, a user's module, another
             objective.
         """

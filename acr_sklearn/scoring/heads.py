@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from acr_sklearn.domains.covariance import NormalShape
+from acr_sklearn.domains.covariance import WithinDomainCovariance
 from acr_sklearn.networks.acr_network import ACREnsemble, ACRNetwork
 from acr_sklearn.scoring.neighbors import n_references, nearest_distance
-from acr_sklearn.scoring.robust_scale import robust_z
+from acr_sklearn.scoring.robust_scale import robust_z_scores
 from acr_sklearn.scoring.standardize import largest_number
 
 __all__ = ["SCORE_HEADS", "ScoreHead", "make_head", "most_normal", "round_down"]
@@ -44,7 +44,7 @@ class ScoreHead:
         covariance of centred training normals and, where neighbours count anyway, the distance to
         near rows in whitened features and to 30 % of the batch in plain ones, whichever is the
         most alarming.
-    shape : NormalShape or None
+    shape : WithinDomainCovariance or None
         How the training normals vary around their centres; None for the objective in one pass.
     """
 
@@ -56,7 +56,7 @@ class ScoreHead:
     kind: str
     n_neighbors: int
     trim_fraction: float
-    shape: NormalShape | None
+    shape: WithinDomainCovariance | None
 
     def score(
         self, network: Network, x: Tensor, units: Tensor | None, *, rescale: bool = False
@@ -85,7 +85,7 @@ class ScoreHead:
             kept = most_normal(self._first_sight(units), self.trim_fraction)
             if rescale:
                 # A gross row must not press the others below the epsilon of the batch norm.
-                x = in_own_spread(x, kept)
+                x = standardize_by_mask(x, kept)
         return self._look(network, x, units, kept)
 
     def _look(
@@ -99,7 +99,7 @@ class ScoreHead:
         near = nearest_distance(representation, self.n_neighbors, kept)
         if self.kind == "neighbors":
             return near
-        return torch.maximum(robust_z(near), robust_z(network.distance(centre)))
+        return torch.maximum(robust_z_scores(near), robust_z_scores(network.distance(centre)))
 
     def _first_sight(self, units: Tensor | None) -> Tensor:
         """Score before the network: what is far off in the features already must not move it."""
@@ -113,7 +113,7 @@ class ScoreHead:
             nearest_distance(self._whitened(units, self.ridge_neighbors), self.n_neighbors),
             nearest_distance(units, wide),
         ]
-        return torch.stack([robust_z(view) for view in views]).amax(dim=0)
+        return torch.stack([robust_z_scores(view) for view in views]).amax(dim=0)
 
     def wide_neighbors(self, n_rows: int) -> int:
         """Neighbours of the wide view of a batch.
@@ -142,7 +142,7 @@ class ScoreHead:
         return self._whitened(centred, self.ridge_norm).norm(dim=-1)
 
 
-def in_own_spread(x: Tensor, kept: Tensor) -> Tensor:
+def standardize_by_mask(x: Tensor, kept: Tensor) -> Tensor:
     """Centre batches on their kept rows and divide by these rows' overall spread.
 
     Parameters
@@ -212,7 +212,9 @@ def _kth_smallest(scores: Tensor, k: int) -> Tensor:
     return torch.from_numpy(np.partition(scores.numpy(), k - 1, axis=1)[:, k - 1 : k].copy())
 
 
-def make_head(kind: str, n_neighbors: int, trim_fraction: float, shape: NormalShape) -> ScoreHead:
+def make_head(
+    kind: str, n_neighbors: int, trim_fraction: float, shape: WithinDomainCovariance
+) -> ScoreHead:
     """Build a head.
 
     Parameters
@@ -223,7 +225,7 @@ def make_head(kind: str, n_neighbors: int, trim_fraction: float, shape: NormalSh
         Neighbours that count.
     trim_fraction : float
         Share of the batch that the statistics leave out.
-    shape : NormalShape
+    shape : WithinDomainCovariance
         Of the training normals; kept only where the head needs it.
 
     Returns

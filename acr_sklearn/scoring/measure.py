@@ -18,19 +18,24 @@ from torch import Tensor
 from acr_sklearn._compute import in_order, rows_at_once
 from acr_sklearn._input.chunks import Chunks
 from acr_sklearn.domains.feature_scale import FeatureScale
-from acr_sklearn.scoring.fixed_batch import FrozenBatch, NeighborChain, Neighbors, whitened
-from acr_sklearn.scoring.fixed_norms import Moments, freeze_norms
-from acr_sklearn.scoring.fused_mlp import MatrixChain
+from acr_sklearn.scoring.fixed_batch import FixedBatch, FusedNeighbors, Neighbors, whitened
+from acr_sklearn.scoring.fixed_norms import Moments, fix_norms
+from acr_sklearn.scoring.fused_mlp import FusedMLP
 from acr_sklearn.scoring.heads import Network, ScoreHead, most_normal, round_down
 from acr_sklearn.scoring.neighbors import (
     differences_are_cheap,
     n_references,
 )
-from acr_sklearn.scoring.reference_rows import KnownRows, evenly_spaced, key_weights, row_keys
-from acr_sklearn.scoring.robust_scale import LogScale
-from acr_sklearn.scoring.standardize import RowUnits
+from acr_sklearn.scoring.reference_rows import (
+    ReferenceIndex,
+    evenly_spaced,
+    hash_weights,
+    row_hashes,
+)
+from acr_sklearn.scoring.robust_scale import RobustLogScale
+from acr_sklearn.scoring.standardize import Standardizer
 
-__all__ = ["freeze_batch"]
+__all__ = ["measure_batch"]
 
 
 _Look = Callable[[Tensor, Tensor | None], Tensor]
@@ -41,17 +46,17 @@ class _References:
     """The rows that serve as neighbours, and what finds them among others."""
 
     rows: NDArray[Any]
-    known: KnownRows
+    known: ReferenceIndex
 
 
-def freeze_batch(
+def measure_batch(
     network: Network,
     scale: FeatureScale | None,
     head: ScoreHead,
     chunks: Chunks,
     *,
     scored: bool = True,
-) -> tuple[FrozenBatch, NDArray[np.float64]]:
+) -> tuple[FixedBatch, NDArray[np.float64]]:
     """Measure a batch, and score its rows.
 
     Parameters
@@ -69,7 +74,7 @@ def freeze_batch(
 
     Returns
     -------
-    frozen : FrozenBatch
+    frozen : FixedBatch
         The batch held fixed.
     scores : ndarray of shape (n_rows,), float64
         What `head` gives the rows of the batch in one piece; empty if they are not wanted.
@@ -89,14 +94,14 @@ class _Builder:
         self.network, self.scale, self.head, self.chunks = network, scale, head, chunks
         self.device, self.dtype = parameter.device, parameter.dtype
 
-    def build(self, scored: bool) -> tuple[FrozenBatch, NDArray[np.float64]]:
+    def build(self, scored: bool) -> tuple[FixedBatch, NDArray[np.float64]]:
         kept = self._kept()
         frozen = self._frozen_input(kept)
         if self.head.kind == "mahalanobis":
             frozen.whitening = self._whitening(self.head.ridge_norm, self.dtype)
         else:
             rows = self._tensors if kept is None else lambda: self._kept_tensors(kept)
-            frozen.network = freeze_norms(self.network, lambda: map(frozen.units, rows()))
+            frozen.network = fix_norms(self.network, lambda: map(frozen.units, rows()))
         if self.head.kind in ("combined", "neighbors"):
             serving = self._references(kept)
             frozen.neighbors = self._neighbors(
@@ -111,7 +116,7 @@ class _Builder:
         exact = frozen.neighbors is not None and frozen.neighbors.exact
         distances = self._of_all(frozen.distances if exact else frozen.measure, frozen.known)
         if self.head.kind == "combined":
-            scales = LogScale.of(distances)
+            scales = RobustLogScale.of(distances)
             frozen.scales = torch.stack([scales.floor, scales.center, scales.spread])
         scores = frozen.combined(distances)
         return frozen.eval(), scores.double().cpu().numpy()
@@ -149,7 +154,7 @@ class _Builder:
         spread = peak * (own / peak).square().mean().sqrt() if peak > 0 else peak.new_ones(())
         return moments.mean * factor, unit * (spread * factor)
 
-    def _frozen_input(self, kept: Tensor | None) -> FrozenBatch:
+    def _frozen_input(self, kept: Tensor | None) -> FixedBatch:
         head, scale = self.head, self.scale
         if head.kind == "mahalanobis":
             assert head.shape is not None
@@ -162,7 +167,7 @@ class _Builder:
             divisor = location + 1
         else:
             location, divisor = self._units(scale, kept)
-        return FrozenBatch(head.kind, RowUnits(location, divisor, self.dtype))
+        return FixedBatch(head.kind, Standardizer(location, divisor, self.dtype))
 
     def _whitening(self, ridge: float, dtype: torch.dtype) -> Tensor:
         assert self.head.shape is not None
@@ -179,7 +184,7 @@ class _Builder:
         # precision, but for batches that are scored in one piece otherwise.
         exact = n_references(n_rows) < n_rows
         dtype = torch.float64 if exact else self.dtype
-        units = RowUnits(*self._units(head.shape.scale, None), dtype)
+        units = Standardizer(*self._units(head.shape.scale, None), dtype)
         norm = self._whitening(head.ridge_norm, dtype)
         if head.kind in ("objective", "mahalanobis"):
             seen = self._of_all(lambda x, _: whitened(units(x.to(dtype)), norm).norm(dim=1)[None])
@@ -197,22 +202,22 @@ class _Builder:
             return torch.stack([far, by_covariance(whitened(x, near), own), in_features(x, own)])
 
         seen = self._of_all(views, serving.known)
-        first_sight = LogScale.of(seen).standardise(seen).amax(dim=0)
+        first_sight = RobustLogScale.of(seen).standardise(seen).amax(dim=0)
         return most_normal(first_sight[None], head.trim_fraction)[0]
 
     def _references(self, kept: Tensor | None) -> _References:
         """Choose the rows that serve as neighbours: all, or some, by what is in them."""
         n_rows = len(self.chunks)
         scale = None if self.scale is None else self.scale.scale
-        weights = key_weights(scale, self.chunks.n_features)
+        weights = hash_weights(scale, self.chunks.n_features)
         chosen = np.arange(n_rows)
         if n_references(n_rows) < n_rows:
-            keys = np.concatenate([row_keys(rows, weights) for rows in self.chunks])
+            keys = np.concatenate([row_hashes(rows, weights) for rows in self.chunks])
             chosen = evenly_spaced(keys, n_references(n_rows))
         if kept is not None:
             chosen = chosen[kept.cpu().numpy()[chosen]]
         rows = self.chunks.take(chosen)
-        return _References(rows, KnownRows.of(rows, weights))
+        return _References(rows, ReferenceIndex.of(rows, weights))
 
     def _neighbors(
         self, view: Callable[[Tensor], Tensor], n_neighbors: int, serving: _References
@@ -223,7 +228,7 @@ class _Builder:
         exact = differences_are_cheap(n_rows, n_references(n_rows), rows.shape[1], rows.dtype)
         return Neighbors(rows, n_neighbors, exact and rows.dtype == self.dtype)
 
-    def _of_all(self, look: _Look, known: KnownRows | None = None) -> Tensor:
+    def _of_all(self, look: _Look, known: ReferenceIndex | None = None) -> Tensor:
         """Measure every row, shape (n_parts, n_rows)."""
 
         def measure(rows: NDArray[Any]) -> Tensor:
@@ -243,10 +248,10 @@ class _Builder:
         return out
 
 
-def _chain(frozen: FrozenBatch) -> MatrixChain | NeighborChain | None:
+def _chain(frozen: FixedBatch) -> FusedMLP | FusedNeighbors | None:
     """Make the fast form of what is held fixed, where there is one."""
-    chain = MatrixChain.of(frozen.units, frozen.network)
+    chain = FusedMLP.of(frozen.units, frozen.network)
     if chain is None or frozen.neighbors is None:
         return chain
     # Where differences are exact they are wanted.
-    return None if frozen.neighbors.exact else NeighborChain(chain, frozen.neighbors)
+    return None if frozen.neighbors.exact else FusedNeighbors(chain, frozen.neighbors)

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["KnownRows", "evenly_spaced", "key_weights", "row_keys"]
+__all__ = ["ReferenceIndex", "evenly_spaced", "hash_weights", "row_hashes"]
 
 #: Features that most rows are told from the fixed ones by.
 _SOME = 8
 
 
-def key_weights(scale: NDArray[np.float64] | None, n_features: int) -> NDArray[np.float64]:
+def hash_weights(scale: NDArray[np.float64] | None, n_features: int) -> NDArray[np.float64]:
     """Choose the fixed direction that rows are projected on.
 
     Parameters
@@ -33,7 +33,7 @@ def key_weights(scale: NDArray[np.float64] | None, n_features: int) -> NDArray[n
     return weights if scale is None else weights / np.maximum(scale, np.finfo(np.float64).tiny)
 
 
-def row_keys(rows: NDArray[Any], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+def row_hashes(rows: NDArray[Any], weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """Project rows, each by itself: its bits do not depend on the rows it comes with.
 
     Parameters
@@ -41,7 +41,7 @@ def row_keys(rows: NDArray[Any], weights: NDArray[np.float64]) -> NDArray[np.flo
     rows : ndarray of shape (n_rows, n_features)
         Any rows.
     weights : ndarray of shape (n_features,)
-        Of `key_weights`.
+        Of `hash_weights`.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def evenly_spaced(keys: NDArray[np.float64], n_chosen: int) -> NDArray[np.int64]
     Parameters
     ----------
     keys : ndarray of shape (n_rows,)
-        Of `row_keys`.
+        Of `row_hashes`.
     n_chosen : int
         How many, at most all.
 
@@ -74,13 +74,13 @@ def evenly_spaced(keys: NDArray[np.float64], n_chosen: int) -> NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class KnownRows:
+class ReferenceIndex:
     """Finds the rows that equal one of some fixed rows.
 
     Attributes
     ----------
     weights : ndarray of shape (n_features,)
-        Of `key_weights`.
+        Of `hash_weights`.
     keys : ndarray of shape (n_fixed,)
         Sorted keys of the fixed rows.
     order : ndarray of shape (n_fixed,), int64
@@ -98,7 +98,7 @@ class KnownRows:
     some_keys: NDArray[np.float64]
 
     @classmethod
-    def of(cls, rows: NDArray[Any], weights: NDArray[np.float64]) -> KnownRows:
+    def of(cls, rows: NDArray[Any], weights: NDArray[np.float64]) -> ReferenceIndex:
         """Take down fixed rows.
 
         Parameters
@@ -106,17 +106,17 @@ class KnownRows:
         rows : ndarray of shape (n_fixed, n_features)
             At least one.
         weights : ndarray of shape (n_features,)
-            Of `key_weights`.
+            Of `hash_weights`.
 
         Returns
         -------
-        KnownRows
+        ReferenceIndex
             Ready to find them.
         """
-        keys = row_keys(rows, weights)
+        keys = row_hashes(rows, weights)
         order = np.argsort(keys, kind="stable")
         some = np.unique(np.linspace(0, len(weights) - 1, _SOME).astype(np.int64))
-        some_keys = np.sort(row_keys(rows[:, some], weights[some]))
+        some_keys = np.sort(row_hashes(rows[:, some], weights[some]))
         return cls(weights, keys[order], order, some, some_keys)
 
     def places(self, rows: NDArray[Any]) -> NDArray[np.int64]:
@@ -133,9 +133,9 @@ class KnownRows:
             A fixed row that each equals, the same for equal rows; -1 for none.
         """
         found = np.full(len(rows), -1)
-        at, equal = _among(row_keys(rows[:, self.some], self.weights[self.some]), self.some_keys)
+        at, equal = _among(row_hashes(rows[:, self.some], self.weights[self.some]), self.some_keys)
         maybe = np.flatnonzero(equal)
-        at, equal = _among(row_keys(rows[maybe], self.weights), self.keys)
+        at, equal = _among(row_hashes(rows[maybe], self.weights), self.keys)
         found[maybe] = np.where(equal, self.order[at], -1)
         return found
 

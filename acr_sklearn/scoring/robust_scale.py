@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["LogScale", "robust_z"]
+__all__ = ["RobustLogScale", "robust_z_scores"]
 
 #: Spread of log distances below which a batch counts as having none.
 _LEAST_SPREAD = 1e-3
 
 
 @dataclass(frozen=True)
-class LogScale:
+class RobustLogScale:
     """Median and median absolute deviation of the log distances in a batch.
 
     Attributes
@@ -29,7 +29,7 @@ class LogScale:
     spread: Tensor
 
     @classmethod
-    def of(cls, distances: Tensor) -> LogScale:
+    def of(cls, distances: Tensor) -> RobustLogScale:
         """Measure batches.
 
         Parameters
@@ -39,7 +39,7 @@ class LogScale:
 
         Returns
         -------
-        LogScale
+        RobustLogScale
             Of each batch.
         """
         typical = _median(distances)
@@ -68,7 +68,7 @@ class LogScale:
         return (distances + self.floor).log_().sub_(self.center).div_(self.spread)
 
 
-def robust_z(distances: Tensor) -> Tensor:
+def robust_z_scores(distances: Tensor) -> Tensor:
     """Standardise log distances within each batch by median and median absolute deviation.
 
     Parameters
@@ -81,7 +81,7 @@ def robust_z(distances: Tensor) -> Tensor:
     Tensor of shape (n_batches, n_rows)
         Comparable between kinds of distance; zeros for a batch of equal distances.
     """
-    return LogScale.of(distances).standardise(distances)
+    return RobustLogScale.of(distances).standardise(distances)
 
 
 def _median(values: Tensor) -> Tensor:

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from acr_sklearn._compute import in_order, rows_at_once
 from acr_sklearn._input.chunks import Chunks
 from acr_sklearn.domains.feature_scale import FeatureScale
-from acr_sklearn.scoring.fixed_batch import FrozenBatch
+from acr_sklearn.scoring.fixed_batch import FixedBatch
 from acr_sklearn.scoring.heads import Network, ScoreHead
-from acr_sklearn.scoring.measure import freeze_batch
+from acr_sklearn.scoring.measure import measure_batch
 from acr_sklearn.scoring.neighbors import n_references
 
 __all__ = ["Limits", "Scorer", "score_rows"]
@@ -159,7 +159,7 @@ class Scorer:
             return self._large(network, chunks)
         return self._stack(network, chunks.take(np.arange(len(chunks)))[None])[0]
 
-    def freeze(self, chunks: Chunks) -> tuple[FrozenBatch, NDArray[np.float64]]:
+    def freeze(self, chunks: Chunks) -> tuple[FixedBatch, NDArray[np.float64]]:
         """Hold a batch fixed.
 
         Parameters
@@ -169,7 +169,7 @@ class Scorer:
 
         Returns
         -------
-        frozen : FrozenBatch
+        frozen : FixedBatch
             Scores any row under the statistics of the batch.
         scores : ndarray of shape (n_kept_rows,), float64
             Of the rows that were taken, high for abnormal ones.
@@ -177,7 +177,7 @@ class Scorer:
         sample = chunks
         if self.limits.samples(len(chunks)):
             sample = Chunks(chunks.take(self._sample(len(chunks))), chunks.size)
-        return freeze_batch(self._network(chunks.dtype), self.scale, self.head, sample)
+        return measure_batch(self._network(chunks.dtype), self.scale, self.head, sample)
 
     def _sample(self, n_rows: int) -> NDArray[np.int64]:
         """Choose the rows of a large batch that its statistics are computed on."""
@@ -190,9 +190,9 @@ class Scorer:
 
     def _large(self, network: Network, chunks: Chunks) -> NDArray[np.float64]:
         if not self.limits.samples(len(chunks)):
-            return freeze_batch(network, self.scale, self.head, chunks)[1]
+            return measure_batch(network, self.scale, self.head, chunks)[1]
         sample = Chunks(chunks.take(self._sample(len(chunks))), chunks.size)
-        frozen = freeze_batch(network, self.scale, self.head, sample, scored=False)[0]
+        frozen = measure_batch(network, self.scale, self.head, sample, scored=False)[0]
         return score_rows(frozen, chunks, of_the_batch=True)
 
     def _stack(self, network: Network, batch: NDArray[Any]) -> NDArray[np.float64]:
@@ -212,13 +212,13 @@ class Scorer:
 
 
 def score_rows(
-    frozen: FrozenBatch, chunks: Chunks, *, of_the_batch: bool = False
+    frozen: FixedBatch, chunks: Chunks, *, of_the_batch: bool = False
 ) -> NDArray[np.float64]:
     """Score rows one by one under the statistics of a batch held fixed.
 
     Parameters
     ----------
-    frozen : FrozenBatch
+    frozen : FixedBatch
         The batch.
     chunks : Chunks
         The rows, in its precision.

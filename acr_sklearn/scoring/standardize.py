@@ -7,7 +7,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-__all__ = ["RowUnits", "largest_number"]
+__all__ = ["Standardizer", "largest_number"]
 
 
 def largest_number(dtype: torch.dtype) -> float:
@@ -26,7 +26,7 @@ def largest_number(dtype: torch.dtype) -> float:
     return float(torch.finfo(dtype).max ** 0.3)
 
 
-class RowUnits(nn.Module):
+class Standardizer(nn.Module):
     """Subtracts a location and divides.
 
     The location is held in two parts, for in single precision the mean of rows around a million is
@@ -113,7 +113,7 @@ class RowUnits(nn.Module):
 
         Returns
         -------
-        RowUnits
+        Standardizer
             A copy.
         """
         location = self.location.double() + self.rest.double()

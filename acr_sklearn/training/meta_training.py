@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from torch import nn
 
 from acr_sklearn._compute import resolve_device
-from acr_sklearn.domains.covariance import NormalShape, fit_shape
-from acr_sklearn.domains.discriminability import separability
+from acr_sklearn.domains.covariance import WithinDomainCovariance, fit_within_domain_covariance
+from acr_sklearn.domains.discriminability import domain_discriminability
 from acr_sklearn.domains.feature_scale import FeatureScale
 from acr_sklearn.tasks.outliers import MIXED, OutlierSource
 from acr_sklearn.tasks.sampler import TaskPool, TaskSampler, TaskStream
 from acr_sklearn.tasks.settings import OutlierMix, TaskSettings
 from acr_sklearn.training.net_template import template_backbone
-from acr_sklearn.training.settings import TrainingSettings, TrainingWatch
+from acr_sklearn.training.settings import TrainingCallback, TrainingSettings
 from acr_sklearn.training.skorch_net import TrainedNet, train
 
 __all__ = ["MetaTrained", "MetaTrainingPlan", "meta_train"]
@@ -75,13 +75,13 @@ class MetaTrained:
         The fitted net.
     scale : FeatureScale or None
         Units of its input; None passes rows on as they are.
-    shape : NormalShape
+    shape : WithinDomainCovariance
         Of the rows that were trained on.
     """
 
     fitted: TrainedNet
     scale: FeatureScale | None
-    shape: NormalShape
+    shape: WithinDomainCovariance
 
 
 def meta_train(
@@ -147,7 +147,7 @@ def _meta_train(
     # Held-out domains stay out, or early stopping and the offset would see rows seen before.
     kept = np.flatnonzero(np.isin(index, trained)) if len(plan.held_out) else slice(None)
     own_rows, own_index = rows[kept], np.searchsorted(trained, index[kept])
-    shape = fit_shape(own_rows, own_index, len(trained), settings.seed)
+    shape = fit_within_domain_covariance(own_rows, own_index, len(trained), settings.seed)
     backbone = template_backbone(template) or settings.network["backbone"]
     if previous is not None:
         shape = previous.shape
@@ -161,7 +161,7 @@ def _meta_train(
     settings = replace(settings, network=settings.network | {"whitening": whitening})
     mix = plan.mix
     if mix is None:
-        apart = separability(own_rows, own_index, settings.seed)
+        apart = domain_discriminability(own_rows, own_index, settings.seed)
         mix = MIXED if apart >= _APART else OutlierMix(made=1.0)
     plan = replace(plan, mix=mix)
     pool = TaskPool(rows, index, scale, torch.device(resolve_device(settings.device)))
@@ -194,9 +194,9 @@ def _meta_train(
 class _Watch:
     """Passes evaluations on, with what belongs to the net."""
 
-    watch: TrainingWatch
+    watch: TrainingCallback
     scale: FeatureScale | None
-    shape: NormalShape
+    shape: WithinDomainCovariance
 
     def begin(self) -> None:
         self.watch.begin()

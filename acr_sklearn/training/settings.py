@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-__all__ = ["TrainingSettings", "TrainingWatch", "history_rows"]
+__all__ = ["TrainingCallback", "TrainingSettings", "history_rows"]
 
 #: Neither the clock nor a count may make the histories of two equal fits differ.
 _CLOCKS_AND_COUNTS = ("epoch", "dur", "_best", "_batch_count")
 
 
-class TrainingWatch(Protocol):
+class TrainingCallback(Protocol):
     """What is told of each evaluation of a training."""
 
     def begin(self) -> None:
@@ -37,7 +37,7 @@ class TrainingSettings:
     verbose: int
     seed: int
     explicit: frozenset[str] = field(default_factory=frozenset)
-    watch: TrainingWatch | None = None
+    watch: TrainingCallback | None = None
 
 
 def history_rows(

@@ -22,9 +22,9 @@ from acr_sklearn.networks.mlp import MLPBackbone
 from acr_sklearn.networks.objectives import ObjectiveLoss
 from acr_sklearn.tasks.sampler import TaskStream
 from acr_sklearn.training.net_template import merge_template
-from acr_sklearn.training.settings import TrainingSettings, TrainingWatch, history_rows
+from acr_sklearn.training.settings import TrainingCallback, TrainingSettings, history_rows
 
-__all__ = ["TrainedNet", "TrainingSettings", "TrainingWatch", "train"]
+__all__ = ["TrainedNet", "TrainingCallback", "TrainingSettings", "train"]
 
 _WITH_A_TASK_OF_THEIR_OWN = (NeuralNetClassifier, NeuralNetRegressor)
 
@@ -281,7 +281,7 @@ class _Watched(Callback):
 
     stopped = False
 
-    def __init__(self, watch: TrainingWatch, stream: TaskStream):
+    def __init__(self, watch: TrainingCallback, stream: TaskStream):
         self.watch, self.stream, self.first = watch, stream, stream.next_step
 
     def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:

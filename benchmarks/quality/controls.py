@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from acr_sklearn import ZeroShotACRDetector
-from acr_sklearn.domains.covariance import fit_shape
+from acr_sklearn.domains.covariance import fit_within_domain_covariance
 from acr_sklearn.scoring.heads import make_head
 
 from .rivals import Method, standardised
@@ -80,7 +80,7 @@ class HeadControl:
         """Take the head's settings from the detector's defaults, and what it needs of the rows."""
         default = ZeroShotACRDetector()
         index = np.repeat(np.arange(len(train)), [len(rows) for rows in train])
-        shape = fit_shape(np.concatenate(train), index, len(train), seed=0)
+        shape = fit_within_domain_covariance(np.concatenate(train), index, len(train), seed=0)
         settings = default.score_head, default.n_neighbors, default.trim_fraction
         self._head = make_head(*settings, shape)
         return self

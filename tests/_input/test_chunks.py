@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from acr_sklearn._input.chunks import Chunks, rows_at_once
+from acr_sklearn._compute import rows_at_once
+from acr_sklearn._input.chunks import Chunks
 
 ROWS = np.arange(22.0).reshape(11, 2)
 

@@ -29,7 +29,7 @@ def test_chunks_are_one_batch(fitted, fresh, method, limits):
 
     detector = clone(fitted).set_params(**limits)
     detector.__dict__.update({k: v for k, v in vars(fitted).items() if k.endswith("_")})
-    for name in ("_reference", "_familiarity"):
+    for name in ("_reference", "_domain_shift"):
         setattr(detector, name, getattr(fitted, name))
     stream = Anew(*np.split(fresh, [100, 101, 250]))
     expected = getattr(detector, method)(fresh)

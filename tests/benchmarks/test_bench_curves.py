@@ -123,7 +123,7 @@ def test_splits_with_almost_as_many_training_domains_share_their_last_point(tmp_
 
     seen = []
 
-    class Counted:
+    class RowMask:
         def __init__(self, part):
             seen.append(len(part))
 
@@ -135,7 +135,7 @@ def test_splits_with_almost_as_many_training_domains_share_their_last_point(tmp_
     every = np.random.default_rng(1).normal(size=(21, 12, 4)).astype(np.float32)
     runs = [replace(one, split=replace(one.split, train=tuple(every[:n]))) for n in (20, 21, 4)]
     monkeypatch.setattr(bench, "runs", lambda *args, **kwargs: runs)
-    monkeypatch.setattr(bench, "detector", lambda run, part=None: Counted(part or run.split.train))
+    monkeypatch.setattr(bench, "detector", lambda run, part=None: RowMask(part or run.split.train))
     monkeypatch.setattr(trained, "by_head", lambda detector: {"acr": detector.score})
     assert {point["x"] for point in trained.counts(bench, "made")} == {2, 20, 4}
     assert seen == [2, 20, 2, 20, 2, 4]

@@ -4,7 +4,7 @@ import pytest
 from sklearn.utils._param_validation import InvalidParameterError, validate_parameter_constraints
 
 from acr_sklearn import ZeroShotACRDetector
-from acr_sklearn.detectors.acr import CONSTRAINTS
+from acr_sklearn.detectors.acr import _CONSTRAINTS as CONSTRAINTS
 from acr_sklearn.scoring.heads import SCORE_HEADS
 
 

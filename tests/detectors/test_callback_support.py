@@ -160,7 +160,7 @@ def test_without_scikit_learns_module_there_is_nothing_to_set(monkeypatch):
     try:
         old = importlib.reload(module)
         assert not hasattr(old.CallbackSupport, "set_callbacks")
-        assert old.open_watch(old.CallbackSupport(), None, None, None) is None
+        assert old.open_fit_callback(old.CallbackSupport(), None, None, None) is None
     finally:
         monkeypatch.undo()
         importlib.reload(module)

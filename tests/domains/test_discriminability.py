@@ -3,7 +3,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 import acr_sklearn.domains.discriminability as module
-from acr_sklearn.domains.discriminability import separability
+from acr_sklearn.domains.discriminability import domain_discriminability
 
 RNG = np.random.default_rng(0)
 INDEX = np.repeat(np.arange(5), 300)
@@ -12,7 +12,7 @@ CENTRES = np.repeat(RNG.normal(size=(5, 4)), 300, axis=0)
 
 
 def measure(rows, index=INDEX, seed=0):
-    return separability(rows, index, seed)
+    return domain_discriminability(rows, index, seed)
 
 
 def test_half_for_domains_that_are_alike_and_one_for_distant_ones():

@@ -7,7 +7,7 @@ import pytest
 
 import acr_sklearn.domains.domain_shift as module
 from acr_sklearn._input.validation import DomainRows
-from acr_sklearn.domains.domain_shift import fit_familiarity, warn_unfamiliar_batches
+from acr_sklearn.domains.domain_shift import fit_domain_shift, warn_unfamiliar_batches
 from acr_sklearn.exceptions import UnfamiliarBatchWarning
 
 N_FEATURES = 12
@@ -25,7 +25,7 @@ def domain(seed, n_rows=200, dtype=np.float64):
 def fit(parts, kept=None):
     index = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
     kept = np.arange(len(parts)) if kept is None else np.array(kept)
-    return fit_familiarity(np.concatenate(parts), index, kept)
+    return fit_domain_shift(np.concatenate(parts), index, kept)
 
 
 @pytest.fixture(scope="module")

@@ -92,9 +92,9 @@ def test_views_are_the_layers_and_the_score(kind):
     torch.testing.assert_close(score, network.output_scores(network(x)))
     torch.testing.assert_close(network.anomaly_score(x), score)
     objective = network.objective
-    rows, counted = objective.expand(x)
-    layers = network.backbone.layers(rows, counted)
-    embedding = objective.embed(layers[-1], counted)
+    rows, mask = objective.expand(x)
+    layers = network.backbone.layers(rows, mask)
+    embedding = objective.embed(layers[-1], mask)
     own = [layer[:, :10] for layer in (*layers, embedding)]
     assert representation.shape[-1] == (3 if kind.startswith("module") else 8 + 6) + 4
     torch.testing.assert_close(representation, torch.cat(own, dim=-1))

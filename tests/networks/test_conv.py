@@ -53,13 +53,13 @@ def slow_layers(backbone, kind, rows, own):
 def test_layers_are_those_of_torchs_own_parts_task_by_task(kind):
     backbone, x, kept = build(kind), stack(), masks()
     first = torch.arange(8) < 5
-    for counted, own in ((None, [first | ~first] * 3), (kept, kept), (5, [first] * 3)):
-        stacked = backbone.layers(x, counted)
-        torch.testing.assert_close(backbone(x, counted), stacked[-1])
+    for mask, own in ((None, [first | ~first] * 3), (kept, kept), (5, [first] * 3)):
+        stacked = backbone.layers(x, mask)
+        torch.testing.assert_close(backbone(x, mask), stacked[-1])
         for task in range(3):
             expected = slow_layers(backbone, kind, x[task], own[task])
             torch.testing.assert_close([layer[task] for layer in stacked], expected)
-            alone = counted[task] if isinstance(counted, torch.Tensor) else counted
+            alone = mask[task] if isinstance(mask, torch.Tensor) else mask
             torch.testing.assert_close(backbone.layers(x[task], alone), expected)
             torch.testing.assert_close(backbone(x[task], alone), expected[-1])
 

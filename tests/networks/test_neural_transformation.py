@@ -110,21 +110,21 @@ def test_units_are_those_of_the_rows_that_count():
 @each_kind
 def test_views_lie_below_the_rows_and_only_the_rows_count(kind):
     objective, x, kept = build(kind), stack(), masks()
-    rows, counted = objective.expand(x)
+    rows, mask = objective.expand(x)
     assert rows.shape == (2, (1 + M) * 6, N_FEATURES)
-    assert counted == 6
+    assert mask == 6
     units = in_batch_units(x.transpose(0, 1))
     torch.testing.assert_close(rows[:, :6], units.transpose(0, 1))
     views = objective.transformations(units)
     for k in range(M):
         below = rows[:, (1 + k) * 6 : (2 + k) * 6]
         torch.testing.assert_close(below, views[k].transpose(0, 1))
-    rows, counted = objective.expand(x, kept)
-    assert torch.equal(counted[:, :6], kept)
-    assert not counted[:, 6:].any()
+    rows, mask = objective.expand(x, kept)
+    assert torch.equal(mask[:, :6], kept)
+    assert not mask[:, 6:].any()
     alone, mask = objective.expand(x[1], kept[1])
     torch.testing.assert_close(alone, rows[1])
-    assert torch.equal(mask, counted[1])
+    assert torch.equal(mask, mask[1])
 
 
 def test_a_batch_elsewhere_and_in_other_units_looks_the_same():

@@ -127,15 +127,15 @@ def test_the_first_rows_alone_may_count():
     assert torch.equal(layer(grown, 6)[:6], layer(x, 6)[:6])
 
 
-@pytest.mark.parametrize("counted", ["all", "first", "masked"])
-def test_images_are_normalised_per_task_and_channel(counted):
+@pytest.mark.parametrize("mask", ["all", "first", "masked"])
+def test_images_are_normalised_per_task_and_channel(mask):
     layer = learnt(ImageBatchNorm(3))
     x = torch.randn(9, 4, 3, 5, 6, dtype=torch.float64) + 3 * torch.randn(1, 4, 3, 1, 1)
     masked = masks(4, 9).T
-    kept = {"all": None, "first": 6, "masked": masked}[counted]
+    kept = {"all": None, "first": 6, "masked": masked}[mask]
     out = layer(x, kept)
     for task in range(4):
-        own = {"all": slice(None), "first": slice(6), "masked": masked[:, task]}[counted]
+        own = {"all": slice(None), "first": slice(6), "masked": masked[:, task]}[mask]
         for channel in range(3):
             pixels = x[:, task, channel]
             normal = pixels - pixels[own].mean()

@@ -12,9 +12,9 @@ def _seed():
 def test_an_objective_sees_the_rows_themselves_once_unless_it_says_otherwise():
     objective, x = Objective(5, 3), torch.randn(2, 7, 5)
     kept = torch.rand(2, 7) < 0.5
-    rows, counted = objective.expand(x, kept)
+    rows, mask = objective.expand(x, kept)
     assert rows is x
-    assert counted is kept
+    assert mask is kept
     assert objective.n_views == 1
     assert objective.portions(10**9) == [None]
 
@@ -25,15 +25,15 @@ def test_the_embedding_is_a_linear_layer_under_the_statistics_of_the_rows_that_c
     objective.norm.bias.data += torch.rand(3)
     hidden = torch.randn(2, 7, 5, dtype=torch.float64)
     kept = torch.tensor([True, True, False, True, True, False, True]).expand(2, 7)
-    for counted, own in ((None, slice(None)), (kept, kept[0]), (4, slice(4))):
-        z = objective.embed(hidden, counted)
+    for mask, own in ((None, slice(None)), (kept, kept[0]), (4, slice(4))):
+        z = objective.embed(hidden, mask)
         for task in range(2):
             slow = hidden[task] @ objective.linear.weight.T
             mean, variance = slow[own].mean(0), slow[own].var(0, unbiased=False)
             slow = (slow - mean) / (variance + 1e-5).sqrt()
             slow = slow * objective.norm.weight + objective.norm.bias
             torch.testing.assert_close(z[task], slow)
-            alone = counted if isinstance(counted, int | None) else counted[task]
+            alone = mask if isinstance(mask, int | None) else mask[task]
             torch.testing.assert_close(objective.embed(hidden[task], alone), slow)
 
 

@@ -219,10 +219,10 @@ class Aside(nn.Module):
 def test_dropout_layers_rest_while_scoring(layer):
     module = StackedModule(nn.Sequential(nn.BatchNorm1d(N_FEATURES), layer), N_FEATURES).double()
     x, kept = stack(), masks()
-    for counted in (None, kept, 4):
-        assert torch.equal(module(x, counted), module(x, counted))
+    for mask in (None, kept, 4):
+        assert torch.equal(module(x, mask), module(x, mask))
         module.train()
-        assert not torch.allclose(module(x, counted), module(x, counted))
+        assert not torch.allclose(module(x, mask), module(x, mask))
         module.eval()
 
 

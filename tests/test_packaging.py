@@ -102,7 +102,7 @@ def test_every_folder_of_the_package_is_found_by_setuptools():
     assert patterns == ["acr_sklearn*"]
 
 
-@pytest.mark.parametrize("name", ["LICENSE", "CONTRIBUTING.md", "docs/design.md"])
+@pytest.mark.parametrize("name", ["LICENSE", "CONTRIBUTING.md", "SECURITY.md", "docs/design.md"])
 def test_a_file_that_others_point_to_exists(name):
     assert read(name).strip()
 
@@ -131,6 +131,26 @@ def test_ci_runs_the_two_test_targets_and_nothing_else():
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no execute bit")
 def test_ci_can_be_executed():
     assert os.access(ROOT / ".ci/run", os.X_OK)
+
+
+def test_hosted_machines_run_what_ci_runs_on_every_python_and_every_week():
+    workflow = read(".github/workflows/ci.yml")
+    assert re.findall(r"run: (.+)", workflow) == ["make test", "make test-floor"]
+    oldest = re.search(r">=(3\.\d+)", PROJECT["requires-python"]).group(1)
+    assert f'python: ["{oldest}", "3.12", "3.13"]' in workflow
+    assert f'python-version: "{oldest}"' in workflow
+    assert re.search(r'schedule:\n +- cron: "\d+ \d+ \* \* \d"', workflow)
+
+
+def test_a_commit_is_checked_by_the_linters_of_the_makefile():
+    lint = re.search(r"^lint:.*\n((?:\t.*\n)+)", read("Makefile"), re.M).group(1)
+    of_make = set(re.findall(r"bin/(ruff \w+|mypy)", lint))
+    of_hooks = set(
+        re.findall(r"entry: \.venv/bin/(ruff \w+|mypy)", read(".pre-commit-config.yaml"))
+    )
+    assert of_make == of_hooks == {"ruff format", "ruff check", "mypy"}
+    assert re.search(r"^lint: .*\blint-workflows\b", read("Makefile"), re.M)
+    assert "entry: make lint-workflows" in read(".pre-commit-config.yaml")
 
 
 def test_the_readme_opens_with_the_two_commands():

@@ -13,6 +13,7 @@ __all__ = [
     "contamination_offset",
     "estimate_contamination",
     "mad_offset",
+    "offset_of_kept",
     "p_values",
 ]
 
@@ -20,6 +21,7 @@ __all__ = [
 CALIBRATION_ROWS = 256
 #: Calibration scores that a detector keeps.
 _KEPT_SCORES = 4096
+_KEPT_QUANTILES = (np.arange(_KEPT_SCORES) + 0.5) / _KEPT_SCORES
 #: Modified z-score beyond which Iglewicz and Hoaglin call a value an outlier, and the standard
 #: normal's upper quartile, which makes it comparable with a standard deviation.
 _OUTLYING, _QUARTILE = 3.5, 0.6745
@@ -196,8 +198,27 @@ def compact_scores(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     ordered = np.sort(np.asarray(scores, dtype=np.float64))
     if len(ordered) <= _KEPT_SCORES:
         return ordered
-    middle = (np.arange(_KEPT_SCORES) + 0.5) / _KEPT_SCORES
-    return np.quantile(ordered, middle)
+    return np.quantile(ordered, _KEPT_QUANTILES)
+
+
+def offset_of_kept(kept: NDArray[np.float64], contamination: float | str) -> float:
+    """Offset that cuts the scores that `compact_scores` kept as it would have cut all of them.
+
+    Parameters
+    ----------
+    kept : ndarray of shape (n_scores,)
+        As `compact_scores` returns them.
+    contamination : float or "auto"
+        As in `contamination_offset`.
+
+    Returns
+    -------
+    float
+        Interpolated between the quantiles that the kept scores are, where not all were kept.
+    """
+    if isinstance(contamination, str) or len(kept) < _KEPT_SCORES:
+        return contamination_offset(kept, contamination)
+    return float(np.interp(contamination, _KEPT_QUANTILES, kept))
 
 
 def calibration_batches(

@@ -53,7 +53,7 @@ ROOMS = {
         "measure",
         "scorer",
     ],
-    "detectors": ["_callback_support", "_acr_plan", "_scoring", "base", "acr"],
+    "detectors": ["_callback_support", "_acr_plan", "_scoring", "base", "_reference", "acr"],
     "images": [
         "anomaly_maps",
         "loading",

@@ -2,6 +2,7 @@
 
 import pytest
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
+from toy_detector import MahalanobisDetector
 
 from acr_sklearn import ZeroShotACRDetector
 
@@ -20,7 +21,9 @@ LEDGER = {
 }
 
 
-@parametrize_with_checks([ZeroShotACRDetector()], expected_failed_checks=lambda estimator: LEDGER)
+@parametrize_with_checks(
+    [ZeroShotACRDetector(), MahalanobisDetector()], expected_failed_checks=lambda estimator: LEDGER
+)
 def test_scikit_learn_check(estimator, check):
     check(estimator)
 

@@ -59,8 +59,7 @@ class FitCallback:
         def so_far() -> dict[str, Any]:
             part = copy.copy(self.estimator)
             self.complete(part, trained)
-            # The weights go on changing; what a callback keeps should not.
-            part.module_ = copy.deepcopy(part.module_).eval()
+            part._detach_from_training()
             known = vars(self.estimator)
             return {k: v for k, v in vars(part).items() if known.get(k) is not v}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -14,11 +15,13 @@ from torch import nn
 
 from acr_sklearn._input.validation import DomainRows
 from acr_sklearn.detectors._acr_plan import held_out_domains, training_plan, training_settings
+from acr_sklearn.detectors._reference import ReferenceMixin
 from acr_sklearn.detectors.base import BaseBatchDetector
 from acr_sklearn.networks.neural_transformation import TRANSFORMATIONS
 from acr_sklearn.networks.objectives import OBJECTIVES
-from acr_sklearn.scoring.heads import SCORE_HEADS, ScoreHead, make_head
+from acr_sklearn.scoring.heads import SCORE_HEADS, make_head
 from acr_sklearn.training.meta_training import MetaTrained, meta_train
+from acr_sklearn.training.skorch_net import TrainedNet
 
 __all__ = ["ZeroShotACRDetector"]
 
@@ -56,7 +59,7 @@ _CONSTRAINTS: dict[str, list[Any]] = {
     "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
     "contamination": [Interval(Real, 0, 0.5, closed="right"), StrOptions({"auto"})],
     "threshold": [StrOptions({"train", "batch"})],
-    "norm_mode": [StrOptions({"batch", "reference"})],
+    "norm_mode": [StrOptions({"auto", "batch", "reference"})],
     "max_reference_rows": [Interval(Integral, 2, None, closed="left"), None],
     "chunk_size": [Interval(Integral, 1, None, closed="left"), None],
     "domain_column": [Integral, str, None],
@@ -70,7 +73,7 @@ _CONSTRAINTS: dict[str, list[Any]] = {
 }
 
 
-class ZeroShotACRDetector(BaseBatchDetector):
+class ZeroShotACRDetector(ReferenceMixin, BaseBatchDetector):
     """Zero-shot anomaly detection by adaptive centred representations (ACR).
 
     Meta-trained once on normal data sets from several related domains (machines, years, classes).
@@ -92,9 +95,9 @@ class ZeroShotACRDetector(BaseBatchDetector):
         logits of what the row is multiplied by.
     backbone : {"mlp", "conv"} or torch.nn.Module, default="mlp"
         Network before the objective's head; "conv" is for images, see `input_shape`. A module maps
-        (n_rows, n_features) to (n_rows, width) and has batch-norm layers; a copy of it is made to
-        use the batch's statistics. It gets the rows as they are ("ntl" centres and scales each
-        batch); for the others they are scaled, see `feature_scale_`.
+        (n_samples, n_features) to (n_samples, width) and has batch-norm layers; a copy of it is
+        made to use the batch's statistics. It gets the rows as they are ("ntl" centres and scales
+        each batch); for the others they are scaled, see `feature_scale_`.
     hidden_layer_sizes : array-like of int, default=(512,)
         Widths of "mlp"; the paper has (128, 128, 128).
     input_shape : tuple of int or None, default=None
@@ -160,9 +163,10 @@ class ZeroShotACRDetector(BaseBatchDetector):
         "train" cuts at `offset_`, set on training rows in batches of up to 256 (of the held-out
         domains if there are any); "auto" puts it below all but their outliers. "batch" cuts each
         batch by itself; "auto" estimates its share, see `acr_sklearn.thresholds`.
-    norm_mode : {"batch", "reference"}, default="batch"
+    norm_mode : {"auto", "batch", "reference"}, default="auto"
         "batch" scores rows under the statistics of their batch, "reference" each by itself under
-        fixed ones: of the rows given to `adapt`, or else of all training rows.
+        fixed ones: of the rows given to `adapt`, or else, if set before fit, of all training
+        rows. "auto" is "batch" unless the detector holds a reference.
     max_reference_rows : int or None, default=None
         Larger batches take their statistics from so many of their rows, spread evenly.
     chunk_size : int or None, default=None
@@ -215,7 +219,7 @@ class ZeroShotACRDetector(BaseBatchDetector):
     calibration_scores_ : ndarray of shape (n_scores,)
         Sorted scores of the normal rows that `offset_` was set on, at most 4096 quantiles of them.
     reference_stats_ : torch.nn.Module
-        With ``norm_mode="reference"``, what scores rows: see `freeze`.
+        After `adapt`, and with ``norm_mode="reference"``, what scores rows: see `freeze`.
 
     See Also
     --------
@@ -244,6 +248,9 @@ class ZeroShotACRDetector(BaseBatchDetector):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = _CONSTRAINTS
+    _if_not_finite: ClassVar[str] = (
+        "Lower learning_rate, or scale the features first (for example with StandardScaler)."
+    )
 
     def __init__(
         self,
@@ -276,7 +283,7 @@ class ZeroShotACRDetector(BaseBatchDetector):
         n_iter_no_change: int = 10,
         contamination: float | str = 0.1,
         threshold: str = "train",
-        norm_mode: str = "batch",
+        norm_mode: str = "auto",
         max_reference_rows: int | None = None,
         chunk_size: int | None = None,
         domain_column: str | int | None = None,
@@ -331,13 +338,36 @@ class ZeroShotACRDetector(BaseBatchDetector):
     def _hold_out(self, data: DomainRows, seed: int) -> NDArray[np.int64]:
         return held_out_domains(self, len(data.labels), seed)
 
-    def _make_head(self, trained: MetaTrained) -> ScoreHead:
-        return make_head(self.score_head, self.n_neighbors, self.trim_fraction, trained.shape)
+    def _keep_trained(self, trained: MetaTrained) -> None:
+        self.net_ = trained.fitted.net
+        self.module_ = trained.fitted.net.module_
+        self.history_ = trained.fitted.history
+        self.n_iter_ = trained.fitted.n_iter
+        self.feature_scale_ = trained.scale
+        self._shape = trained.shape
+        self._next_step = trained.fitted.next_step
+        self.head_ = make_head(self.score_head, self.n_neighbors, self.trim_fraction, trained.shape)
+
+    def _detach_from_training(self) -> None:
+        self.module_ = copy.deepcopy(self.module_).eval()
+
+    def _previous(self, data: DomainRows) -> MetaTrained | None:
+        """Training of the fit before, to go on from."""
+        if not hasattr(self, "net_"):
+            return None
+        before, now = self.net_.module__n_features, data.rows.shape[1]
+        if before != now:
+            raise ValueError(
+                f"{type(self).__name__}.fit with warm_start=True got {now} features, but the "
+                f"network to go on from was trained on {before}. Set warm_start=False."
+            )
+        fitted = TrainedNet(self.net_, self.history_, self.n_iter_, self._next_step)
+        return MetaTrained(fitted, self.feature_scale_, self._shape)
 
     def _train(
-        self, data: DomainRows, held_out: NDArray[Any], seed: int, watch: Any
+        self, data: DomainRows, held_out: NDArray[Any], seed: int, callback: Any
     ) -> MetaTrained:
-        settings = training_settings(self, data.rows.shape[1], seed, watch)
+        settings = training_settings(self, data.rows.shape[1], seed, callback)
         plan = training_plan(self, data, held_out)
         previous = self._previous(data) if self.warm_start else None
         # Only a fit that a key can stand for is cached: same rows, same parameters, same result.

@@ -14,28 +14,27 @@ from acr_sklearn._input.batch_checks import require_two_rows, warn_small_domains
 from acr_sklearn._input.labels import read_y
 from acr_sklearn._input.validation import DomainRows, read_rows
 from acr_sklearn.detectors._callback_support import CallbackSupport, FitCallback, open_fit_callback
-from acr_sklearn.detectors._scoring import ReferenceMixin
+from acr_sklearn.detectors._scoring import BatchScoring
 from acr_sklearn.domains.domain_shift import fit_domain_shift
 from acr_sklearn.metrics.detection import mean_domain_auc
-from acr_sklearn.scoring.heads import ScoreHead
-from acr_sklearn.thresholds import (
-    calibration_batches,
-    compact_scores,
-    contamination_offset,
-)
-from acr_sklearn.training.meta_training import MetaTrained
-from acr_sklearn.training.skorch_net import TrainedNet
+from acr_sklearn.thresholds import calibration_batches, compact_scores
 
 __all__ = ["BaseBatchDetector"]
 
 
 class BaseBatchDetector(
-    ReferenceMixin, CallbackSupport, OutlierMixin, BaseEstimator, metaclass=ABCMeta
+    BatchScoring, CallbackSupport, OutlierMixin, BaseEstimator, metaclass=ABCMeta
 ):
     """Fit skeleton and scoring methods of detectors that score a batch as a whole.
 
-    A child stores its parameters in `__init__` and implements `_train`.
+    A child stores its parameters in `__init__`, among them `contamination`, `threshold` and
+    `random_state`, and implements three hooks: `_train` returns what was learnt, `_keep_trained`
+    sets it as fitted attributes, `_score_batches` scores rows within their batches. All others
+    have a default. What is learnt may be anything: only the child looks at it.
     """
+
+    #: What a user can do when training ends in scores that are not finite.
+    _if_not_finite: ClassVar[str] = "Scale the features first (for example with StandardScaler)."
 
     # Class-level, so that routing works without set_fit_request and its kin.
     __metadata_request__fit: ClassVar[dict[str, bool]] = {"domains": True}
@@ -47,19 +46,23 @@ class BaseBatchDetector(
         "sample_weight": None,
     }
 
-    contamination: float | str
-    threshold: str
     random_state: Any
 
     @abstractmethod
     def _train(
-        self, data: DomainRows, held_out: NDArray[np.int64], seed: int, watch: FitCallback | None
-    ) -> MetaTrained:
+        self, data: DomainRows, held_out: NDArray[np.int64], seed: int, callback: FitCallback | None
+    ) -> Any:
         """Train on the rows of `data` but for the held-out domains; may not set attributes."""
 
-    def _make_head(self, trained: MetaTrained) -> ScoreHead:
-        """How rows are scored: the objective's own score unless a child says otherwise."""
-        return ScoreHead("objective", 1, 0.0, None)
+    @abstractmethod
+    def _keep_trained(self, trained: Any) -> None:
+        """Set the fitted attributes that hold what `_train` returned."""
+
+    def _prepare_scoring(self, data: DomainRows, trained_on: NDArray[np.int64]) -> None:
+        """Measure what scoring needs of the training rows, once the training is kept."""
+
+    def _detach_from_training(self) -> None:
+        """Copy what a training in progress goes on changing; for callbacks that keep it."""
 
     def _hold_out(self, data: DomainRows, seed: int) -> NDArray[np.int64]:
         """Positions of the domains that are kept from training; none unless a child says so."""
@@ -67,16 +70,16 @@ class BaseBatchDetector(
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None, *, domains: ArrayLike | None = None) -> Self:
-        """Meta-train on normal data sets, one per domain.
+        """Train on normal data sets, one per domain.
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, n_features) or list of such
+        X : array-like of shape (n_samples, n_features) or list of such
             Normal rows: one 2-D array per domain, or one 2-D array or DataFrame with `domains`
             or the detector's `domain_column`. Without any of these all rows are one domain.
         y : Ignored
             Not used, present for API consistency by convention.
-        domains : array-like of shape (n_rows,), default=None
+        domains : array-like of shape (n_samples,), default=None
             Label of the domain each row comes from: any hashable values.
 
         Returns
@@ -89,53 +92,41 @@ class BaseBatchDetector(
         ValueError
             For input that cannot be trained on; the message says why and what to do.
         """
-        watch = open_fit_callback(self, X, y, domains)
+        callback = open_fit_callback(self, X, y, domains)
         before = dict(self.__dict__)
         try:
-            self._fit(X, domains, watch)
+            self._fit(X, domains, callback)
         except BaseException:
             self.__dict__ = before
             raise
-        if watch is not None:
-            watch.close()
+        if callback is not None:
+            callback.close()
         return self
 
-    def _fit(self, X: Any, domains: ArrayLike | None, watch: FitCallback | None) -> None:
+    def _fit(self, X: Any, domains: ArrayLike | None, callback: FitCallback | None) -> None:
         who = f"{type(self).__name__}.fit"
         data = read_rows(self, X, domains, reset=True, method="fit")
         require_two_rows(data, who=who, in_fit=True)
         warn_small_domains(data, who=who)
         seed = self._draw_seed()
         held_out = self._hold_out(data, seed)
-        if watch is not None:
-            watch.complete = lambda part, trained: part._keep(data, held_out, trained, seed)
-        self._keep(data, held_out, self._train(data, held_out, seed, watch), seed)
+        if callback is not None:
+            callback.complete = lambda part, trained: part._keep(data, held_out, trained, seed)
+        self._keep(data, held_out, self._train(data, held_out, seed, callback), seed)
 
-    def _keep(
-        self, data: DomainRows, held_out: NDArray[np.int64], trained: MetaTrained, seed: int
-    ) -> None:
+    def _keep(self, data: DomainRows, held_out: NDArray[np.int64], trained: Any, seed: int) -> None:
         """Set every fitted attribute."""
         self.domains_ = data.labels
         self.n_domains_ = len(data.labels)
-        self.net_ = trained.fitted.net
-        self.module_ = trained.fitted.net.module_
-        self.history_ = trained.fitted.history
-        self.n_iter_ = trained.fitted.n_iter
-        self.feature_scale_ = trained.scale
-        self._shape = trained.shape
-        self._next_step = trained.fitted.next_step
-        self.head_ = self._make_head(trained)
+        self._keep_trained(trained)
         trained_on = np.setdiff1d(np.arange(self.n_domains_), held_out)
-        self._reference = None
-        if self.norm_mode == "reference":
-            self._reference = self._pooled_reference(data, trained_on)
-            self.reference_stats_ = self._reference.frozen[np.dtype(np.float64)]
+        self._prepare_scoring(data, trained_on)
         scores = self._calibrate(data, held_out, seed)
-        self.offset_ = contamination_offset(scores, self.contamination)
+        self._cut_at(scores)
         if not np.isfinite(self.offset_):
             raise ValueError(
-                f"{type(self).__name__}.fit ended with scores that are not finite. Lower "
-                "learning_rate, or scale the features first (for example with StandardScaler)."
+                f"{type(self).__name__}.fit ended with scores that are not finite. "
+                + self._if_not_finite
             )
         self.calibration_scores_ = compact_scores(scores)
         self._domain_shift = fit_domain_shift(data.rows, data.index, trained_on)
@@ -158,27 +149,27 @@ class BaseBatchDetector(
             chosen = held_out if len(held_out) else np.arange(len(domains))
             rng = np.random.default_rng((seed, 1))
             batches = calibration_batches([domains[i] for i in chosen], rng)
-        if self._reference is not None:
+        if self._scores_rows_singly():
             return -self._scores_of(data)[np.concatenate(batches)]
-        return -self._scorer().batches(data.rows, batches)[np.concatenate(batches)]
+        return -self._score_batches(data.rows, batches)[np.concatenate(batches)]
 
     def score_samples(self, X: Any, *, domains: ArrayLike | None = None) -> NDArray[np.float64]:
         """Score rows within their batch; the higher, the more normal.
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, n_features), list or iterable of such
+        X : array-like of shape (n_samples, n_features), list or iterable of such
             One batch, or one per array of the list, or one per value of `domains` or of the
             domain column. Batch statistics are computed over a batch as a whole, so the rows of a
             batch should come from one domain and be mostly normal. An iterable other than a list
             or tuple is one batch in chunks; it must start anew each time it is iterated.
-        domains : array-like of shape (n_rows,), default=None
+        domains : array-like of shape (n_samples,), default=None
             Label of each row's domain; each domain is scored as a batch of its own. The labels need
             not have been seen in fit.
 
         Returns
         -------
-        ndarray of shape (n_rows,), float64
+        ndarray of shape (n_samples,), float64
             The negative anomaly score, in row order (lists are concatenated). float64 input is
             computed in float64, float32 input in float32.
 
@@ -201,14 +192,14 @@ class BaseBatchDetector(
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, n_features) or list of such
+        X : array-like of shape (n_samples, n_features) or list of such
             As in `score_samples`.
-        domains : array-like of shape (n_rows,), default=None
+        domains : array-like of shape (n_samples,), default=None
             As in `score_samples`.
 
         Returns
         -------
-        ndarray of shape (n_rows,), float64
+        ndarray of shape (n_samples,), float64
             ``score_samples(X) - offset_``, or with ``threshold="batch"`` relative to the offset of
             the row's own batch.
         """
@@ -220,14 +211,14 @@ class BaseBatchDetector(
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, n_features) or list of such
+        X : array-like of shape (n_samples, n_features) or list of such
             As in `score_samples`.
-        domains : array-like of shape (n_rows,), default=None
+        domains : array-like of shape (n_samples,), default=None
             As in `score_samples`.
 
         Returns
         -------
-        ndarray of shape (n_rows,), int64
+        ndarray of shape (n_samples,), int64
             1 for normal rows, -1 for anomalies: rows whose `decision_function` is negative.
         """
         scores, data = self._score_rows(X, domains, "predict")
@@ -240,16 +231,16 @@ class BaseBatchDetector(
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, n_features) or list of such
+        X : array-like of shape (n_samples, n_features) or list of such
             As in `fit`.
         y : Ignored
             Not used, present for API consistency by convention.
-        domains : array-like of shape (n_rows,), default=None
+        domains : array-like of shape (n_samples,), default=None
             As in `fit`.
 
         Returns
         -------
-        ndarray of shape (n_rows,), int64
+        ndarray of shape (n_samples,), int64
             1 for normal rows, -1 for anomalies.
         """
         return self.fit(X, domains=domains).predict(X, domains=domains)
@@ -259,11 +250,11 @@ class BaseBatchDetector(
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, n_features) or list of such
+        X : array-like of shape (n_samples, n_features) or list of such
             As in `score_samples`.
-        y : array-like of shape (n_rows,) or list of such
+        y : array-like of shape (n_samples,) or list of such
             1 for normal rows, -1 for anomalies.
-        domains : array-like of shape (n_rows,), default=None
+        domains : array-like of shape (n_samples,), default=None
             As in `score_samples`.
 
         Returns
@@ -282,15 +273,3 @@ class BaseBatchDetector(
         who = f"{type(self).__name__}.score"
         labels = read_y(y, len(scores), who=who)
         return mean_domain_auc(scores, labels, data.labels, data.batches(), who=who)
-
-    def _previous(self, data: DomainRows) -> MetaTrained | None:
-        if not hasattr(self, "net_"):
-            return None
-        before, now = self.net_.module__n_features, data.rows.shape[1]
-        if before != now:
-            raise ValueError(
-                f"{type(self).__name__}.fit with warm_start=True got {now} features, but the "
-                f"network to go on from was trained on {before}. Set warm_start=False."
-            )
-        fitted = TrainedNet(self.net_, self.history_, self.n_iter_, self._next_step)
-        return MetaTrained(fitted, self.feature_scale_, self._shape)

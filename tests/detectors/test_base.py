@@ -1,4 +1,7 @@
+import inspect
 import pickle
+import re
+import sys
 import threading
 
 import numpy as np
@@ -6,11 +9,14 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
+from house_checks import house_checks
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import roc_auc_score
+from toy_detector import MahalanobisDetector
 
 from acr_sklearn import ZeroShotACRDetector, concat_domains
+from acr_sklearn.detectors import base
 from acr_sklearn.exceptions import (
     ACRWarning,
     EarlyStoppingWarning,
@@ -387,3 +393,34 @@ def test_a_users_module_gets_the_warning_too(quick, domains):
     assert detector.feature_scale_ is None
     with pytest.warns(UnfamiliarBatchWarning):
         detector.predict(domains[0] * np.array([1, 1, 1, 1, 500]))
+
+
+# ------------------------------------------------------------------ what every detector promises
+
+NAMES = [name for name, _ in house_checks(None, None, None)]
+
+
+@pytest.mark.parametrize("kind", ["acr", "toy"])
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.filterwarnings("ignore::acr_sklearn.exceptions.ACRWarning")
+def test_house_checks(quick, domains, fresh, kind, name):
+    build = quick if kind == "acr" else MahalanobisDetector
+    dict(house_checks(build, domains, fresh))[name]()
+
+
+def test_a_sibling_is_a_choice_of_parts_in_few_lines():
+    source = inspect.getsource(sys.modules[MahalanobisDetector.__module__])
+    assert len(source.splitlines()) <= 40
+    for module in (base, sys.modules[base.BatchScoring.__module__]):
+        text = inspect.getsource(module)
+        assert not re.search(r"acr_sklearn\.(training|networks|scoring|tasks)|module_|net_\b", text)
+
+
+def test_a_house_check_fails_for_a_detector_that_breaks_it(domains, fresh):
+    class Broken(MahalanobisDetector):
+        def _score_batches(self, rows, batches):
+            return super()._score_batches(rows, batches) + np.arange(len(rows))
+
+    checks = dict(house_checks(Broken, domains, fresh))
+    with pytest.raises(AssertionError):
+        checks["check_order_and_shift_change_nothing"]()

@@ -48,8 +48,7 @@ def test_the_detector_stays_as_it_was(fitted, fresh):
     before = pickle.dumps(fitted)
     live = fitted.adapt(fresh)
     assert pickle.dumps(fitted) == before
-    assert (fitted.norm_mode, live.norm_mode) == ("batch", "reference")
-    assert live.get_params()["norm_mode"] == "reference"
+    assert live.get_params() == fitted.get_params()
     assert not hasattr(fitted, "reference_stats_")
     assert not hasattr(clone(live), "reference_stats_")
 
@@ -128,6 +127,37 @@ def test_domains_change_nothing_and_say_so(live, fresh, method):
         got = getattr(live, method)(fresh, domains=np.arange(len(fresh)) % 3)
     np.testing.assert_array_equal(got, expected)
     np.testing.assert_array_equal(getattr(live, method)([fresh[:50], fresh[50:]]), expected)
+
+
+def test_a_clone_of_an_adapted_detector_fits_as_the_detector_did(fitted, live, domains, fresh):
+    again = clone(live).fit(domains)
+    np.testing.assert_array_equal(again.score_samples(fresh), fitted.score_samples(fresh))
+    assert again.offset_ == fitted.offset_
+    with pytest.raises(ValueError, match="batch of 1 sample"):
+        again.score_samples(fresh[:1])
+
+
+def test_a_fit_forgets_the_reference(fitted, domains, fresh):
+    again = fitted.adapt(fresh).fit(domains)
+    assert not hasattr(again, "reference_stats_")
+    np.testing.assert_array_equal(again.score_samples(fresh), fitted.score_samples(fresh))
+
+
+def test_norm_mode_set_after_fit_takes_effect_or_raises(fitted, live, fresh):
+    in_batches = copy.copy(live).set_params(norm_mode="batch")
+    np.testing.assert_array_equal(
+        in_batches.score_samples(fresh[:40]), fitted.score_samples(fresh[:40])
+    )
+    by_rows = copy.copy(live).set_params(norm_mode="reference")
+    np.testing.assert_array_equal(by_rows.score_samples(fresh[:40]), live.score_samples(fresh[:40]))
+    without = copy.copy(fitted).set_params(norm_mode="reference")
+    for call in (without.predict, without.p_values):
+        with pytest.raises(ValueError, match=r"holds no reference. Call adapt\(X_ref\).*fit again"):
+            call(fresh)
+    adapted = without.adapt(fresh)
+    np.testing.assert_array_equal(adapted.score_samples(fresh), live.score_samples(fresh))
+    with pytest.raises(ValueError, match="adapt holds a reference, which norm_mode='batch'"):
+        in_batches.adapt(fresh)
 
 
 def test_score_still_looks_at_each_domain(live, fresh):

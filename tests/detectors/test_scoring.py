@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from acr_sklearn._input.chunks import Chunks
-from acr_sklearn.detectors._scoring import Reference
+from acr_sklearn.detectors._reference import Reference
 
 
 @pytest.fixture

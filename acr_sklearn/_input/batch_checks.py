@@ -110,7 +110,7 @@ def warn_small_domains(data: DomainRows, *, who: str) -> None:
         "tasks draw rows with replacement, so little is learnt from them. Give each domain more "
         "rows, or leave the small ones out.",
         SmallDomainWarning,
-        stacklevel=5,
+        stacklevel=6,
     )
 
 
@@ -134,7 +134,7 @@ def warn_small_batches(data: DomainRows, *, who: str) -> None:
         "uncertain, and threshold='train' flags too many rows. Collect more rows of the domain "
         "and score them together.",
         SmallBatchWarning,
-        stacklevel=4,
+        stacklevel=5,
     )
 
 

@@ -20,10 +20,10 @@ __all__ = [
     "refuse_odd_cells",
 ]
 
-#: Beyond it sums and differences of a few thousand values are no numbers any more.
-LARGEST = 1e304
-#: From here on single precision is left: squares and ratios of such values are none of its numbers.
-LARGEST_SINGLE = 1e30
+#: Beyond it a sum of 100 million values may be no number any more.
+LARGEST = 1e300
+#: From here on single precision is left: sums of squares of such values are none of its numbers.
+LARGEST_SINGLE = 1e15
 #: Numbers looked through at a time: what fits a core's cache.
 _BLOCK = 2**16
 

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from acr_sklearn._input.batch_checks import require_two_rows, warn_small_batches
 from acr_sklearn._input.chunks import CheckedChunks, Chunks, is_chunked
+from acr_sklearn._input.keywords import known_keywords
 from acr_sklearn._input.validation import DomainRows, read_rows
 from acr_sklearn.domains.domain_shift import DomainShift, warn_unfamiliar_batches
 from acr_sklearn.domains.feature_scale import FeatureScale
@@ -102,7 +103,7 @@ class BatchScoring:
                 "is scored by itself. Leave them out, or score in batches with "
                 "norm_mode='batch'.",
                 IgnoredDomainsWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         scores = self._scores_of(data)
         np.negative(scores, out=scores)
@@ -211,7 +212,7 @@ class ReferenceMixin(BatchScoring):
         who = f"{type(self).__name__}.adapt"
         if not isinstance(recalibrate, bool | np.bool_) and recalibrate != "auto":
             raise ValueError(f"{who} got recalibrate={recalibrate!r}. Use True, False or 'auto'.")
-        warn_unfamiliar_batches(self._domain_shift, data, who=who)
+        warn_unfamiliar_batches(self._domain_shift, data, who=who, stacklevel=3)
         n_rows = len(data.rows)
         if n_rows < _SMALL_REFERENCE:
             warnings.warn(
@@ -258,6 +259,7 @@ class ReferenceMixin(BatchScoring):
         scorer = self._scorer()
         return scorer.freeze(Chunks(data.rows, scorer.limits.rows_per_chunk))[0]
 
+    @known_keywords
     def p_values(
         self, X: Any, X_ref: Any = None, *, domains: ArrayLike | None = None
     ) -> NDArray[np.float64]:

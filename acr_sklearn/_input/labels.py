@@ -129,7 +129,9 @@ def distinct_labels(values: Any, *, who: str, what: str) -> tuple[NDArray[Any], 
 
 def shown_label(label: object) -> str:
     """Label of a domain as messages show it, without NumPy's type around it."""
-    return repr(label.item() if isinstance(label, np.generic) else label)
+    with suppress(*FOREIGN_ERRORS):
+        return repr(label.item() if isinstance(label, np.generic) else label)
+    return f"of type {type(label).__name__}"
 
 
 #: Deeper tuples are no labels: hashing and comparing them would end Python's stack.
@@ -160,19 +162,22 @@ def _encode_hashables(
     values: list[Any], who: str, what: str
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
     try:
-        distinct = list(dict.fromkeys(values))
+        # NumPy's scalars warn when they are compared with numbers that they cannot hold.
+        with np.errstate(all="ignore"):
+            distinct = list(dict.fromkeys(values))
     except FOREIGN_ERRORS as error:
-        row = next((i for i, value in enumerate(values) if not _hashes(value)), 0)
+        row = next((i for i, value in enumerate(values) if not _is_label(value)), 0)
         raise ValueError(
             f"{who} got {what} that hold in row {row} a value of type "
             f"{type(values[row]).__name__}, which cannot be hashed. Use numbers, strings, dates or "
             "tuples of them as labels."
         ) from error
-    # Labels of mixed types have no order: the order of appearance is kept.
-    with suppress(*FOREIGN_ERRORS):
-        distinct = sorted(distinct)
-    code = {value: i for i, value in enumerate(distinct)}
-    index = np.fromiter((code[value] for value in values), np.int64, len(values))
+    with np.errstate(all="ignore"):
+        # Labels of mixed types have no order: the order of appearance is kept.
+        with suppress(*FOREIGN_ERRORS):
+            distinct = sorted(distinct)
+        code = {value: i for i, value in enumerate(distinct)}
+        index = np.fromiter((code[value] for value in values), np.int64, len(values))
     return _held_as_they_are(distinct), index
 
 
@@ -190,9 +195,9 @@ def _held_as_they_are(distinct: list[Any]) -> NDArray[Any]:
     return labels
 
 
-def _hashes(value: object) -> bool:
+def _is_label(value: object) -> bool:
     try:
-        hash(value)
+        hash(value), repr(value)
     except FOREIGN_ERRORS:
         return False
     return True
@@ -256,7 +261,7 @@ def read_y(y: Any, n_rows: int, *, who: str, like: Any = None) -> NDArray[Any]:
         ) from error
     if labels.shape != (n_rows,):
         raise ValueError(f"{who} got y of shape {labels.shape}; X has {n_rows} rows.")
-    if labels.dtype == object and (bad := [x for x in labels if not _hashes(x)]):
+    if labels.dtype == object and (bad := [x for x in labels if not _is_label(x)]):
         raise ValueError(
             f"{who} got y with a value of type {type(bad[0]).__name__}; it needs 1 for normal rows "
             "and -1 for anomalies."

@@ -15,6 +15,7 @@ __all__ = [
     "LARGEST",
     "LARGEST_SINGLE",
     "column_names",
+    "explained",
     "plain_array",
     "read_table",
     "refuse_odd_cells",
@@ -35,6 +36,7 @@ FOREIGN_ERRORS = (
     RuntimeError,
     TypeError,
     ValueError,
+    np.ma.MAError,
 )
 
 _FLOATS = [np.float64, np.float32]
@@ -137,7 +139,7 @@ def read_table(
             else:
                 rows = validate_data(estimator, X, reset=reset, **options)
     except FOREIGN_ERRORS as error:
-        raise _explained(error, X, who) from error
+        raise explained(error, X, who) from error
     if rows.dtype == np.float32 and _extremes(rows)[1] > LARGEST_SINGLE:
         rows = rows.astype(np.float64)
     return rows
@@ -170,8 +172,23 @@ def _refuse_kinds(X: Any, who: str) -> None:
             )
 
 
-def _explained(error: Exception, X: Any, who: str) -> Exception:
-    """Say who, and which cell; keep the kind of error where users may have to tell them apart."""
+def explained(error: Exception, X: Any, who: str) -> Exception:
+    """Say who, and which cell, of an error that somebody else raised.
+
+    Parameters
+    ----------
+    error : Exception
+        What was raised.
+    X : object
+        What the user passed.
+    who : str
+        For the message.
+
+    Returns
+    -------
+    TypeError or ValueError
+        To be raised; a TypeError stays one.
+    """
     kind = TypeError if isinstance(error, TypeError) else ValueError
     text = str(error) or type(error).__name__
     if isinstance(error, TypeError | ValueError) and not any(
@@ -201,7 +218,7 @@ def _first_bad_cell(X: Any) -> str:
     names = column_names(X)
     for row, column, cell in _cells(X, names):
         try:
-            float(cell)
+            float(cell.detach() if hasattr(cell, "detach") else cell)
         except FOREIGN_ERRORS as error:
             shown = f"column {names[column]!r}" if names is not None else f"column {column}"
             said = f"{type(error).__name__}, " if isinstance(error, RecursionError) else ""
@@ -221,7 +238,7 @@ def _cells(X: Any, names: list[Any] | None) -> Iterator[tuple[int, int, Any]]:
         for row, cells in enumerate(X):
             for column, cell in enumerate(cells):
                 yield row, column, cell
-    except (TypeError, ValueError, KeyError, IndexError):
+    except FOREIGN_ERRORS:
         return
 
 
@@ -279,7 +296,7 @@ def refuse_odd_cells(
         return
     bad = np.zeros(0, bool)
     for row in range(len(rows)):
-        bad = ~(np.abs(rows[row]) <= LARGEST)
+        bad = ~(np.abs(rows[row]) <= np.float64(LARGEST))
         if bad.any():
             break
     column = int(np.argmax(bad))
@@ -291,7 +308,10 @@ def refuse_odd_cells(
         "NaN": "Fill missing values within each domain, or leave these rows out",
         "infinity": "Replace infinite values (inf) or leave these rows out",
     }.get(kind, f"Values beyond {LARGEST:g} leave no room to compute: change the unit")
-    n_bad = sum(int((~(np.abs(part) <= LARGEST)).any(axis=1).sum()) for part in _blocks(rows))
+    # In double precision, for the bound is none of single precision's numbers.
+    n_bad = sum(
+        int((~(np.abs(part) <= np.float64(LARGEST))).any(axis=1).sum()) for part in _blocks(rows)
+    )
     raise ValueError(
         f"{who} got {kind} in X: first in row {row}, {named}{domain}; {n_bad} of {len(rows)} rows "
         f"hold such values. {todo}."

@@ -13,7 +13,13 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
 from acr_sklearn._input.labels import distinct_labels, read_labels, shown_label
-from acr_sklearn._input.tables import column_names, plain_array, read_table, refuse_odd_cells
+from acr_sklearn._input.tables import (
+    column_names,
+    explained,
+    plain_array,
+    read_table,
+    refuse_odd_cells,
+)
 
 __all__ = ["DomainRows", "as_domain_list", "changed_parameters", "is_domain_list", "read_rows"]
 
@@ -93,6 +99,10 @@ def as_domain_list(X: object) -> tuple[list[Any], list[Any] | None] | None:
 def is_domain_list(X: object) -> bool:
     """Whether `X` is several data sets rather than one 2-D X; see `as_domain_list`."""
     return as_domain_list(X) is not None
+
+
+def _is_row(item: Any) -> bool:
+    return isinstance(item, list | tuple) or len(_shape(item) or ()) == 1
 
 
 def _shape(item: object) -> tuple[int, ...] | None:
@@ -202,7 +212,7 @@ def _check_shapes(X: list[Any], places: list[str], is_mapping: bool, who: str) -
     widths = []
     for item, place in zip(X, places, strict=True):
         shape = _shape(item)
-        if is_mapping and isinstance(item, list | tuple) and item and np.ndim(item[0]) == 1:
+        if is_mapping and isinstance(item, list | tuple) and item and _is_row(item[0]):
             shape = (len(item), len(item[0]))
         if shape is None or len(shape) != 2:
             got = f"shape {shape}" if shape is not None else type(item).__name__
@@ -238,31 +248,16 @@ def _take_domain_column(
     """Features, domains, and the names (else the positions) of the feature columns."""
     X = plain_array(X, who=who, what="X")
     names = column_names(X) or []
-    if not hasattr(X, "shape"):
+    if not names and not (hasattr(X, "shape") and hasattr(X, "__getitem__")):
         X = _object_array(X, who)
     if len(X.shape) != 2:
         raise ValueError(f"{who} with domain_column needs a 2-D X, got shape {tuple(X.shape)}.")
-    if isinstance(column, str):
-        if not names:
-            raise ValueError(
-                f"{who} got domain_column={column!r} but an X without column names. Pass a "
-                "DataFrame, or give the column's position: after a scaler only an index works."
-            )
-        if column not in names:
-            raise ValueError(
-                f"{who} found no column {column!r} in X. Columns: {', '.join(map(str, names))}."
-            )
-        place = names.index(column)
-    else:
-        place = int(column)
-        if not -X.shape[1] <= place < X.shape[1]:
-            raise ValueError(
-                f"{who} got domain_column={place} but X has {X.shape[1]} columns. "
-                f"Give a position from 0 to {X.shape[1] - 1}."
-            )
-        place %= X.shape[1]
+    place = _place_of(column, names, X.shape[1], who)
     # Counts and names include the domain column; its values never meet the numeric checks.
-    validate_data(estimator, X, skip_check_array=True, reset=reset)
+    try:
+        validate_data(estimator, X, skip_check_array=True, reset=reset)
+    except (TypeError, ValueError) as error:
+        raise explained(error, X, who) from error
     if X.shape[1] < 2:
         raise ValueError(
             f"{who} got an X whose only column is the domain column {column!r}. "
@@ -275,6 +270,28 @@ def _take_domain_column(
     if names:  # polars and other frames that speak the same few words
         return X[kept], X[names[place]], kept
     return X[:, keep], X[:, place], kept
+
+
+def _place_of(column: str | int, names: list[Any], width: int, who: str) -> int:
+    """Position of the domain column."""
+    if isinstance(column, str):
+        if not names:
+            raise ValueError(
+                f"{who} got domain_column={column!r} but an X without column names. Pass a "
+                "DataFrame, or give the column's position: after a scaler only an index works."
+            )
+        if column not in names:
+            raise ValueError(
+                f"{who} found no column {column!r} in X. Columns: {', '.join(map(str, names))}."
+            )
+        return names.index(column)
+    place = int(column)
+    if not -width <= place < width:
+        raise ValueError(
+            f"{who} got domain_column={place} but X has {width} columns. "
+            f"Give a position from 0 to {width - 1}."
+        )
+    return place % width
 
 
 def _object_array(X: Any, who: str) -> NDArray[Any]:
@@ -300,10 +317,13 @@ def are_counts(given: Any) -> bool:
     bool
         Strings are none, arrays may be.
     """
-    if isinstance(given, str) or not isinstance(given, Iterable):
+    # A 0-d array claims to be iterable.
+    if isinstance(given, str) or not isinstance(given, Iterable) or getattr(given, "ndim", 1) == 0:
         return False
     items = list(given)
-    return bool(items) and all(isinstance(n, int | np.integer) and n >= 1 for n in items)
+    return bool(items) and all(
+        isinstance(n, int | np.integer) and not isinstance(n, bool) and n >= 1 for n in items
+    )
 
 
 def changed_parameters(estimator: BaseEstimator) -> frozenset[str]:

@@ -56,6 +56,7 @@ def mishandled(kind, call):
         warnings.simplefilter("ignore", ACRWarning)
         # Others' words, and true ones: names that fit did not see, a masked cell that is read.
         warnings.filterwarnings("ignore", "X (has|does not have valid) feature names")
+        warnings.filterwarnings("ignore", "Converting a tensor with requires_grad=True")
         warnings.filterwarnings("ignore", "Warning: converting a masked element to nan")
         try:
             scores = call()

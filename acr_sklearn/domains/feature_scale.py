@@ -152,4 +152,6 @@ def fit_scale(rows: NDArray[Any], index: NDArray[np.int64], n_domains: int) -> F
     # Where it is constant within each domain but not between them, single precision must hold
     # the difference.
     spread = np.where(varies, spread, np.maximum(usual, unit / _LARGEST_OFFSET))
-    return FeatureScale(location, spread / np.clip(spread / usual, *_RELATIVE_SPREAD))
+    with np.errstate(over="ignore"):  # infinitely many times the usual is clipped like many times
+        relative = np.clip(spread / usual, *_RELATIVE_SPREAD)
+    return FeatureScale(location, spread / relative)

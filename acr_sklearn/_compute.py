@@ -62,7 +62,8 @@ def resolve_device(device: str | torch.device) -> str:
             f"device={device!r} was asked for, but this machine has no such device that torch can "
             "use. Use device='auto' or 'cpu'."
         )
-    return device
+    # There is one CPU, and a tensor on "cpu:0" is pickled under a name that torch cannot load.
+    return "cpu" if wanted.type == "cpu" else device
 
 
 @contextmanager

@@ -77,3 +77,11 @@ def closed_figures():
     yield
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say how many hostile inputs were tried, in whatever processes."""
+    passed = terminalreporter.stats.get("passed", [])
+    counts = [n for r in passed for name, n in r.user_properties if name == "fuzz_inputs"]
+    if counts:
+        terminalreporter.write_line(f"{sum(counts)} hostile inputs, none mishandled")

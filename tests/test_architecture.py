@@ -24,7 +24,7 @@ PACKAGE = "acr_sklearn"
 # from what stands before it. A folder's __init__ stands behind its modules.
 ROOMS = {
     "exceptions": [],
-    "_input": ["labels", "validation", "batch_checks", "chunks", "pillow"],
+    "_input": ["keywords", "tables", "labels", "validation", "batch_checks", "chunks", "pillow"],
     "_compute": [],
     "metrics": ["detection", "segmentation"],
     "networks": [

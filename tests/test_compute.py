@@ -1,3 +1,4 @@
+import pickle
 import threading
 
 import pytest
@@ -64,3 +65,12 @@ def test_small_steps_use_one_thread_and_the_number_before_comes_back():
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
+
+
+def test_the_one_cpu_has_one_name(domains, quick):
+    # Tensors on "cpu:0" are pickled under a location that torch does not load.
+    assert resolve_device("cpu:0") == "cpu"
+    fitted = quick(device="cpu:0").fit(domains)
+    copied = pickle.loads(pickle.dumps(fitted))
+    assert next(copied.module_.parameters()).device == torch.device("cpu")
+    assert (copied.score_samples(domains[0]) == fitted.score_samples(domains[0])).all()

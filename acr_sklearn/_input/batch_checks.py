@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from acr_sklearn._input.labels import shown_label
 from acr_sklearn._input.validation import DomainRows
 from acr_sklearn.exceptions import SmallBatchWarning, SmallDomainWarning
 
 __all__ = [
     "SMALL_BATCH",
     "SMALL_DOMAIN",
+    "gives_batch_advice",
     "require_two_rows",
     "shown_label",
     "warn_small_batches",
     "warn_small_domains",
+    "without_batch_advice",
 ]
 
 #: Below this many rows a domain is named in a `SmallDomainWarning`.
@@ -27,9 +33,30 @@ SMALL_DOMAIN = 16
 SMALL_BATCH = 16
 
 
-def shown_label(label: object) -> str:
-    """Label of a domain as messages show it, without NumPy's type around it."""
-    return repr(label.item() if isinstance(label, np.generic) else label)
+#: Whether the caller has said, or will say, what a small or unfamiliar batch means. A flag of the
+#: thread and no filter: warnings.catch_warnings is shared by all threads of a process.
+_ADVICE: ContextVar[bool] = ContextVar("acr_sklearn_batch_advice", default=True)
+
+
+@contextmanager
+def without_batch_advice() -> Iterator[None]:
+    """Leave out the warnings about small and unfamiliar batches, in this thread alone.
+
+    Yields
+    ------
+    None
+        With the warnings left out.
+    """
+    token = _ADVICE.set(False)
+    try:
+        yield
+    finally:
+        _ADVICE.reset(token)
+
+
+def gives_batch_advice() -> bool:
+    """Whether warnings about small and unfamiliar batches are wanted here."""
+    return _ADVICE.get()
 
 
 def require_two_rows(data: DomainRows, *, who: str, in_fit: bool) -> None:
@@ -83,7 +110,7 @@ def warn_small_domains(data: DomainRows, *, who: str) -> None:
         "tasks draw rows with replacement, so little is learnt from them. Give each domain more "
         "rows, or leave the small ones out.",
         SmallDomainWarning,
-        stacklevel=5,
+        stacklevel=6,
     )
 
 
@@ -98,7 +125,7 @@ def warn_small_batches(data: DomainRows, *, who: str) -> None:
         For the message.
     """
     small = np.flatnonzero(data.sizes < SMALL_BATCH)
-    if len(small) == 0:
+    if len(small) == 0 or not gives_batch_advice():
         return
     shown = _listed(data, small) if data.named else f"{data.sizes[0]} rows"
     warnings.warn(
@@ -107,7 +134,7 @@ def warn_small_batches(data: DomainRows, *, who: str) -> None:
         "uncertain, and threshold='train' flags too many rows. Collect more rows of the domain "
         "and score them together.",
         SmallBatchWarning,
-        stacklevel=4,
+        stacklevel=5,
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import validate_data
+
+from acr_sklearn._input.tables import LARGEST_SINGLE, column_names, read_table, refuse_odd_cells
 
 __all__ = ["CheckedChunks", "Chunks", "is_chunked"]
 
@@ -91,7 +92,8 @@ def _taken_by_torch(rows: NDArray[Any]) -> NDArray[Any]:
     return rows if plain else np.array(rows, order="C")
 
 
-_ARRAYS = ("shape", "__array__", "__dataframe__", "columns")
+# A nested tensor has no shape to be asked for, so that is asked last.
+_ARRAYS = ("__array__", "__dataframe__", "columns", "shape")
 
 
 def is_chunked(X: object) -> bool:
@@ -107,7 +109,7 @@ def is_chunked(X: object) -> bool:
     bool
         True for generators too, which `CheckedChunks` refuses.
     """
-    if isinstance(X, list | tuple | str | bytes | dict | set):
+    if isinstance(X, list | tuple | str | bytes | Mapping | set | frozenset):
         return False
     return isinstance(X, Iterable) and not any(hasattr(X, name) for name in _ARRAYS)
 
@@ -145,22 +147,18 @@ class CheckedChunks:
         """Yield arrays of shape (n_chunk_rows, n_features), all of the first one's precision."""
         counted = 0
         for number, chunk in enumerate(self.X):
-            try:
-                rows = validate_data(
-                    self.estimator, chunk, dtype=[np.float64, np.float32], reset=False
-                )
-            except (TypeError, ValueError) as error:
-                raise ValueError(f"{self.who}, chunk {number}: {error}") from error
+            who = f"{self.who}, chunk {number}:"
+            rows: NDArray[Any] = read_table(self.estimator, chunk, who=who, reset=False)
+            refuse_odd_cells(rows, who=who, names=column_names(chunk))
             if self.dtype is None:
                 self.dtype = rows.dtype
             if rows.dtype != self.dtype:
-                with np.errstate(over="ignore"):
-                    rows = rows.astype(self.dtype)
-                if not np.isfinite(rows).all():
+                if self.dtype == np.float32 and np.abs(rows).max() > LARGEST_SINGLE:
                     raise ValueError(
-                        f"{self.who}, chunk {number}: values too large for {self.dtype}, which the "
-                        "first chunk has. Give all chunks in float64."
+                        f"{who} got values too large for {self.dtype}, which the first chunk "
+                        "has. Give all chunks in float64."
                     )
+                rows = rows.astype(self.dtype)
             counted += len(rows)
             yield rows
         if self.dtype is None:

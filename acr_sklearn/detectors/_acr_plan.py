@@ -136,7 +136,7 @@ def held_out_domains(detector: Any, n_domains: int, seed: int) -> NDArray[np.int
             "nothing to learn how normals differ between domains. Pass a list of data sets, "
             "or domains=, if the rows come from several.",
             SingleDomainWarning,
-            stacklevel=6,
+            stacklevel=7,
         )
     elif detector.early_stopping and n_domains < _MIN_DOMAINS_TO_HOLD_OUT:
         warnings.warn(
@@ -144,7 +144,7 @@ def held_out_domains(detector: Any, n_domains: int, seed: int) -> NDArray[np.int
             f"{_MIN_DOMAINS_TO_HOLD_OUT}, so it is off and all max_iter={detector.max_iter} steps "
             "are run. Pass more domains, or set early_stopping=False.",
             EarlyStoppingWarning,
-            stacklevel=6,
+            stacklevel=7,
         )
     if not detector.early_stopping or n_domains < _MIN_DOMAINS_TO_HOLD_OUT:
         return np.empty(0, np.int64)

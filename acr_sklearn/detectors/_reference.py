@@ -184,7 +184,7 @@ class ReferenceMixin(BatchScoring):
             )
         if not isinstance(recalibrate, bool | np.bool_) and recalibrate != "auto":
             raise ValueError(f"{who} got recalibrate={recalibrate!r}. Use True, False or 'auto'.")
-        warn_unfamiliar_batches(self._domain_shift, data, who=who)
+        warn_unfamiliar_batches(self._domain_shift, data, who=who, stacklevel=3)
         n_rows = len(data.rows)
         if n_rows < _SMALL_REFERENCE:
             warnings.warn(

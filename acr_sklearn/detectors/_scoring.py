@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from acr_sklearn._input.batch_checks import require_two_rows, warn_small_batches
 from acr_sklearn._input.chunks import CheckedChunks, Chunks, is_chunked
+from acr_sklearn._input.keywords import known_keywords
 from acr_sklearn._input.validation import DomainRows, read_rows
 from acr_sklearn.domains.domain_shift import DomainShift, warn_unfamiliar_batches
 from acr_sklearn.exceptions import IgnoredDomainsWarning
@@ -111,7 +112,7 @@ class BatchScoring(ABC):
                 "the statistics of a reference. Leave them out, or score in batches with "
                 "norm_mode='batch'.",
                 IgnoredDomainsWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         scores = self._scores_of(data)
         np.negative(scores, out=scores)
@@ -147,6 +148,7 @@ class BatchScoring(ABC):
         require_two_rows(data, who=who, in_fit=False)
         return data
 
+    @known_keywords
     def p_values(
         self, X: Any, X_ref: Any = None, *, domains: ArrayLike | None = None
     ) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, OutlierMixin, _fit_context
 from sklearn.utils import check_random_state
 
 from acr_sklearn._input.batch_checks import require_two_rows, warn_small_domains
+from acr_sklearn._input.keywords import known_keywords
 from acr_sklearn._input.labels import read_y
 from acr_sklearn._input.validation import DomainRows, read_rows
 from acr_sklearn.detectors._callback_support import CallbackSupport, FitCallback, open_fit_callback
@@ -69,14 +70,16 @@ class BaseBatchDetector(
         return np.empty(0, np.int64)
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @known_keywords
     def fit(self, X: Any, y: Any = None, *, domains: ArrayLike | None = None) -> Self:
         """Train on normal data sets, one per domain.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or list of such
-            Normal rows: one 2-D array per domain, or one 2-D array or DataFrame with `domains`
-            or the detector's `domain_column`. Without any of these all rows are one domain.
+        X : array-like of shape (n_samples, n_features), list or mapping of such
+            Normal rows: one 2-D array per domain, in a list or under the domain's name, or one
+            2-D array or DataFrame with `domains` or the detector's `domain_column`. Without any
+            of these all rows are one domain.
         y : Ignored
             Not used, present for API consistency by convention.
         domains : array-like of shape (n_samples,), default=None
@@ -153,16 +156,17 @@ class BaseBatchDetector(
             return -self._scores_of(data)[np.concatenate(batches)]
         return -self._score_batches(data.rows, batches)[np.concatenate(batches)]
 
+    @known_keywords
     def score_samples(self, X: Any, *, domains: ArrayLike | None = None) -> NDArray[np.float64]:
         """Score rows within their batch; the higher, the more normal.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features), list or iterable of such
-            One batch, or one per array of the list, or one per value of `domains` or of the
-            domain column. Batch statistics are computed over a batch as a whole, so the rows of a
-            batch should come from one domain and be mostly normal. An iterable other than a list
-            or tuple is one batch in chunks; it must start anew each time it is iterated.
+        X : array-like of shape (n_samples, n_features), list, mapping or iterable of such
+            One batch, or one per array of the list or mapping, or one per value of `domains` or of
+            the domain column. Batch statistics are computed over a batch as a whole, so the rows
+            of a batch should come from one domain and be mostly normal. Any other iterable is one
+            batch in chunks; it must start anew each time it is iterated.
         domains : array-like of shape (n_samples,), default=None
             Label of each row's domain; each domain is scored as a batch of its own. The labels need
             not have been seen in fit.
@@ -187,6 +191,7 @@ class BaseBatchDetector(
         """
         return self._score_rows(X, domains, "score_samples")[0]
 
+    @known_keywords
     def decision_function(self, X: Any, *, domains: ArrayLike | None = None) -> NDArray[np.float64]:
         """Score rows relative to the threshold; negative for anomalies.
 
@@ -206,6 +211,7 @@ class BaseBatchDetector(
         scores, data = self._score_rows(X, domains, "decision_function")
         return scores - self._offsets(scores, data)
 
+    @known_keywords
     def predict(self, X: Any, *, domains: ArrayLike | None = None) -> NDArray[np.int64]:
         """Label rows as normal or anomalous.
 
@@ -224,6 +230,7 @@ class BaseBatchDetector(
         scores, data = self._score_rows(X, domains, "predict")
         return np.where(scores >= self._offsets(scores, data), 1, -1).astype(np.int64)
 
+    @known_keywords
     def fit_predict(
         self, X: Any, y: Any = None, *, domains: ArrayLike | None = None
     ) -> NDArray[np.int64]:
@@ -245,6 +252,7 @@ class BaseBatchDetector(
         """
         return self.fit(X, domains=domains).predict(X, domains=domains)
 
+    @known_keywords
     def score(self, X: Any, y: Any, *, domains: ArrayLike | None = None) -> float:
         """Mean over domains of the area under the ROC curve.
 
@@ -252,7 +260,7 @@ class BaseBatchDetector(
         ----------
         X : array-like of shape (n_samples, n_features) or list of such
             As in `score_samples`.
-        y : array-like of shape (n_samples,) or list of such
+        y : array-like of shape (n_samples,), list or mapping of such
             1 for normal rows, -1 for anomalies.
         domains : array-like of shape (n_samples,), default=None
             As in `score_samples`.
@@ -271,5 +279,5 @@ class BaseBatchDetector(
         """
         scores, data = self._score_rows(X, domains, "score")
         who = f"{type(self).__name__}.score"
-        labels = read_y(y, len(scores), who=who)
+        labels = read_y(y, len(scores), who=who, like=X)
         return mean_domain_auc(scores, labels, data.labels, data.batches(), who=who)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 from scipy.stats import t as student_t
 
-from acr_sklearn._input.batch_checks import SMALL_BATCH, shown_label
+from acr_sklearn._input.batch_checks import SMALL_BATCH, gives_batch_advice, shown_label
 from acr_sklearn._input.validation import DomainRows
 from acr_sklearn.domains.feature_scale import FeatureScale, fit_scale, positions_by_domain
 from acr_sklearn.exceptions import UnfamiliarBatchWarning
@@ -174,7 +174,9 @@ def fit_domain_shift(
     return DomainShift(scale, features, axes, views, reach, noise, centers, kept)
 
 
-def warn_unfamiliar_batches(familiarity: DomainShift | None, data: DomainRows, *, who: str) -> None:
+def warn_unfamiliar_batches(
+    familiarity: DomainShift | None, data: DomainRows, *, who: str, stacklevel: int = 5
+) -> None:
     """Warn once, naming the batches that look unlike every training domain.
 
     Parameters
@@ -185,8 +187,10 @@ def warn_unfamiliar_batches(familiarity: DomainShift | None, data: DomainRows, *
         The rows to be scored; batches of fewer than 16 rows are not judged.
     who : str
         For the message.
+    stacklevel : int, default=5
+        Frames up to the user's.
     """
-    if familiarity is None:
+    if familiarity is None or not gives_batch_advice():
         return
     odd = []
     for label, batch in zip(data.labels, data.batches(), strict=True):
@@ -207,7 +211,7 @@ def warn_unfamiliar_batches(familiarity: DomainShift | None, data: DomainRows, *
         "keep. What was learnt may not hold there. Check the order, the units and the "
         "preprocessing of the features; if they are right, fit again with such a domain.",
         UnfamiliarBatchWarning,
-        stacklevel=4,
+        stacklevel=stacklevel,
     )
 
 

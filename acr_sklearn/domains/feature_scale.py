@@ -19,6 +19,9 @@ __all__ = ["FeatureScale", "fit_scale", "positions_by_domain"]
 #: road accidents (one-hot columns beside ages and hours) .837, .860 and .665.
 _RELATIVE_SPREAD = (0.1, 2.0)
 
+#: Distance between domains, in units of training, that a constant feature keeps at most.
+_LARGEST_OFFSET = 1e9
+
 
 @dataclass(frozen=True)
 class FeatureScale:
@@ -146,5 +149,9 @@ def fit_scale(rows: NDArray[Any], index: NDArray[np.int64], n_domains: int) -> F
     # What a constant feature leaves is rounding: it is no unit to measure anything by.
     varies = spread > 1e-9 * unit
     usual = np.median(spread[varies]) if varies.any() else 1.0
-    spread = np.where(varies, spread, usual)
-    return FeatureScale(location, spread / np.clip(spread / usual, *_RELATIVE_SPREAD))
+    # Where it is constant within each domain but not between them, single precision must hold
+    # the difference.
+    spread = np.where(varies, spread, np.maximum(usual, unit / _LARGEST_OFFSET))
+    with np.errstate(over="ignore"):  # infinitely many times the usual is clipped like many times
+        relative = np.clip(spread / usual, *_RELATIVE_SPREAD)
+    return FeatureScale(location, spread / relative)

@@ -12,6 +12,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from acr_sklearn._compute import isolated_rng
+
 __all__ = ["MobileNetV2", "load_mobilenet_v2"]
 
 #: Table 2 of the paper: expansion, output channels, repeats, stride of the first repeat.
@@ -125,7 +127,9 @@ def load_mobilenet_v2(path: str | Path) -> MobileNetV2:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         classes = len(state["classifier.1.bias"])
-        network = MobileNetV2(classes)
+        # The weights that are drawn only to be replaced may move no generator.
+        with isolated_rng(0):
+            network = MobileNetV2(classes)
         network.load_state_dict(state)
     except Exception as error:  # unpickling a foreign file fails in any way
         raise ValueError(

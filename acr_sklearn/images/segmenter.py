@@ -15,8 +15,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from acr_sklearn._input.batch_checks import without_batch_advice
+from acr_sklearn._input.validation import are_counts
 from acr_sklearn.detectors.acr import ZeroShotACRDetector
-from acr_sklearn.exceptions import SmallBatchWarning, UnfamiliarBatchWarning
+from acr_sklearn.exceptions import SmallBatchWarning
 from acr_sklearn.images.anomaly_maps import image_scores, upsample_maps
 from acr_sklearn.images.patch_training import (
     PATCH_OUTLIERS,
@@ -40,6 +42,8 @@ __all__ = ["ZeroShotSegmenter"]
 
 #: Images below which what is normal at one position is uncertain.
 _FEW_IMAGES = 16
+#: Longest side of an anomaly map: more is a mistake, and no memory would hold it.
+_MOST_PIXELS = 2**16
 
 
 class ZeroShotSegmenter(BaseEstimator):
@@ -274,40 +278,51 @@ class ZeroShotSegmenter(BaseEstimator):
             flat = whitening.whiten_each(flat)
         sizes = [len(own) for own in flat]
         index, stacked = np.repeat(np.arange(len(flat)), sizes), torch.cat(flat)
-        with warnings.catch_warnings():
-            # Said once by patch_scores; and some of thousands of positions look odd by chance.
-            warnings.simplefilter("ignore", SmallBatchWarning)
-            warnings.simplefilter("ignore", UnfamiliarBatchWarning)
+        # Said once by patch_scores; and some of thousands of positions look odd by chance.
+        with without_batch_advice():
             scores = -self.detector_.score_samples(stacked.numpy(), domains=index)
         return [s.reshape(-1, len(maps)) for s in np.split(scores, np.cumsum(sizes)[:-1])]
 
-    def anomaly_maps(self, X: Any, image_size: Sequence[int] | None = None) -> NDArray[np.float32]:
+    def anomaly_maps(
+        self, X: Any, image_size: Sequence[int] | int | None = None
+    ) -> NDArray[np.float32]:
         """Score every pixel of every image.
 
         Parameters
         ----------
         X : array-like of shape (n_images, channels, height, width)
             As in `patch_scores`.
-        image_size : (int, int) or None, default=None
-            Height and width in pixels; None leaves the size of the feature maps.
+        image_size : (int, int), int or None, default=None
+            Height and width in pixels, one number for a square; None leaves the size of the
+            feature maps.
 
         Returns
         -------
         ndarray of shape (n_images, image_height, image_width), float32
             High = abnormal; enlarged and smoothed.
-        """
-        scores = self.patch_scores(X)
-        height, width = scores.shape[1:] if image_size is None else image_size
-        return upsample_maps(scores, (int(height), int(width)), self.sigma)
 
-    def score_samples(self, X: Any, image_size: Sequence[int] | None = None) -> NDArray[np.float64]:
+        Raises
+        ------
+        ValueError
+            As in `patch_scores`, and for an `image_size` that is none.
+        """
+        return self._maps(X, image_size, "anomaly_maps")
+
+    def _maps(self, X: Any, image_size: Any, method: str) -> NDArray[np.float32]:
+        size = _read_size(image_size, who=f"{type(self).__name__}.{method}")
+        scores = self.patch_scores(X)
+        return upsample_maps(scores, size or (scores.shape[1], scores.shape[2]), self.sigma)
+
+    def score_samples(
+        self, X: Any, image_size: Sequence[int] | int | None = None
+    ) -> NDArray[np.float64]:
         """Score images; the higher, the more normal.
 
         Parameters
         ----------
         X : array-like of shape (n_images, channels, height, width)
             As in `patch_scores`.
-        image_size : (int, int) or None, default=None
+        image_size : (int, int), int or None, default=None
             As in `anomaly_maps`.
 
         Returns
@@ -315,7 +330,25 @@ class ZeroShotSegmenter(BaseEstimator):
         ndarray of shape (n_images,), float64
             The negative maximum of each anomaly map.
         """
-        return -image_scores(self.anomaly_maps(X, image_size))
+        return -image_scores(self._maps(X, image_size, "score_samples"))
+
+
+def _read_size(given: Any, *, who: str) -> tuple[int, int] | None:
+    """Height and width; a square for one number."""
+    if given is None:
+        return None
+    size = [given, given] if isinstance(given, int | np.integer) else given
+    if (
+        isinstance(given, bool)
+        or not are_counts(size)
+        or len(size) != 2
+        or max(size) > _MOST_PIXELS
+    ):
+        raise ValueError(
+            f"{who} got image_size={given!r}. It needs the height and width in pixels, two whole "
+            f"numbers from 1 to {_MOST_PIXELS} such as (256, 256), or one such number for a square."
+        )
+    return int(size[0]), int(size[1])
 
 
 def _patch_detector() -> ZeroShotACRDetector:

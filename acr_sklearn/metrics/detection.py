@@ -79,7 +79,7 @@ def mean_domain_auc(
             "and -1 for anomalies. PyOD's labels are 0 and 1 (1 = anomaly): convert them with "
             "np.where(y == 1, -1, 1).",
             ACRWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
         return float("nan")
     is_normal = np.asarray(y == 1, dtype=bool)
@@ -99,7 +99,7 @@ def mean_domain_auc(
             f"{who} left out domains with one kind of label only: {', '.join(skipped[:5])}"
             + (f" and {len(skipped) - 5} more." if len(skipped) > 5 else "."),
             ACRWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     return float(np.mean(values))
 

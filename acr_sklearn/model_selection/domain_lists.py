@@ -13,7 +13,7 @@ from scipy.sparse import issparse
 from sklearn.utils import _safe_indexing
 
 from acr_sklearn._input.labels import read_labels
-from acr_sklearn._input.validation import is_domain_list
+from acr_sklearn._input.validation import as_domain_list, is_domain_list
 
 __all__ = ["concat_domains", "split_domains"]
 
@@ -27,10 +27,10 @@ def concat_domains(
 
     Parameters
     ----------
-    data_sets : list of array-like of shape (n_rows_i, n_features)
+    data_sets : list or mapping of array-like of shape (n_rows_i, n_features)
         One data set per domain: NumPy arrays or DataFrames.
     labels : array-like of shape (n_domains,), default=None
-        One distinct label per data set; 0, 1, 2, ... when None.
+        One distinct label per data set; 0, 1, 2, ... when None, or a mapping's names.
 
     Returns
     -------
@@ -57,6 +57,10 @@ def concat_domains(
     >>> X.shape, domains.tolist()
     ((3, 3), ['a', 'a', 'b'])
     """
+    several = as_domain_list(data_sets)
+    if several is not None:
+        data_sets, own = several
+        labels = own if labels is None else labels
     _check_data_sets(data_sets)
     count = len(data_sets)
     names = list(range(count) if labels is None else labels)
@@ -118,14 +122,15 @@ def split_domains(values: Any, domains: Any) -> Any:
     """Cut one value per row back into one piece per domain.
 
     The inverse of `concat_domains`, for scores as for X itself. The answer has the form of
-    `domains`: a dict for labels, a list for a list of data sets.
+    `domains`: a dict for labels and for a mapping, a list for a list of data sets.
 
     Parameters
     ----------
     values : array-like of shape (n_rows,) or (n_rows, n_columns)
         What to cut: scores, predictions, labels or rows.
-    domains : array-like of shape (n_rows,) or list of array-like of shape (n_rows_i, n_features)
-        The label of each row's domain, in any order; or the list of data sets that was scored.
+    domains : array-like of shape (n_rows,), list or mapping of array-like
+        The label of each row's domain, in any order; or the list or mapping of data sets of shape
+        (n_rows_i, n_features) that was scored.
 
     Returns
     -------
@@ -152,19 +157,24 @@ def split_domains(values: Any, domains: Any) -> Any:
     [[0.1, 0.2], [0.3]]
     """
     count = int(values.shape[0]) if hasattr(values, "shape") else len(values)
-    if not is_domain_list(domains):
+    several = as_domain_list(domains)
+    if several is None:
         labels, index = read_labels(domains, count, who="split_domains")
         pieces = _cut(values, index, len(labels))
         # Plain Python labels where they exist; a datetime64 would turn into a bare number.
         keys = labels.tolist() if labels.dtype.kind in "biufUSO" else list(labels)
         return dict(zip(keys, pieces, strict=True))
-    sizes = [int(data_set.shape[0]) for data_set in domains]
+    data_sets, names = several
+    sizes = [
+        len(rows) if isinstance(rows, list | tuple) else int(rows.shape[0]) for rows in data_sets
+    ]
     if sum(sizes) != count:
         raise ValueError(
             f"split_domains got {count} values for {len(sizes)} data sets with {sum(sizes)} rows "
             "together. It needs one value per row: pass the list that was scored."
         )
-    return _cut(values, np.repeat(np.arange(len(sizes)), sizes), len(sizes))
+    cut = _cut(values, np.repeat(np.arange(len(sizes)), sizes), len(sizes))
+    return cut if names is None else dict(zip(names, cut, strict=True))
 
 
 def _cut(values: Any, index: NDArray[np.int64], count: int) -> list[Any]:

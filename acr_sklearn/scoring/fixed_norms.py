@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import skip_init
 
 from acr_sklearn.networks.conv import BatchCenter
 from acr_sklearn.networks.mlp import MLPBackbone, WhitenedLinear
@@ -309,7 +310,8 @@ def _fold(network: nn.Module) -> None:
 
 def _folded(linear: Any, norm: Any) -> nn.Linear:
     weight = linear.folded_weight() if isinstance(linear, WhitenedLinear) else linear.weight
-    out = nn.Linear(weight.shape[1], weight.shape[0]).to(weight)
+    # Weights that are written over need not be drawn, and would move torch's global generator.
+    out = skip_init(nn.Linear, weight.shape[1], weight.shape[0]).to(weight)
     out.weight.copy_(weight.double() * norm.gain.double()[:, None])
     out.bias.copy_(norm.shift)
     return out

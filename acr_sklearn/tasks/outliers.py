@@ -80,7 +80,10 @@ class SyntheticOutliers:
         """
         # Statistics of a few hundred rows do; of all they would cost more than the step.
         known = X if len(X) <= 512 else X[rng.integers(len(X), size=512)]
-        center, spread = known.mean(axis=0), known.std(axis=0)
+        # The peak comes out first, so that squares do not overflow.
+        peak = np.abs(known).max(axis=0)
+        peak = np.where(peak > 0, peak, np.ones((), peak.dtype))
+        center, spread = known.mean(axis=0), (known / peak).std(axis=0) * peak
         rows = X[rng.integers(len(X), size=n)]
         n_features = X.shape[1]
         # At least one feature is touched, whatever share is drawn.

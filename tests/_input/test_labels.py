@@ -1,4 +1,5 @@
 import datetime
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -7,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acr_sklearn._input.labels import read_labels, read_y
+from acr_sklearn._input.labels import read_labels, read_y, shown_label
 
 SCALARS = st.one_of(st.integers(-5, 5), st.text(max_size=2), st.tuples(st.integers(0, 2)))
 
@@ -114,3 +115,77 @@ def test_y_is_one_vector_or_one_per_domain():
     assert read_y([np.array([1, -1]), np.array([1])], 3, who="score").tolist() == [1, -1, 1]
     with pytest.raises(ValueError, match=r"det.score got y of shape \(1,\); X has 3 rows"):
         read_y([1], 3, who="det.score")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [["a", "a\0", "a"], [2**63, 2**63 + 1, 2**63], [-1, 2**63 + 1, 2**63], [b"x", b"x\0", b"y"]],
+)
+def test_labels_that_numpy_would_change_stay_apart(values):
+    labels, index = read_labels(values, 3, who="fit")
+    found = [labels.tolist()[i] for i in index]
+    assert found == values
+    assert [type(label) for label in found] == [type(value) for value in values]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array([1, complex(0, np.nan), 2]),
+        [1, complex(np.nan, 0), 2],
+        np.ma.masked_array([1, 2, 3], [False, True, False]),
+        [1, Decimal("NaN"), 2],
+        [1, Decimal("sNaN"), 2],
+    ],
+    ids=["complex array", "complex", "masked", "Decimal", "signalling"],
+)
+def test_missing_labels_of_every_kind_are_found(values):
+    with pytest.raises(ValueError, match="got 1 missing labels .* in domains, first at row 1"):
+        read_labels(values, 3, who="fit")
+
+
+def deep(levels):
+    value = ()
+    for _ in range(levels):
+        value = (value,)
+    return value
+
+
+@pytest.mark.parametrize("levels", [20, 5000])
+def test_bottomless_tuples_are_refused(levels):
+    with pytest.raises(ValueError, match="domains whose row 1 holds a tuple nested deeper than"):
+        read_labels([1, deep(levels)], 2, who="fit")
+
+
+def test_labels_whose_own_code_fails_are_named():
+    class Odd:
+        def __hash__(self):
+            raise RuntimeError("round and round")
+
+    with pytest.raises(ValueError, match="hold in row 1 a value of type Odd, which cannot be"):
+        read_labels([1, Odd()], 2, who="fit")
+    assert shown_label(deep(5000)) == "of type tuple"
+
+
+def test_records_and_single_numbers_of_tensors_are_labels():
+    records = np.array([(1, "a"), (2, "b"), (1, "a")], dtype=[("n", int), ("s", "U1")])
+    labels, index = read_labels(records, 3, who="fit")
+    assert labels.tolist() == [(1, "a"), (2, "b")]
+    assert index.tolist() == [0, 1, 0]
+    graded = torch.tensor([3.0, 1.0, 3.0], requires_grad=True)
+    assert read_labels(graded, 3, who="fit")[1].tolist() == [1, 0, 1]
+    assert read_labels(list(graded.detach()), 3, who="fit")[0].tolist() == [1.0, 3.0]
+
+
+def test_y_under_names_follows_the_rows():
+    X = {"b": None, "a": None}
+    y = {"a": [1, -1], "b": [1]}
+    assert read_y(y, 3, who="score", like=X).tolist() == [1, 1, -1]
+    with pytest.raises(ValueError, match="mapping whose names are not those of X"):
+        read_y(y, 3, who="score", like={"a": None})
+
+
+@pytest.mark.parametrize("y", [[1, [1, 2], 3], [1, {}, 2], [1, deep(5000), 2]])
+def test_what_is_no_y_is_refused(y):
+    with pytest.raises(ValueError, match=r"score got a? ?y"):
+        read_y(y, 3, who="score")

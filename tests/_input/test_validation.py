@@ -1,10 +1,13 @@
+from types import MappingProxyType
+
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import torch
 from sklearn.base import BaseEstimator
 
-from acr_sklearn._input.validation import is_domain_list, read_rows
+from acr_sklearn._input.validation import are_counts, is_domain_list, read_rows
 
 RNG = np.random.default_rng(0)
 
@@ -136,3 +139,72 @@ def test_later_calls_are_held_to_the_features_of_fit():
 def test_frames_in_a_list_must_agree_on_names():
     with pytest.raises(ValueError, match="element 1 of the list: The feature names should match"):
         read([frame()[["a", "b"]], frame()[["b", "a"]]])
+
+
+@pytest.mark.parametrize("kind", [dict, MappingProxyType])
+def test_a_mapping_names_its_data_sets(kind):
+    parts = {"north": RNG.normal(size=(4, 3)), "a\0": RNG.normal(size=(2, 3)).tolist()}
+    data = read(kind(parts))
+    assert data.labels.tolist() == ["a\0", "north"]
+    assert data.labels[data.index].tolist() == ["north"] * 4 + ["a\0"] * 2
+    np.testing.assert_array_equal(data.rows, np.concatenate(list(parts.values())))
+    assert read({1: np.ones((2, 2)), -1: np.ones((2, 2))}).labels.tolist() == [-1, 1]
+
+
+@pytest.mark.parametrize("sizes", [(2, 5, 3), (4, 4, 4)])
+def test_an_object_array_and_a_nested_tensor_are_lists(sizes):
+    parts = [RNG.normal(size=(n, 3)) for n in sizes]
+    array = np.empty(3, dtype=object)
+    array[:] = parts if len(set(sizes)) > 1 else [*parts[:2], parts[2]]
+    equal = np.array(parts, dtype=object) if len(set(sizes)) == 1 else array
+    nested = torch.nested.nested_tensor(
+        [torch.tensor(part, requires_grad=True) for part in parts], layout=torch.jagged
+    )
+    for X in (equal, nested):
+        data = read(X)
+        assert data.sizes.tolist() == list(sizes)
+        np.testing.assert_array_equal(data.rows, np.concatenate(parts))
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (
+            [frame()[["a"]], frame()[["a"]].assign(ts=pd.Timestamp("2024"))],
+            "different widths: element 0 has 1 features, element 1 has 2",
+        ),
+        ([np.ones((5, 8, 8))] * 2, r"element 0 is not a 2-D array .*reshape\(len\(x\), -1\)"),
+        ([np.ones((5, 8, 8)), np.ones((6, 8, 8))], r"element 0 is not a 2-D .*input_shape"),
+        ({"a": np.ones(3)}, r"domain 'a' is not a 2-D array .*columns are named by a DataFrame"),
+        ({"a": np.ones((2, 2)), "b": np.full((2, 2), np.nan)}, "domain 'b': got NaN in X: first"),
+        ({}, "an empty mapping"),
+        ({None: np.ones((2, 2))}, "missing labels .* in names of the data sets"),
+    ],
+)
+def test_elements_and_names_are_told_in_errors(X, message):
+    with pytest.raises(ValueError, match=message):
+        read(X)
+
+
+def test_a_date_in_a_list_of_frames_is_placed():
+    with pytest.raises(TypeError, match="element 1 of the list: got column 'b' of X with values"):
+        read([frame()[["a", "b"]], frame()[["a"]].assign(b=pd.Timestamp("2024"))])
+
+
+def test_nan_is_placed_by_row_column_and_domain():
+    X = frame()[["a", "b"]].astype(float)
+    X.loc[2, "b"] = np.nan
+    with pytest.raises(ValueError, match="Reader.fit got NaN in X: first in row 2, column 'b', do"):
+        read(X, ["x", "y", "z"])
+    with pytest.raises(ValueError, match="domain 'z'; 1 of 3 rows hold such values. Fill missing"):
+        read(X, ["x", "y", "z"])
+    with pytest.raises(ValueError, match="column 'b', domain 'w'"):
+        read(X.assign(site=["u", "v", "w"]), column="site")
+    with pytest.raises(ValueError, match="infinity in X: first in row 1, column 2, domain 6"):
+        read(np.array([[1.0, 5, 2], [3, 6, np.inf]]), column=1)
+
+
+@pytest.mark.parametrize("given", [np.array(2), torch.tensor(2), (True,), "88", {}, (2.5,), (0,)])
+def test_what_are_no_counts(given):
+    assert not are_counts(given)
+    assert are_counts(np.array([2, 3]))

@@ -424,3 +424,57 @@ def test_a_house_check_fails_for_a_detector_that_breaks_it(domains, fresh):
     checks = dict(house_checks(Broken, domains, fresh))
     with pytest.raises(AssertionError):
         checks["check_order_and_shift_change_nothing"]()
+
+
+@pytest.mark.filterwarnings("ignore::acr_sklearn.exceptions.ACRWarning")
+def test_data_sets_by_name_in_every_method(fresh, domains, quick):
+    names = ["c", "a", "b", "f", "d", "e"]
+    by_name = quick().fit(dict(zip(names, domains, strict=True)))
+    assert by_name.domains_.tolist() == sorted(names)
+    labels = np.repeat(names, [len(part) for part in domains])
+    labelled = quick().fit(np.concatenate(domains), domains=labels)
+    assert by_name.offset_ == labelled.offset_
+    new = dict(zip("zxy", fresh, strict=True))
+    for method in (*METHODS, "p_values"):
+        score = getattr(by_name, method)
+        np.testing.assert_allclose(score(new), score(fresh), rtol=1e-10)
+    y = {name: np.where(np.arange(len(rows)) % 5, 1, -1) for name, rows in new.items()}
+    expected = by_name.score(fresh, np.concatenate(list(y.values())))
+    assert by_name.score(new, dict(reversed(y.items()))) == pytest.approx(expected)
+    assert quick().fit_predict(new).shape == (sum(map(len, fresh)),)
+
+
+@pytest.mark.parametrize("value", [1e300, -1e300, 1e160, 3e38])
+@pytest.mark.parametrize("n_rows", [40, 3000])
+@pytest.mark.filterwarnings("ignore::acr_sklearn.exceptions.ACRWarning")
+def test_a_huge_value_among_ordinary_rows_scores(fitted, make_domain, value, n_rows):
+    X = make_domain(60, n_rows=n_rows)
+    X[7, 2] = value
+    for scores in (
+        fitted.score_samples(X),
+        fitted.adapt(X).score_samples(X),
+        fitted.score_samples(X.astype(np.float32) if abs(value) < 1e39 else X),
+    ):
+        assert np.isfinite(scores).all()
+        assert scores.argmin() == 7
+    assert np.isfinite(fitted.decision_function(X)).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", ["one", "all", "column", "offset"])
+def test_huge_values_are_trained_on(quick, domains, dtype, kind):
+    large = dtype(1e37) if dtype is np.float32 else 1e298
+    parts = [part.astype(dtype) for part in domains]
+    if kind == "one":
+        parts[0][3, 1] = large
+    for part in parts:
+        part[:, {"all": slice(None), "column": [1], "offset": []}.get(kind, [])] *= large
+        part[:, [1] if kind == "offset" else []] += large
+    assert np.isfinite(quick().fit(parts).score_samples(parts[1])).all()
+
+
+def test_values_that_leave_no_room_are_named(quick, domains):
+    parts = [part.copy() for part in domains]
+    parts[2][3, 1] = 1e308
+    with pytest.raises(ValueError, match=r"element 2 of the list: got 1e\+308 .* row 3, column 1"):
+        quick().fit(parts)

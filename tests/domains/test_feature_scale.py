@@ -96,3 +96,18 @@ def test_one_unit_for_all_features_is_the_median_ones():
     uniform = scale.uniform()
     np.testing.assert_array_equal(uniform.scale, [2.0, 2.0, 2.0])
     np.testing.assert_array_equal(uniform.location, scale.location)
+
+
+@pytest.mark.parametrize("size", [1e30, 1e160, 1e300])
+def test_a_constant_of_each_domain_however_large_stays_a_number(size):
+    rows = np.column_stack([np.repeat([size, -size], 50), RNG.normal(size=100)])
+    index = np.repeat([0, 1], 50)
+    units = fit_scale(rows, index, 2).training_rows(rows)
+    assert np.isfinite(units).all()
+    assert 1e9 <= np.abs(units[:, 0]).max() <= 2e9 * 1.001
+
+
+def test_features_on_both_ends_of_the_numbers_are_levelled():
+    rows = RNG.normal(size=(100, 3)) * [1e-300, 1e-300, 1e100]
+    scale = fit_scale(rows, np.zeros(100, np.int64), 1).scale
+    assert (np.abs(rows / scale).max(axis=0) < 10).all()

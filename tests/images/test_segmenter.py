@@ -321,3 +321,17 @@ def test_memory_is_bounded(tmp_path):
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) < 80
+
+
+@pytest.mark.parametrize("size", [32, np.int64(32), (32, 32), [32, 32], np.array([32, 32])])
+def test_one_number_is_a_square(make, products, size):
+    assert make().anomaly_maps(products[0], size).shape == (40, 32, 32)
+
+
+@pytest.mark.parametrize(
+    "size", [0, -3, True, 2.5, "32", (32,), (32, 0), (32, 32, 3), (32.0, 32.0), 10**30, {32, 16, 8}]
+)
+@pytest.mark.parametrize("method", ["anomaly_maps", "score_samples"])
+def test_an_image_size_that_is_none_is_refused_before_any_work(make, size, method):
+    with pytest.raises(ValueError, match=rf"Segmenter.{method} got image_size=.*\(256, 256\)"):
+        getattr(make(), method)("never looked at", size)

@@ -157,3 +157,24 @@ def test_concat_messages(data_sets, labels, message):
 def test_split_messages(domains, message):
     with pytest.raises(ValueError, match=message):
         split_domains([0.1, 0.2, 0.3], domains)
+
+
+@pytest.mark.parametrize("labels", [["a", "a\0"], [2**63, 2**63 + 1], [-1, 2**63]])
+def test_labels_that_numpy_would_change_keep_their_rows(labels):
+    X, domains = concat_domains([np.zeros((2, 1)), np.ones((3, 1))], labels=labels)
+    assert domains.tolist() == [labels[0]] * 2 + [labels[1]] * 3
+    pieces = split_domains(X, domains)
+    assert {label: len(piece) for label, piece in pieces.items()} == {labels[0]: 2, labels[1]: 3}
+    np.testing.assert_array_equal(pieces[labels[1]], np.ones((3, 1)))
+
+
+def test_a_mapping_goes_there_and_back():
+    sets = {"b": np.zeros((2, 1)), "a": np.ones((3, 1))}
+    X, domains = concat_domains(sets)
+    assert domains.tolist() == ["b"] * 2 + ["a"] * 3
+    pieces = split_domains(X, sets)
+    assert list(pieces) == ["b", "a"]
+    for name, rows in sets.items():
+        np.testing.assert_array_equal(pieces[name], rows)
+    ragged = np.array([np.ones((2, 1)), np.zeros((3, 1))], dtype=object)
+    assert [len(piece) for piece in split_domains(concat_domains(ragged)[0], ragged)] == [2, 3]

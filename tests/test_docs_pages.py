@@ -19,7 +19,7 @@ def names(tmp_path_factory):
     blocks = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.M | re.S)
     assert len(blocks) >= 7
     namespace = {"trainings": []}
-    plain = stage.train
+    plain = stage.train_acr
 
     def train(*args, **kwargs):
         namespace["trainings"].append(1)
@@ -27,7 +27,7 @@ def names(tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("page"))
-        patch.setattr(stage, "train", train)
+        patch.setattr(stage, "train_acr", train)
         for block in blocks:
             before = len(namespace["trainings"])
             exec(compile(block, PAGE.name, "exec"), namespace)

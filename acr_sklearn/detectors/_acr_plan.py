@@ -14,9 +14,9 @@ from acr_sklearn.exceptions import EarlyStoppingWarning, SingleDomainWarning
 from acr_sklearn.tasks.outliers import choose_outliers
 from acr_sklearn.tasks.sampling import hold_out_domains
 from acr_sklearn.tasks.settings import TaskSettings
+from acr_sklearn.training.acr_net import ACRTrainingSettings
 from acr_sklearn.training.meta_training import MetaTrainingPlan
 from acr_sklearn.training.net_template import template_backbone
-from acr_sklearn.training.settings import TrainingSettings
 
 __all__ = ["held_out_domains", "training_plan", "training_settings"]
 
@@ -24,8 +24,8 @@ _MIN_DOMAINS_TO_HOLD_OUT = 4
 
 
 def training_settings(
-    detector: Any, n_features: int, seed: int, watch: Any = None
-) -> TrainingSettings:
+    detector: Any, n_features: int, seed: int, callback: Any = None
+) -> ACRTrainingSettings:
     """Say how to train.
 
     Parameters
@@ -36,12 +36,12 @@ def training_settings(
         Width of the training rows.
     seed : int
         Decides all that is random.
-    watch : object or None, default=None
+    callback : object or None, default=None
         Told of every evaluation.
 
     Returns
     -------
-    TrainingSettings
+    ACRTrainingSettings
         For the training stage.
 
     Raises
@@ -49,7 +49,7 @@ def training_settings(
     ValueError
         For parameters that do not go together.
     """
-    return TrainingSettings(
+    return ACRTrainingSettings(
         network=_network(detector, n_features),
         n_estimators=detector.n_estimators,
         learning_rate=detector.learning_rate,
@@ -61,7 +61,7 @@ def training_settings(
         verbose=int(detector.verbose),
         seed=seed,
         explicit=changed_parameters(detector),
-        watch=watch,
+        callback=callback,
     )
 
 

@@ -21,7 +21,7 @@ from acr_sklearn.networks.neural_transformation import TRANSFORMATIONS
 from acr_sklearn.networks.objectives import OBJECTIVES
 from acr_sklearn.scoring.heads import SCORE_HEADS, make_head
 from acr_sklearn.training.meta_training import MetaTrained, meta_train
-from acr_sklearn.training.skorch_net import TrainedNet
+from acr_sklearn.training.settings import TrainedNet
 
 __all__ = ["ZeroShotACRDetector"]
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass, replace
-from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -20,9 +18,10 @@ from acr_sklearn.domains.feature_scale import FeatureScale
 from acr_sklearn.tasks.outliers import MIXED, OutlierSource
 from acr_sklearn.tasks.sampler import TaskPool, TaskSampler, TaskStream
 from acr_sklearn.tasks.settings import OutlierMix, TaskSettings
+from acr_sklearn.training.acr_net import ACRTrainingSettings, train_acr
+from acr_sklearn.training.cache import cache_key
 from acr_sklearn.training.net_template import template_backbone
-from acr_sklearn.training.settings import TrainingCallback, TrainingSettings
-from acr_sklearn.training.skorch_net import TrainedNet, train
+from acr_sklearn.training.settings import TrainedNet, TrainingCallback
 
 __all__ = ["MetaTrained", "MetaTrainingPlan", "meta_train"]
 
@@ -88,7 +87,7 @@ def meta_train(
     rows: NDArray[Any],
     index: NDArray[np.int64],
     plan: MetaTrainingPlan,
-    settings: TrainingSettings,
+    settings: ACRTrainingSettings,
     *,
     template: Any = None,
     previous: MetaTrained | None = None,
@@ -104,7 +103,7 @@ def meta_train(
         Domain of each row.
     plan : MetaTrainingPlan
         What to train on.
-    settings : TrainingSettings
+    settings : ACRTrainingSettings
         How to train.
     template : skorch.NeuralNet or None
         Its settings win.
@@ -118,18 +117,16 @@ def meta_train(
     MetaTrained
         The fitted net.
     """
-    if memory.store_backend is None or settings.watch is not None:
+    if memory.store_backend is None or settings.callback is not None:
         return _meta_train(rows, index, plan, settings, template, settings, previous)
-    backbone = settings.network["backbone"]
-    if isinstance(backbone, nn.Module):
-        # A module's own pickle holds addresses, so two equal ones would never share a result.
-        backbone = _contents(backbone)
-    keyed = replace(
-        settings, network=settings.network | {"backbone": backbone, "version": _version()}
+    key = replace(
+        settings,
+        network=cache_key(settings.network, plan.source),
+        verbose=0,
+        # What the user changed is in the settings; that list only serves error messages.
+        explicit=frozenset(),
     )
     cached = memory.cache(_meta_train, ignore=["settings", "previous"])
-    # What the user changed is in the settings themselves; that list only serves error messages.
-    key = replace(keyed, verbose=0, explicit=frozenset())
     return cached(rows, index, plan, key, template, settings=settings, previous=previous)
 
 
@@ -137,9 +134,9 @@ def _meta_train(
     rows: NDArray[Any],
     index: NDArray[np.int64],
     plan: MetaTrainingPlan,
-    _key: TrainingSettings,
+    _key: ACRTrainingSettings,
     template: Any,
-    settings: TrainingSettings,
+    settings: ACRTrainingSettings,
     previous: MetaTrained | None,
 ) -> MetaTrained:
     n_domains = int(index.max()) + 1
@@ -183,26 +180,26 @@ def _meta_train(
             first_step=_FIRST_HELD_OUT_STEP,
             advance=False,
         )
-    if settings.watch is not None:
-        settings = replace(settings, watch=_Watch(settings.watch, scale, shape))
+    if settings.callback is not None:
+        settings = replace(settings, callback=_WholeStage(settings.callback, scale, shape))
     net = None if previous is None else previous.fitted.net
-    fitted = train(stream, held_out, settings, template, net)
+    fitted = train_acr(stream, held_out, settings, template, net)
     return MetaTrained(fitted, scale, shape)
 
 
 @dataclass
-class _Watch:
+class _WholeStage:
     """Passes evaluations on, with what belongs to the net."""
 
-    watch: TrainingCallback
+    callback: TrainingCallback
     scale: FeatureScale | None
     shape: WithinDomainCovariance
 
     def begin(self) -> None:
-        self.watch.begin()
+        self.callback.begin()
 
     def end(self, trained: TrainedNet) -> bool:
-        return self.watch.end(MetaTrained(trained, self.scale, self.shape))
+        return self.callback.end(MetaTrained(trained, self.scale, self.shape))
 
 
 def _sampler(
@@ -223,29 +220,3 @@ def _sampler(
         source=plan.source,
         seed=seed,
     )
-
-
-def _contents(module: nn.Module) -> list[Any]:
-    """List what a module is made of, in a form whose hash does not depend on its address."""
-    hidden = ("_parameters", "_buffers", "_modules")
-    contents: list[Any] = [
-        (name, _code(type(part)), {k: v for k, v in vars(part).items() if k not in hidden})
-        for name, part in module.named_modules()
-    ]
-    return contents + [(k, v.cpu().double().numpy()) for k, v in module.state_dict().items()]
-
-
-def _code(kind: type) -> str:
-    """Name a class and give its source where that can be read: edited code is another module."""
-    name = f"{kind.__module__}.{kind.__qualname__}"
-    try:
-        return name + inspect.getsource(kind)
-    except (OSError, TypeError):
-        return name
-
-
-def _version() -> str:
-    try:
-        return metadata.version("acr-sklearn")
-    except metadata.PackageNotFoundError:
-        return "not installed"

@@ -11,8 +11,8 @@ from torch import nn
 import acr_sklearn.training.meta_training as stage
 from acr_sklearn.tasks.outliers import MIXED, SyntheticOutliers
 from acr_sklearn.tasks.settings import OutlierMix, TaskSettings
+from acr_sklearn.training.acr_net import ACRTrainingSettings as TrainingSettings
 from acr_sklearn.training.meta_training import MetaTrainingPlan, meta_train
-from acr_sklearn.training.skorch_net import TrainingSettings
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.normal(size=(120, 4)) + np.repeat(RNG.normal(0, 9, (6, 4)), 20, axis=0)

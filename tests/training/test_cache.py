@@ -1,0 +1,56 @@
+import importlib
+
+import joblib
+import pytest
+import torch
+from torch import nn
+
+from acr_sklearn import ZeroShotACRDetector
+from acr_sklearn.training.cache import cache_key
+
+
+@pytest.fixture
+def edited(tmp_path, monkeypatch):
+    """Function (body) -> the module `source_under_edit`, its function body replaced."""
+    monkeypatch.syspath_prepend(tmp_path)
+    path = tmp_path / "source_under_edit.py"
+
+    def write(line):
+        path.write_text(
+            "import numpy as np\n\n\nclass Base:\n    def sample(self, X, domain_index, n, rng):\n"
+            f"        return {line}\n\n\nclass Source(Base):\n    pass\n"
+        )
+        return importlib.reload(importlib.import_module("source_under_edit"))
+
+    return write
+
+
+def test_edited_code_of_an_outlier_source_is_another_training(edited, tmp_path, domains, trainings):
+    def fit(line):
+        source = edited(line).Source()
+        detector = ZeroShotACRDetector(
+            outlier_source=source, memory=str(tmp_path / "cache"), random_state=0, max_iter=3
+        )
+        return detector.fit(domains[:5])
+
+    first = fit("X[:1].repeat(n, axis=0) + 50.0")
+    again = fit("X[:1].repeat(n, axis=0) + 50.0")
+    assert len(trainings) == 1
+    other = fit("X[:1].repeat(n, axis=0) * 9.0")
+    assert len(trainings) == 2
+    weights = [d.module_.backbone.linears[0].weight for d in (first, again, other)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_keys_hold_weights_and_not_addresses():
+    def key(scale):
+        torch.manual_seed(0)
+        module = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
+        with torch.no_grad():
+            module[0].weight *= scale
+        return joblib.hash(cache_key({"backbone": module}, None))
+
+    assert key(1.0) == key(1.0)
+    assert key(1.0) != key(1.5)
+    assert cache_key({"backbone": "mlp"}, None)["backbone"] == "mlp"

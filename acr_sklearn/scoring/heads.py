@@ -113,7 +113,11 @@ class ScoreHead:
 
         Parameters
         ----------
-        network, x, features
+        network : ACRNetwork or ACREnsemble
+            Of `score`.
+        x : Tensor of shape (n_batches, n_samples, n_inputs)
+            Of `score`.
+        features : Tensor of shape (n_batches, n_samples, n_features) or None
             Of `score`.
         kept : Tensor of shape (n_batches, n_samples), bool, or None
             Rows that the statistics are computed on; None: all.
@@ -167,8 +171,8 @@ class ScoreHead:
         features : Tensor of shape (..., n_samples, n_features)
             Batches, centred, in the units of `covariance`.
         near, wide : callable or None
-            Not needed where no neighbours count. Take whitened and plain features, return the distance of each row to near ones of the
-            batch, and to the wide neighbourhood of `wide_neighbors`.
+            Take whitened and plain features, return the distance of each row to near ones of the
+            batch, and to the wide neighbourhood of `wide_neighbors`. Only where neighbours count.
 
         Returns
         -------

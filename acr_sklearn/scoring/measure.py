@@ -1,4 +1,4 @@
-"""The rounds over a batch that measure it, chunk by chunk, and leave it held fixed.
+"""Measurement of a batch, chunk by chunk, which leaves its statistics fixed.
 
 Scoring a batch in chunks, scoring it by a sample of its rows, and scoring single rows against a
 reference batch are the same two steps: measure, then score row by row.
@@ -74,7 +74,7 @@ def measure_batch(
     Returns
     -------
     frozen : FixedBatch
-        The batch held fixed.
+        The batch at fixed statistics.
     scores : ndarray of shape (n_rows,), float64
         What `head` gives the rows of the batch in one piece; empty if they are not wanted.
     """
@@ -248,7 +248,7 @@ class _Builder:
 
 
 def _chain(frozen: FixedBatch) -> FusedMLP | FusedNeighbors | None:
-    """Make the fast form of what is held fixed, where there is one."""
+    """Make the fused form of a fixed batch, where there is one."""
     chain = FusedMLP.of(frozen.standardizer, frozen.network)
     if chain is None or frozen.neighbors is None:
         return chain

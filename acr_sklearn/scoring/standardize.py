@@ -1,4 +1,4 @@
-"""From the units of users to those of a network, with no loss beside a large offset."""
+"""Standardization of rows, by a fixed location or by kept rows, with no loss beside an offset."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from acr_sklearn.domains.feature_scale import FeatureScale, fit_scale, positions_by_domain
 
-__all__ = ["WithinDomainCovariance", "fit_within_domain_covariance"]
+__all__ = ["WithinDomainCovariance", "fit_within_domain_covariance", "whitened"]
 
 #: Rows per domain that the covariance is measured on.
 _ROWS_PER_DOMAIN = 2000
@@ -109,3 +109,21 @@ def fit_within_domain_covariance(
         return WithinDomainCovariance(scale, None, pooled.var(axis=0))
     variances, axes = np.linalg.eigh(pooled.T @ pooled / len(pooled))
     return WithinDomainCovariance(scale, axes, np.maximum(variances, 0.0))
+
+
+def whitened(rows: Any, whitening: Any) -> Any:
+    """Whiten rows, arrays or tensors.
+
+    Parameters
+    ----------
+    rows : ndarray or Tensor of shape (..., n_samples, n_features)
+        In the units of the covariance.
+    whitening : ndarray or Tensor of shape (n_features, n_features) or (n_features,)
+        Of `WithinDomainCovariance.whitening`.
+
+    Returns
+    -------
+    ndarray or Tensor of the shape of `rows`
+        Rows whose Euclidean distances count dependence between features.
+    """
+    return rows * whitening if whitening.ndim == 1 else rows @ whitening

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
-from acr_sklearn.domains.covariance import fit_within_domain_covariance
+from acr_sklearn.domains.covariance import fit_within_domain_covariance, whitened
 from acr_sklearn.domains.feature_scale import positions_by_domain
+from acr_sklearn.metrics.detection import auroc
 
 __all__ = ["domain_discriminability"]
 
@@ -42,24 +42,19 @@ def domain_discriminability(rows: NDArray[Any], index: NDArray[np.int64], seed: 
     parts = positions_by_domain(index, n_domains)
     halves = [np.array_split(rng.permutation(part), 2) for part in parts]
     learnt = np.concatenate([half for half, _ in halves])
-    shape = fit_within_domain_covariance(rows[learnt], index[learnt], n_domains, seed)
-    whitening = shape.whitening(_RIDGE)
+    covariance = fit_within_domain_covariance(rows[learnt], index[learnt], n_domains, seed)
+    whitening = covariance.whitening(_RIDGE)
 
-    def white(half: NDArray[np.int64]) -> NDArray[np.float64]:
+    def white_rows(half: NDArray[np.int64]) -> NDArray[np.float64]:
         few = rows[rng.permutation(half)[:_ROWS]]
-        moved: NDArray[np.float64] = (few - shape.scale.location) / shape.scale.scale
-        return moved * whitening if shape.is_diagonal else moved @ whitening
+        moved = (few - covariance.scale.location) / covariance.scale.scale
+        white: NDArray[np.float64] = whitened(moved, whitening)
+        return white
 
     values = []
     for _ in range(_PAIRS):
         one, other = rng.choice(n_domains, 2, replace=False)
-        (learnt_a, a), (learnt_b, b) = (map(white, halves[domain]) for domain in (one, other))
+        (learnt_a, a), (learnt_b, b) = (map(white_rows, halves[domain]) for domain in (one, other))
         direction = learnt_a.mean(axis=0) - learnt_b.mean(axis=0)
-        values.append(_auc(a @ direction, b @ direction))
+        values.append(auroc(a @ direction, b @ direction))
     return float(np.mean(values))
-
-
-def _auc(above: NDArray[np.float64], below: NDArray[np.float64]) -> float:
-    """Share of pairs in the right order, ties counted half (Mann and Whitney, 1947)."""
-    ranks = rankdata(np.concatenate([above, below]))[: len(above)]
-    return float((ranks.mean() - (len(above) + 1) / 2) / len(below))

@@ -3,17 +3,46 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import rankdata
 from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor
 
 from acr_sklearn._input.labels import read_is_normal
 from acr_sklearn.exceptions import ACRWarning
 
-__all__ = ["anomaly_average_precision", "anomaly_roc_auc", "mean_domain_auc", "task_auc"]
+__all__ = [
+    "anomaly_average_precision",
+    "anomaly_roc_auc",
+    "auroc",
+    "mean_domain_auc",
+    "measure_by_domain",
+    "task_auc",
+]
+
+
+def auroc(above: NDArray[Any], below: NDArray[Any]) -> Any:
+    """Area under the ROC curve, as the share of pairs in the right order.
+
+    Parameters
+    ----------
+    above, below : ndarray of shape (..., n_above) and (..., n_below)
+        Numbers of which the first should be the higher; at least one of each.
+
+    Returns
+    -------
+    float64 or ndarray of shape (...)
+        ``(R - n (n + 1) / 2) / (n m)``, with R the sum of the ranks of the n first numbers among
+        all n + m (Mann and Whitney, 1947): ties count half.
+    """
+    n = above.shape[-1]
+    ranks = rankdata(np.concatenate([above, below], axis=-1), axis=-1)[..., :n]
+    return (ranks.mean(axis=-1) - (n + 1) / 2) / below.shape[-1]
 
 
 def task_auc(scores: Tensor, is_outlier: Tensor) -> Tensor:
@@ -32,10 +61,12 @@ def task_auc(scores: Tensor, is_outlier: Tensor) -> Tensor:
         Share of (outlier, normal) pairs in the right order, ties counted half.
     """
     n_tasks = len(scores)
-    above = scores[is_outlier].view(n_tasks, -1, 1)
-    below = scores[~is_outlier].view(n_tasks, 1, -1)
-    wins = (above > below).double() + 0.5 * (above == below).double()
-    return wins.mean(dim=(1, 2))
+    above, below = (
+        scores[rows].detach().reshape(n_tasks, -1).cpu().numpy()
+        for rows in (is_outlier, ~is_outlier)
+    )
+    # Scores that are no numbers rank nothing: such weights must never pass for the best.
+    return torch.from_numpy(np.nan_to_num(auroc(above, below), nan=0.0))
 
 
 def mean_domain_auc(
@@ -83,25 +114,68 @@ def mean_domain_auc(
         )
         return float("nan")
     is_normal = np.asarray(y == 1, dtype=bool)
+    values = measure_by_domain(
+        is_normal,
+        zip(labels, batches, strict=True),
+        lambda rows: float(roc_auc_score(is_normal[rows], scores[rows])),
+        who=who,
+        stacklevel=4,
+    )
+    return float(np.mean([value for _, value in values]))
+
+
+def measure_by_domain(
+    is_normal: NDArray[np.bool_],
+    parts: Iterable[tuple[Any, NDArray[np.int64]]],
+    measure: Callable[[NDArray[np.int64]], float],
+    *,
+    who: str,
+    stacklevel: int = 3,
+) -> list[tuple[Any, float]]:
+    """Measure each domain that has both kinds of rows.
+
+    Parameters
+    ----------
+    is_normal : ndarray of shape (n_samples,), bool
+        False for anomalies.
+    parts : iterable of (label, ndarray of int)
+        Name of each domain and positions of its rows.
+    measure : callable
+        Takes the positions of a domain's rows.
+    who : str
+        For the messages.
+    stacklevel : int, default=3
+        Of the warning, as in `warnings.warn`.
+
+    Returns
+    -------
+    list of (label, float)
+        Domains with one kind of label are left out, with a warning.
+
+    Raises
+    ------
+    ValueError
+        When no domain has both labels.
+    """
     values, skipped = [], []
-    for name, rows in zip(labels, batches, strict=True):
+    for label, rows in parts:
         if is_normal[rows].all() or not is_normal[rows].any():
-            skipped.append(str(name))
+            skipped.append(str(label))
         else:
-            values.append(roc_auc_score(is_normal[rows], scores[rows]))
+            values.append((label, measure(rows)))
     if not values:
         raise ValueError(
             f"{who} needs at least one domain with both normal rows (1) and anomalies (-1); "
             "each domain given has only one of them."
         )
     if skipped:
+        more = f" and {len(skipped) - 5} more" if len(skipped) > 5 else ""
         warnings.warn(
-            f"{who} left out domains with one kind of label only: {', '.join(skipped[:5])}"
-            + (f" and {len(skipped) - 5} more." if len(skipped) > 5 else "."),
+            f"{who} left out domains with one kind of label only: {', '.join(skipped[:5])}{more}.",
             ACRWarning,
-            stacklevel=4,
+            stacklevel=stacklevel,
         )
-    return float(np.mean(values))
+    return values
 
 
 def anomaly_roc_auc(y_true: ArrayLike, scores: ArrayLike) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -15,10 +14,10 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.metadata_routing import MetadataRequest
 
 from acr_sklearn._input.labels import read_is_normal
-from acr_sklearn.exceptions import ACRWarning
 from acr_sklearn.metrics.detection import (
     anomaly_average_precision,
     anomaly_roc_auc,
+    measure_by_domain,
 )
 from acr_sklearn.model_selection.normality import (
     column_of,
@@ -192,27 +191,13 @@ class PerDomainScorer:
         n_rows = int(X.shape[0]) if hasattr(X, "shape") else len(X)
         normal = read_is_normal(y, n_rows, who=who)
         found = self._find_domains(estimator, X, domains)
-        values, skipped = {}, []
-        for label, rows in domain_parts(n_rows, found, who=who):
-            if normal[rows].all() or not normal[rows].any():
-                skipped.append(str(label))
-                continue
+
+        def measure(rows: NDArray[np.int64]) -> float:
             labels = np.where(normal[rows], 1, -1)
-            values[label] = self._measure(estimator, _safe_indexing(X, rows), labels)
-        if not values:
-            raise ValueError(
-                f"{who} needs at least one domain with both normal rows (1) and anomalies (-1); "
-                "each domain given has only one of them."
-            )
-        if skipped:
-            more = f" and {len(skipped) - 5} more" if len(skipped) > 5 else ""
-            warnings.warn(
-                f"{who} left out domains with one kind of label only: {', '.join(skipped[:5])}"
-                f"{more}.",
-                ACRWarning,
-                stacklevel=3,
-            )
-        return values
+            return self._measure(estimator, _safe_indexing(X, rows), labels)
+
+        parts = domain_parts(n_rows, found, who=who)
+        return dict(measure_by_domain(normal, parts, measure, who=who, stacklevel=4))
 
     def _find_domains(self, estimator: Any, X: Any, domains: Any) -> Any:
         if callable(self.domains_from):

@@ -94,7 +94,7 @@ class _Measured(Exception):  # noqa: N818 - it ends a pass that has done its wor
 
 
 class FixedStatistics(nn.Module):
-    """What looked at the whole batch, looking at what it was.
+    """Base class of layers whose statistics are fixed to one batch.
 
     Attributes
     ----------

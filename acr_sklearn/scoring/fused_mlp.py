@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from acr_sklearn.networks.acr_network import ACRNetwork
 from acr_sklearn.networks.mlp import MLPBackbone
 from acr_sklearn.networks.objectives import DeepSVDD
+from acr_sklearn.scoring.neighbors import Neighbors
 from acr_sklearn.scoring.standardize import Standardizer
 
-__all__ = ["FusedMLP"]
+__all__ = ["FusedMLP", "FusedNeighbors"]
 
 #: Rows per thread at a time: what they become stays in a core's cache. With 64 features and 512
 #: units blocks of 512 ran at 0.7 to 0.8 of the rate of a large matrix product, whether on one
@@ -30,7 +31,7 @@ class FusedMLP(nn.Module):
 
     Parameters
     ----------
-    units : Standardizer
+    standardizer : Standardizer
         What brings a row to the units of the network.
     weights, biases : list of Tensor
         Of the linear layers.
@@ -42,15 +43,15 @@ class FusedMLP(nn.Module):
 
     def __init__(
         self,
-        units: Standardizer,
+        standardizer: Standardizer,
         weights: list[Tensor],
         biases: list[Tensor],
         center: Tensor,
     ):
         super().__init__()
-        self.units = units
+        self.standardizer = standardizer
         self.register_buffer("center", center)
-        weights = [weights[0] / units.divisor, *weights[1:]]
+        weights = [weights[0] / standardizer.divisor, *weights[1:]]
         biases = [*biases[:-1], biases[-1] - center]
         self.widths = [len(bias) for bias in biases]
         #: First column of each layer; behind each but the last stands a one.
@@ -59,12 +60,12 @@ class FusedMLP(nn.Module):
             self.register_buffer(f"matrix_{i}", torch.cat([weight.T, bias[None]]).contiguous())
 
     @classmethod
-    def of(cls, units: Standardizer, network: Any) -> FusedMLP | None:
+    def of(cls, standardizer: Standardizer, network: Any) -> FusedMLP | None:
         """Make the chain of a network.
 
         Parameters
         ----------
-        units : Standardizer
+        standardizer : Standardizer
             What brings a row to the units of the network.
         network : nn.Module
             With its norms folded into linear layers, see `acr_sklearn.scoring.fixed_norms`.
@@ -83,7 +84,7 @@ class FusedMLP(nn.Module):
         linears = [cast(nn.Linear, layer) for layer in layers]
         weights = [layer.weight.detach() for layer in linears]
         biases = [layer.bias.detach() for layer in linears]
-        return cls(units, weights, biases, network.objective.center.detach())
+        return cls(standardizer, weights, biases, network.objective.center.detach())
 
     def forward(self, x: Tensor) -> Tensor:
         """Score rows.
@@ -135,7 +136,7 @@ class FusedMLP(nn.Module):
             used before the next block overwrites it.
         """
         matrices = [cast(Tensor, getattr(self, f"matrix_{i}")) for i in range(len(self.widths))]
-        within = self.units.reaches(x)
+        within = self.standardizer.reaches(x)
         # Buffers belong to the call, so that threads never share one.
         size = min(_ROWS * torch.get_num_threads(), len(x))
         inputs = x.new_ones(size, len(matrices[0]))
@@ -143,7 +144,7 @@ class FusedMLP(nn.Module):
         for start in range(0, len(x), size):
             rows = x[start : start + size]
             n = len(rows)
-            self.units.centre(rows, out=inputs[:n, :-1], within=within)
+            self.standardizer.centre(rows, out=inputs[:n, :-1], within=within)
             before = inputs[:n]
             for begin, width, matrix in zip(self.starts, self.widths, matrices, strict=True):
                 layer = layers[:n, begin : begin + width]
@@ -170,3 +171,63 @@ class FusedMLP(nn.Module):
         ones = torch.ones_like(representation[:, :1])
         parts = [part for layer in hidden for part in (layer, ones)]
         return torch.cat([*parts, embedding - self.center], dim=1)
+
+
+class FusedNeighbors(nn.Module):
+    """Distances to neighbours and to the centre from a chain of matrix products.
+
+    The same as `Neighbors` finds in the layers of the network, in reused memory: for large batches.
+
+    Parameters
+    ----------
+    chain : FusedMLP
+        Makes the layers.
+    neighbors : Neighbors
+        With fixed rows in what `ACRNetwork.views` returns.
+    """
+
+    ranking: Tensor
+
+    def __init__(self, chain: FusedMLP, neighbors: Neighbors):
+        super().__init__()
+        self.chain = chain
+        rows = chain.as_layers(neighbors.rows)
+        self.neighbors = Neighbors(rows, neighbors.n_neighbors, False)
+        # The squares of the fixed rows, and what centring takes off, ride on a column of ones.
+        ranking = self.neighbors.twice.clone()
+        center = self.neighbors.center
+        ranking[chain.starts[1] - 1] = (self.neighbors.squares - center @ ranking)[0]
+        self.register_buffer("ranking", ranking)
+
+    def forward(self, x: Tensor, own: Tensor | None) -> Tensor:
+        """Measure rows.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_rows, n_features)
+            In the users' units. Without gradient: buffers are written over.
+        own : Tensor of shape (n_rows,), int64, or None
+            Of `Neighbors`.
+
+        Returns
+        -------
+        Tensor of shape (2, n_rows)
+            Mean distance to the nearest fixed rows, distance to the centre.
+        """
+        out = x.new_empty(2, len(x))
+        products, center = x.new_empty(0), self.neighbors.center[0]
+        for start, layers in self.chain.blocks(x):
+            n = len(layers)
+            if len(products) < n:
+                products = x.new_empty(n, self.ranking.shape[1])
+            ranks = torch.mm(layers, self.ranking, out=products[:n])
+            here = None if own is None else own[start : start + n]
+            nearest = self.neighbors.nearest(ranks, layers, here)
+            # The squared distance from the centre without a pass that writes.
+            own_square = torch.linalg.vector_norm(layers, dim=1).square_()
+            own_square.addmv_(layers, center, alpha=-2).add_(center @ center)
+            nearest += own_square[:, None]
+            torch.mean(nearest.clamp_min_(0).sqrt_(), dim=1, out=out[0, start : start + n])
+            torch.sum(self.chain.last(layers).square_(), dim=1, out=out[1, start : start + n])
+        out[1].sqrt_()
+        return out

@@ -1,26 +1,38 @@
 """Scoring heads: how a batch, and what the network makes of it, become one score per row.
 
-All functions take a stack of batches of equal size and treat every batch on its own.
+What a head is stands here once; whole, stacked, chunked and fixed batches call it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from acr_sklearn.domains.covariance import WithinDomainCovariance
+from acr_sklearn.domains.covariance import WithinDomainCovariance, whitened
 from acr_sklearn.networks.acr_network import ACREnsemble, ACRNetwork
 from acr_sklearn.scoring.neighbors import n_references, nearest_distance
-from acr_sklearn.scoring.robust_scale import robust_z_scores
-from acr_sklearn.scoring.standardize import largest_number
+from acr_sklearn.scoring.robust_scale import RobustLogScale
+from acr_sklearn.scoring.standardize import centre_by_mask, standardize_by_mask
 
-__all__ = ["SCORE_HEADS", "ScoreHead", "make_head", "most_normal", "round_down"]
+__all__ = [
+    "SCORE_HEADS",
+    "ScoreHead",
+    "combined",
+    "mahalanobis_distances",
+    "make_head",
+    "most_normal",
+    "network_distances",
+    "round_down",
+]
 
 Network = ACRNetwork | ACREnsemble
+#: Distance of each row to its nearest ones of the batch.
+Nearest = Callable[[Tensor], Tensor]
 
 SCORE_HEADS = ("combined", "objective", "neighbors", "mahalanobis")
 
@@ -30,7 +42,12 @@ _WIDE = 0.3
 
 @dataclass(frozen=True)
 class ScoreHead:
-    """How rows are scored.
+    """Way in which a batch, and what the network makes of it, become one score per row.
+
+    The steps are the same for whole, stacked, chunked and fixed batches: `initial_distances` and
+    `combined` give the initial outlyingness, `most_normal` trims by it, `mahalanobis_distances` or
+    `network_distances` measure under the statistics of the kept rows, and `combined` again makes
+    one score of these.
 
     Attributes
     ----------
@@ -39,13 +56,9 @@ class ScoreHead:
     n_neighbors : int
         Neighbours that count.
     trim_fraction : float
-        Share of the batch, the most anomalous at first sight, that the statistics leave out.
-        First sight is the batch in the features: its Mahalanobis distance to the mean by the
-        covariance of centred training normals and, where neighbours count anyway, the distance to
-        near rows in whitened features and to 30 % of the batch in plain ones, whichever is the
-        most alarming.
-    shape : WithinDomainCovariance or None
-        How the training normals vary around their centres; None for the objective in one pass.
+        Fraction of the batch, of the highest initial outlyingness, that the statistics leave out.
+    covariance : WithinDomainCovariance or None
+        How the training normals vary around their centres; None for a head that needs none.
     """
 
     #: Ridges of the whitened distances: chosen on validation domains of digits, Fashion-MNIST, road
@@ -56,10 +69,15 @@ class ScoreHead:
     kind: str
     n_neighbors: int
     trim_fraction: float
-    shape: WithinDomainCovariance | None
+    covariance: WithinDomainCovariance | None
+
+    @property
+    def uses_neighbors(self) -> bool:
+        """Whether distances to neighbours count."""
+        return self.kind in ("combined", "neighbors")
 
     def score(
-        self, network: Network, x: Tensor, units: Tensor | None, *, rescale: bool = False
+        self, network: Network, x: Tensor, features: Tensor | None, *, rescale: bool = False
     ) -> Tensor:
         """Score the rows of each batch.
 
@@ -67,56 +85,110 @@ class ScoreHead:
         ----------
         network : ACRNetwork or ACREnsemble
             The trained network.
-        x : Tensor of shape (n_batches, n_rows, n_inputs)
+        x : Tensor of shape (n_batches, n_samples, n_inputs)
             Its input.
-        units : Tensor of shape (n_batches, n_rows, n_features) or None
-            The batches in the units of `shape`; None where there is no shape.
+        features : Tensor of shape (n_batches, n_samples, n_features) or None
+            The batches in the units of `covariance`; None where there is no covariance.
         rescale : bool, default=False
-            Whether the network's input may be brought to the spread of the rows that count; not
-            for a user's network, which sees rows as they are.
+            Whether the network's input may be brought to the spread of the kept rows; not for a
+            user's network, which sees rows as they are.
 
         Returns
         -------
-        Tensor of shape (n_batches, n_rows)
+        Tensor of shape (n_batches, n_samples)
             High for abnormal rows.
         """
         kept = None
         if round_down(self.trim_fraction, x.shape[1]):
-            kept = most_normal(self._first_sight(units), self.trim_fraction)
-            if rescale:
+            kept = most_normal(self.initial_outlyingness(features), self.trim_fraction)
+            if rescale and self.kind != "mahalanobis":
                 # A gross row must not press the others below the epsilon of the batch norm.
                 x = standardize_by_mask(x, kept)
-        return self._look(network, x, units, kept)
+        return combined(self.distances(network, x, features, kept))
 
-    def _look(
-        self, network: Network, x: Tensor, units: Tensor | None, kept: Tensor | None
+    def distances(
+        self, network: Network, x: Tensor, features: Tensor | None, kept: Tensor | None
     ) -> Tensor:
-        if self.kind == "mahalanobis":
-            return self._mahalanobis(units, kept)
-        representation, centre = network.views(x, kept)
-        if self.kind == "objective":
-            return centre
-        near = nearest_distance(representation, self.n_neighbors, kept)
-        if self.kind == "neighbors":
-            return near
-        return torch.maximum(robust_z_scores(near), robust_z_scores(network.distance(centre)))
+        """Measure the rows of each batch under the statistics of its kept rows.
 
-    def _first_sight(self, units: Tensor | None) -> Tensor:
-        """Score before the network: what is far off in the features already must not move it."""
-        far = self._mahalanobis(units, None)
-        if self.kind in ("objective", "mahalanobis"):
-            return far
-        assert units is not None
-        wide = self.wide_neighbors(units.shape[1])
-        views = [
-            far,
-            nearest_distance(self._whitened(units, self.ridge_neighbors), self.n_neighbors),
-            nearest_distance(units, wide),
-        ]
-        return torch.stack([robust_z_scores(view) for view in views]).amax(dim=0)
+        Parameters
+        ----------
+        network : ACRNetwork or ACREnsemble
+            Of `score`.
+        x : Tensor of shape (n_batches, n_samples, n_inputs)
+            Of `score`.
+        features : Tensor of shape (n_batches, n_samples, n_features) or None
+            Of `score`.
+        kept : Tensor of shape (n_batches, n_samples), bool, or None
+            Rows that the statistics are computed on; None: all.
+
+        Returns
+        -------
+        Tensor of shape (n_parts, n_batches, n_samples)
+            What `combined` makes a score of.
+        """
+        if self.kind == "mahalanobis":
+            assert features is not None
+            centred = centre_by_mask(features, kept)[0]
+            return mahalanobis_distances(centred, self.whitening(self.ridge_norm, features))[None]
+        return network_distances(
+            self.kind,
+            network,
+            x,
+            lambda layers: nearest_distance(layers, self.n_neighbors, kept),
+            kept,
+        )
+
+    def initial_outlyingness(self, features: Tensor | None) -> Tensor:
+        """Score rows by the features alone: what is far off there must not move the network.
+
+        Parameters
+        ----------
+        features : Tensor of shape (n_batches, n_samples, n_features) or None
+            Of `score`.
+
+        Returns
+        -------
+        Tensor of shape (n_batches, n_samples)
+            High for abnormal rows.
+        """
+        assert features is not None
+        wide = self.wide_neighbors(features.shape[1])
+        distances = self.initial_distances(
+            centre_by_mask(features, None)[0],
+            lambda rows: nearest_distance(rows, self.n_neighbors),
+            lambda rows: nearest_distance(rows, wide),
+        )
+        return combined(distances)
+
+    def initial_distances(
+        self, features: Tensor, near: Nearest | None = None, wide: Nearest | None = None
+    ) -> Tensor:
+        """Measure what the initial outlyingness is made of.
+
+        Parameters
+        ----------
+        features : Tensor of shape (..., n_samples, n_features)
+            Batches, centred, in the units of `covariance`.
+        near, wide : callable or None
+            Take whitened and plain features, return the distance of each row to near ones of the
+            batch, and to the wide neighbourhood of `wide_neighbors`. Only where neighbours count.
+
+        Returns
+        -------
+        Tensor of shape (n_parts, ..., n_samples)
+            Mahalanobis distance to the mean and, where neighbours count, these two.
+        """
+        far = mahalanobis_distances(features, self.whitening(self.ridge_norm, features))
+        if not self.uses_neighbors:
+            return far[None]
+        assert near is not None
+        assert wide is not None
+        by_covariance = whitened(features, self.whitening(self.ridge_neighbors, features))
+        return torch.stack([far, near(by_covariance), wide(features)])
 
     def wide_neighbors(self, n_rows: int) -> int:
-        """Neighbours of the wide view of a batch.
+        """Count the neighbours of the wide neighbourhood.
 
         Parameters
         ----------
@@ -130,41 +202,93 @@ class ScoreHead:
         """
         return max(self.n_neighbors, round(_WIDE * n_references(n_rows)))
 
-    def _whitened(self, units: Tensor, ridge: float) -> Tensor:
-        assert self.shape is not None
-        whitening = torch.as_tensor(self.shape.whitening(ridge)).to(units)
-        return units * whitening if self.shape.is_diagonal else units @ whitening
+    def whitening(self, ridge: float, like: Tensor) -> Tensor:
+        """Give the whitening of the covariance as a tensor.
 
-    def _mahalanobis(self, units: Tensor | None, kept: Tensor | None) -> Tensor:
-        assert units is not None
-        weight = torch.ones_like(units[..., :1]) if kept is None else kept[..., None].to(units)
-        centred = units - (units * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True)
-        return self._whitened(centred, self.ridge_norm).norm(dim=-1)
+        Parameters
+        ----------
+        ridge : float
+            Of `WithinDomainCovariance.whitening`.
+        like : Tensor
+            Of the precision and on the device that are wanted.
+
+        Returns
+        -------
+        Tensor of shape (n_features, n_features) or (n_features,)
+            For `whitened`.
+        """
+        assert self.covariance is not None
+        return torch.as_tensor(self.covariance.whitening(ridge)).to(like)
 
 
-def standardize_by_mask(x: Tensor, kept: Tensor) -> Tensor:
-    """Centre batches on their kept rows and divide by these rows' overall spread.
+def mahalanobis_distances(centred: Tensor, whitening: Tensor) -> Tensor:
+    """Mahalanobis distance of each row to the mean.
 
     Parameters
     ----------
-    x : Tensor of shape (n_batches, n_rows, n_features)
-        Batches.
-    kept : Tensor of shape (n_batches, n_rows), bool
-        Rows that count.
+    centred : Tensor of shape (..., n_samples, n_features)
+        Rows less the mean.
+    whitening : Tensor of shape (n_features, n_features) or (n_features,)
+        Of `ScoreHead.whitening`.
 
     Returns
     -------
-    Tensor of the shape of `x`
-        With kept rows of mean 0 and mean square 1, unless they are all equal.
+    Tensor of shape (..., n_samples)
+        Length of the whitened rows.
     """
-    weight = kept.to(x)[..., None]
-    count = weight.sum(1, keepdim=True)
-    centred = x - (x * weight).sum(1, keepdim=True) / count
-    # A second pass removes what rounding beside gross rows left over.
-    centred = centred - (centred * weight).sum(1, keepdim=True) / count
-    power = (centred.square() * weight).sum((1, 2), keepdim=True) / count / x.shape[2]
-    largest = largest_number(x.dtype)
-    return (centred / torch.where(power > 0, power.sqrt(), 1.0)).clamp(-largest, largest)
+    found: Tensor = whitened(centred, whitening).norm(dim=-1)
+    return found
+
+
+def network_distances(
+    kind: str, network: Any, x: Tensor, nearest: Nearest, kept: Tensor | None = None
+) -> Tensor:
+    """Measure rows in the layers of a network.
+
+    Parameters
+    ----------
+    kind : {"combined", "objective", "neighbors"}
+        Which head.
+    network : ACRNetwork, ACREnsemble, or one of these at fixed batch statistics
+        What makes the layers.
+    x : Tensor of shape (..., n_samples, n_inputs)
+        Its input.
+    nearest : callable
+        Takes all layers side by side, returns the distance of each row to its neighbours.
+    kept : Tensor of shape (..., n_samples), bool, or None
+        Rows that the statistics are computed on; None: all, or fixed ones.
+
+    Returns
+    -------
+    Tensor of shape (n_parts, ..., n_samples)
+        The objective's score, the distance to neighbours, or both as distances.
+    """
+    if kind == "objective":
+        return torch.stack([network.anomaly_score(x, kept)])
+    layers, score = network.views(x, kept)
+    near = nearest(layers)
+    return near[None] if kind == "neighbors" else torch.stack([near, network.distance(score)])
+
+
+def combined(distances: Tensor, scales: RobustLogScale | None = None) -> Tensor:
+    """Make one score of distances: the largest robust z-score of their logarithms.
+
+    Parameters
+    ----------
+    distances : Tensor of shape (n_parts, ..., n_samples)
+        Of `network_distances`, `mahalanobis_distances` or `ScoreHead.initial_distances`.
+    scales : RobustLogScale or None
+        Fixed ones; None: those of the batch itself.
+
+    Returns
+    -------
+    Tensor of shape (..., n_samples)
+        A single distance as it is, for it has nothing to be compared with.
+    """
+    if len(distances) == 1:
+        return distances[0]
+    scales = RobustLogScale.of(distances) if scales is None else scales
+    return scales.standardise(distances).amax(dim=0)
 
 
 def round_down(fraction: float, n_rows: int) -> int:
@@ -208,12 +332,12 @@ def most_normal(scores: Tensor, trim_fraction: float) -> Tensor:
 def _kth_smallest(scores: Tensor, k: int) -> Tensor:
     if scores.device.type != "cpu":
         return scores.kthvalue(k, dim=1, keepdim=True).values
-    # In half the memory: no positions are wanted.
+    # In half the memory: no indices are wanted.
     return torch.from_numpy(np.partition(scores.numpy(), k - 1, axis=1)[:, k - 1 : k].copy())
 
 
 def make_head(
-    kind: str, n_neighbors: int, trim_fraction: float, shape: WithinDomainCovariance
+    kind: str, n_neighbors: int, trim_fraction: float, covariance: WithinDomainCovariance
 ) -> ScoreHead:
     """Build a head.
 
@@ -225,7 +349,7 @@ def make_head(
         Neighbours that count.
     trim_fraction : float
         Share of the batch that the statistics leave out.
-    shape : WithinDomainCovariance
+    covariance : WithinDomainCovariance
         Of the training normals; kept only where the head needs it.
 
     Returns
@@ -234,4 +358,4 @@ def make_head(
         Ready to score.
     """
     needed = kind == "mahalanobis" or trim_fraction > 0
-    return ScoreHead(kind, n_neighbors, trim_fraction, shape if needed else None)
+    return ScoreHead(kind, n_neighbors, trim_fraction, covariance if needed else None)

@@ -1,4 +1,4 @@
-"""The rounds over a batch that measure it, chunk by chunk, and leave it held fixed.
+"""Measurement of a batch, chunk by chunk, which leaves its statistics fixed.
 
 Scoring a batch in chunks, scoring it by a sample of its rows, and scoring single rows against a
 reference batch are the same two steps: measure, then score row by row.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,15 +18,13 @@ from torch import Tensor
 
 from acr_sklearn._compute import in_order, rows_at_once
 from acr_sklearn._input.chunks import Chunks
+from acr_sklearn.domains.covariance import whitened
 from acr_sklearn.domains.feature_scale import FeatureScale
-from acr_sklearn.scoring.fixed_batch import FixedBatch, FusedNeighbors, Neighbors, whitened
+from acr_sklearn.scoring.fixed_batch import FixedBatch
 from acr_sklearn.scoring.fixed_norms import Moments, fix_norms
-from acr_sklearn.scoring.fused_mlp import FusedMLP
-from acr_sklearn.scoring.heads import Network, ScoreHead, most_normal, round_down
-from acr_sklearn.scoring.neighbors import (
-    differences_are_cheap,
-    n_references,
-)
+from acr_sklearn.scoring.fused_mlp import FusedMLP, FusedNeighbors
+from acr_sklearn.scoring.heads import Network, ScoreHead, combined, most_normal, round_down
+from acr_sklearn.scoring.neighbors import Neighbors, differences_are_cheap, n_references
 from acr_sklearn.scoring.reference_rows import (
     ReferenceIndex,
     evenly_spaced,
@@ -38,7 +37,7 @@ from acr_sklearn.scoring.standardize import Standardizer
 __all__ = ["measure_batch"]
 
 
-_Look = Callable[[Tensor, Tensor | None], Tensor]
+_Measure = Callable[[Tensor, Tensor | None], Tensor]
 
 
 @dataclass
@@ -75,7 +74,7 @@ def measure_batch(
     Returns
     -------
     frozen : FixedBatch
-        The batch held fixed.
+        The batch at fixed statistics.
     scores : ndarray of shape (n_rows,), float64
         What `head` gives the rows of the batch in one piece; empty if they are not wanted.
     """
@@ -98,14 +97,18 @@ class _Builder:
         kept = self._kept()
         frozen = self._frozen_input(kept)
         if self.head.kind == "mahalanobis":
-            frozen.whitening = self._whitening(self.head.ridge_norm, self.dtype)
+            frozen.whitening = self.head.whitening(
+                self.head.ridge_norm, frozen.standardizer.divisor
+            )
         else:
             rows = self._tensors if kept is None else lambda: self._kept_tensors(kept)
-            frozen.network = fix_norms(self.network, lambda: map(frozen.units, rows()))
-        if self.head.kind in ("combined", "neighbors"):
+            frozen.network = fix_norms(self.network, lambda: map(frozen.standardizer, rows()))
+        if self.head.uses_neighbors:
             serving = self._references(kept)
             frozen.neighbors = self._neighbors(
-                lambda x: frozen.network.views(frozen.units(x))[0], self.head.n_neighbors, serving
+                lambda x: frozen.network.views(frozen.standardizer(x))[0],
+                self.head.n_neighbors,
+                serving,
             )
             frozen.known = serving.known
         if self.head.kind != "mahalanobis":
@@ -134,7 +137,7 @@ class _Builder:
             if len(some):
                 yield some
 
-    def _units(self, scale: FeatureScale, kept: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _statistics(self, scale: FeatureScale, kept: Tensor | None) -> tuple[Tensor, Tensor]:
         """Centre and divisor, float64, of the batch or of its kept rows."""
         unit = torch.as_tensor(scale.scale).to(self.device).clamp_min(torch.finfo(self.dtype).tiny)
 
@@ -157,53 +160,48 @@ class _Builder:
     def _frozen_input(self, kept: Tensor | None) -> FixedBatch:
         head, scale = self.head, self.scale
         if head.kind == "mahalanobis":
-            assert head.shape is not None
-            location, divisor = self._units(head.shape.scale, None)
+            assert head.covariance is not None
+            location, divisor = self._statistics(head.covariance.scale, None)
             if kept is not None:
-                location = self._units(head.shape.scale, kept)[0]
+                location = self._statistics(head.covariance.scale, kept)[0]
         elif scale is None:
             width = self.chunks.n_features
             location = torch.zeros(width, dtype=torch.float64, device=self.device)
             divisor = location + 1
         else:
-            location, divisor = self._units(scale, kept)
+            location, divisor = self._statistics(scale, kept)
         return FixedBatch(head.kind, Standardizer(location, divisor, self.dtype))
-
-    def _whitening(self, ridge: float, dtype: torch.dtype) -> Tensor:
-        assert self.head.shape is not None
-        whitening = self.head.shape.whitening(ridge)
-        return torch.as_tensor(whitening).to(device=self.device, dtype=dtype)
 
     def _kept(self) -> Tensor | None:
         """Mark the rows that the statistics are computed on, as `ScoreHead.score` does."""
         head, n_rows = self.head, len(self.chunks)
         if not round_down(head.trim_fraction, n_rows):
             return None
-        assert head.shape is not None
+        assert head.covariance is not None
         # A row that rounding moves across the limit moves the statistics of all others: double
         # precision, but for batches that are scored in one piece otherwise.
         exact = n_references(n_rows) < n_rows
         dtype = torch.float64 if exact else self.dtype
-        units = Standardizer(*self._units(head.shape.scale, None), dtype)
-        norm = self._whitening(head.ridge_norm, dtype)
-        if head.kind in ("objective", "mahalanobis"):
-            seen = self._of_all(lambda x, _: whitened(units(x.to(dtype)), norm).norm(dim=1)[None])
-            return most_normal(seen, head.trim_fraction)[0]
-        near, serving = self._whitening(head.ridge_neighbors, dtype), self._references(None)
-        wide = head.wide_neighbors(n_rows)
-        by_covariance = self._neighbors(
-            lambda x: whitened(units(x.to(dtype)), near), head.n_neighbors, serving
+        features = Standardizer(*self._statistics(head.covariance.scale, None), dtype)
+        serving = self._references(None) if head.uses_neighbors else None
+        searches = [] if serving is None else self._initial_neighbors(features, serving)
+
+        def measure(x: Tensor, own: Tensor | None) -> Tensor:
+            nearest = [partial(search, own=own) for search in searches]
+            return head.initial_distances(features(x.to(dtype)), *nearest)
+
+        distances = self._of_all(measure, None if serving is None else serving.known)
+        return most_normal(combined(distances)[None], head.trim_fraction)[0]
+
+    def _initial_neighbors(self, features: Standardizer, serving: _References) -> list[Neighbors]:
+        """Rows that serve as neighbours, in whitened features and, more of them, in plain ones."""
+        dtype, head = features.divisor.dtype, self.head
+        whitening = head.whitening(head.ridge_neighbors, features.divisor)
+        near = self._neighbors(
+            lambda x: whitened(features(x.to(dtype)), whitening), head.n_neighbors, serving
         )
-        in_features = self._neighbors(lambda x: units(x.to(dtype)), wide, serving)
-
-        def views(x: Tensor, own: Tensor | None) -> Tensor:
-            x = units(x.to(dtype))
-            far = whitened(x, norm).norm(dim=1)
-            return torch.stack([far, by_covariance(whitened(x, near), own), in_features(x, own)])
-
-        seen = self._of_all(views, serving.known)
-        first_sight = RobustLogScale.of(seen).standardise(seen).amax(dim=0)
-        return most_normal(first_sight[None], head.trim_fraction)[0]
+        wide = head.wide_neighbors(len(self.chunks))
+        return [near, self._neighbors(lambda x: features(x.to(dtype)), wide, serving)]
 
     def _references(self, kept: Tensor | None) -> _References:
         """Choose the rows that serve as neighbours: all, or some, by what is in them."""
@@ -220,24 +218,25 @@ class _Builder:
         return _References(rows, ReferenceIndex.of(rows, weights))
 
     def _neighbors(
-        self, view: Callable[[Tensor], Tensor], n_neighbors: int, serving: _References
+        self, layers: Callable[[Tensor], Tensor], n_neighbors: int, serving: _References
     ) -> Neighbors:
         n_rows = len(self.chunks)
-        rows = view(torch.from_numpy(serving.rows).to(self.device))
-        # Differences where the batch in one piece takes them; first sight in double has no such.
+        rows = layers(torch.from_numpy(serving.rows).to(self.device))
+        # Differences where the batch in one piece takes them; the initial
+        # outlyingness in double precision has no such.
         exact = differences_are_cheap(n_rows, n_references(n_rows), rows.shape[1], rows.dtype)
         return Neighbors(rows, n_neighbors, exact and rows.dtype == self.dtype)
 
-    def _of_all(self, look: _Look, known: ReferenceIndex | None = None) -> Tensor:
+    def _of_all(self, measure_rows: _Measure, known: ReferenceIndex | None = None) -> Tensor:
         """Measure every row, shape (n_parts, n_rows)."""
 
         def measure(rows: NDArray[Any]) -> Tensor:
             x, size = torch.from_numpy(rows).to(self.device), rows_at_once(self.device)
             if known is None:
-                return torch.cat([look(some, None) for some in x.split(size)], dim=1)
-            own = torch.from_numpy(known.places(rows)).to(self.device)
+                return torch.cat([measure_rows(some, None) for some in x.split(size)], dim=1)
+            own = torch.from_numpy(known.positions(rows)).to(self.device)
             parts = zip(x.split(size), own.split(size), strict=True)
-            return torch.cat([look(some, here) for some, here in parts], dim=1)
+            return torch.cat([measure_rows(some, here) for some, here in parts], dim=1)
 
         out, start = torch.empty(0), 0
         for values in in_order(measure, self.chunks, self.device):
@@ -249,8 +248,8 @@ class _Builder:
 
 
 def _chain(frozen: FixedBatch) -> FusedMLP | FusedNeighbors | None:
-    """Make the fast form of what is held fixed, where there is one."""
-    chain = FusedMLP.of(frozen.units, frozen.network)
+    """Make the fused form of a fixed batch, where there is one."""
+    chain = FusedMLP.of(frozen.standardizer, frozen.network)
     if chain is None or frozen.neighbors is None:
         return chain
     # Where differences are exact they are wanted.

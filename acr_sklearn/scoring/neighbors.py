@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 __all__ = [
+    "Neighbors",
     "Products",
     "differences_are_cheap",
     "n_references",
@@ -24,6 +25,9 @@ _ALL_NEIGHBORS, _REFERENCE_ROWS = 2048, 256
 _CHUNK = 2**24
 #: Squared distance, as a share of a row's squared length, that rounding may leave.
 _NOTHING = 1e-12
+#: Share of a row within which it agrees with itself, computed twice, in single precision or read
+#: back from a table of numbers with six digits.
+_ROUNDING = 3e-5
 _DIFFERENCES = "donot_use_mm_for_euclid_dist"
 
 
@@ -60,10 +64,7 @@ def nearest_distance(rows: Tensor, n_neighbors: int, kept: Tensor | None = None)
     parts = []
     for start in range(0, n_rows, step):
         part = rows[:, start : start + step]
-        if products is None:
-            distances = torch.cdist(part, rows, compute_mode=_DIFFERENCES)
-        else:
-            distances = products.lacking_own_square(part)
+        distances = _rankable(part, rows, products)
         distances.diagonal(start, 1, 2).fill_(torch.inf)
         if barred is not None:
             distances.masked_fill_(barred, torch.inf)
@@ -72,6 +73,13 @@ def nearest_distance(rows: Tensor, n_neighbors: int, kept: Tensor | None = None)
             nearest = products.root(nearest, part)
         parts.append(torch.where(counted, nearest, 0.0).sum(dim=-1) / counts[..., 0])
     return torch.cat(parts, dim=1)
+
+
+def _rankable(x: Tensor, others: Tensor, products: Products | None) -> Tensor:
+    """Distances as differences or, by products, what ranks as they do, see `Products.root`."""
+    if products is None:
+        return torch.cdist(x, others, compute_mode=_DIFFERENCES)
+    return products.lacking_own_square(x)
 
 
 def smallest(distances: Tensor, n_chosen: int, *, in_order: bool = False) -> Tensor:
@@ -178,6 +186,86 @@ class Products:
             return squares.sqrt()
         # The root has no slope at zero, where rows coincide; there none is wanted.
         return torch.where(squares > 0, squares, 1.0).sqrt() * (squares > 0)
+
+
+class Neighbors(nn.Module):
+    """Mean distance to the nearest of some fixed rows.
+
+    Parameters
+    ----------
+    rows : Tensor of shape (n_references, width)
+        The fixed rows.
+    n_neighbors : int
+        How many count.
+    exact : bool
+        Whether distances are computed as differences, see `differences_are_cheap`.
+    """
+
+    rows: Tensor
+    center: Tensor
+    twice: Tensor
+    squares: Tensor
+
+    def __init__(self, rows: Tensor, n_neighbors: int, exact: bool):
+        super().__init__()
+        self.register_buffer("rows", rows)
+        # One of the rows that may serve is the row itself.
+        self.n_neighbors = min(n_neighbors, max(len(rows) - 1, 1))
+        self.exact = exact
+        products = Products.of(rows)
+        for name in ("center", "twice", "squares"):
+            self.register_buffer(name, getattr(products, name))
+
+    def forward(self, x: Tensor, own: Tensor | None = None) -> Tensor:
+        """Measure the distances.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_rows, width)
+            Rows of the batch or others.
+        own : Tensor of shape (n_rows,), int64, or None
+            Which fixed row each is, -1 for none: a row is no neighbour of its own. None: not known,
+            so one fixed row at no distance counts as the row itself.
+
+        Returns
+        -------
+        Tensor of shape (n_rows,)
+            High for isolated rows.
+        """
+        products = None if self.exact else Products(self.center, self.twice, self.squares)
+        nearest = self.nearest(_rankable(x, self.rows, products), x, own)
+        if products is not None:
+            # Chosen before the root, whose slope at no distance has no bound.
+            nearest = products.root(nearest, x)
+        return nearest.sum(1) / self.n_neighbors
+
+    def nearest(self, distances: Tensor, x: Tensor, own: Tensor | None) -> Tensor:
+        """Choose the distances that count.
+
+        Parameters
+        ----------
+        distances : Tensor of shape (n_rows, n_references)
+            Or what ranks as they do.
+        x : Tensor of shape (n_rows, width)
+            The rows.
+        own : Tensor of shape (n_rows,), int64, or None
+            As in `forward`.
+
+        Returns
+        -------
+        Tensor of shape (n_rows, n_neighbors)
+            The smallest but for the row's own.
+        """
+        k = self.n_neighbors
+        if own is not None:
+            (ours,) = torch.nonzero(own >= 0, as_tuple=True)
+            distances[ours, own[ours]] = torch.inf
+            return smallest(distances, k)
+        nearest, where = distances.topk(min(k + 1, len(self.rows)), dim=1, largest=False)
+        # A product of matrices leaves more than rounding of no distance; a difference does not.
+        apart = (x - self.rows[where[:, 0]]).norm(dim=1, keepdim=True)
+        itself = apart <= _ROUNDING * x.norm(dim=1, keepdim=True)
+        return torch.where(itself, nearest[:, -k:], nearest[:, :k])
 
 
 def differences_are_cheap(n_rows: int, n_others: int, width: int, dtype: torch.dtype) -> bool:

@@ -119,7 +119,7 @@ class ReferenceIndex:
         some_keys = np.sort(row_hashes(rows[:, some], weights[some]))
         return cls(weights, keys[order], order, some, some_keys)
 
-    def places(self, rows: NDArray[Any]) -> NDArray[np.int64]:
+    def positions(self, rows: NDArray[Any]) -> NDArray[np.int64]:
         """Find rows among the fixed ones.
 
         Parameters

@@ -160,7 +160,7 @@ class Scorer:
         return self._stack(network, chunks.take(np.arange(len(chunks)))[None])[0]
 
     def freeze(self, chunks: Chunks) -> tuple[FixedBatch, NDArray[np.float64]]:
-        """Hold a batch fixed.
+        """Fix the statistics of a batch.
 
         Parameters
         ----------
@@ -185,8 +185,8 @@ class Scorer:
         # One row from each of as many equal stretches: no period in the rows is met.
         edges = np.linspace(0, n_rows, self.limits.max_reference_rows + 1)
         step = np.random.default_rng(0).random(self.limits.max_reference_rows)
-        places = (edges[:-1] + step * np.diff(edges)).astype(np.int64)
-        return np.unique(places.clip(0, n_rows - 1))  # stretches may share a row
+        positions = (edges[:-1] + step * np.diff(edges)).astype(np.int64)
+        return np.unique(positions.clip(0, n_rows - 1))  # stretches may share a row
 
     def _large(self, network: Network, chunks: Chunks) -> NDArray[np.float64]:
         if not self.limits.samples(len(chunks)):
@@ -201,9 +201,9 @@ class Scorer:
         units = np.array(batch) if scale is None else scale.batch(batch)
         with torch.no_grad():
             x = torch.from_numpy(units).to(next(network.parameters()).device)
-            units_of_head = _units(head, scale, batch, x)
+            features = _features(head, scale, batch, x)
             rescale = scale is not None and scale.by_batch
-            out = head.score(network, x, units_of_head, rescale=rescale)
+            out = head.score(network, x, features, rescale=rescale)
         return out.double().cpu().numpy()
 
     def _network(self, dtype: np.dtype[Any]) -> Network:
@@ -214,7 +214,7 @@ class Scorer:
 def score_rows(
     frozen: FixedBatch, chunks: Chunks, *, of_the_batch: bool = False
 ) -> NDArray[np.float64]:
-    """Score rows one by one under the statistics of a batch held fixed.
+    """Score rows one by one under the statistics of fixed batch statistics.
 
     Parameters
     ----------
@@ -230,12 +230,12 @@ def score_rows(
     ndarray of shape (n_rows,), float64
         High for abnormal rows.
     """
-    device = frozen.units.divisor.device
+    device = frozen.standardizer.divisor.device
     known = frozen.known if of_the_batch else None
 
     def score(rows: NDArray[Any]) -> NDArray[np.float64]:
         x = torch.from_numpy(rows).to(device)
-        own = None if known is None else torch.from_numpy(known.places(rows)).to(device)
+        own = None if known is None else torch.from_numpy(known.positions(rows)).to(device)
         # A chain cuts blocks of its own.
         size = rows_at_once(device) if frozen.chain is None else len(x)
         parts = [
@@ -255,19 +255,19 @@ def score_rows(
     return scores
 
 
-def _units(
+def _features(
     head: ScoreHead,
     scale: FeatureScale | None,
     batch: NDArray[Any],
     x: torch.Tensor,
 ) -> torch.Tensor | None:
-    """Bring the batches into the units of the head's shape, mostly those of the network."""
-    if head.shape is None:
+    """Bring the batches into the units of the head's covariance, mostly those of the network."""
+    if head.covariance is None:
         return None
-    if scale is head.shape.scale:
+    if scale is head.covariance.scale:
         return x
     # A user's network has no units.
-    return torch.from_numpy(head.shape.scale.batch(batch)).to(x.device)
+    return torch.from_numpy(head.covariance.scale.batch(batch)).to(x.device)
 
 
 def _stacks(batches: Sequence[NDArray[np.int64]], n_rows: int) -> list[NDArray[np.int64]]:

@@ -88,8 +88,8 @@ class HeadControl:
     def score_samples(self, X: np.ndarray) -> np.ndarray:
         """Score the view of the batch by the head, high = normal."""
         x = torch.from_numpy(np.asarray(self.view(X), dtype=np.float64))[None]
-        assert self._head.shape is not None
-        units = torch.from_numpy(self._head.shape.scale.batch(X.astype(np.float64)))[None]
+        assert self._head.covariance is not None
+        units = torch.from_numpy(self._head.covariance.scale.batch(X.astype(np.float64)))[None]
         return -self._head.score(_Rows(), x, units)[0].numpy()  # type: ignore[arg-type]
 
 

@@ -1,8 +1,6 @@
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
 
-import acr_sklearn.domains.discriminability as module
 from acr_sklearn.domains.discriminability import domain_discriminability
 
 RNG = np.random.default_rng(0)
@@ -54,9 +52,3 @@ def test_small_domains_are_enough(sizes):
     rows = RNG.normal(size=(len(index), 3))
     assert 0 <= measure(rows, index) <= 1
     assert measure(np.ones_like(rows), index) == 0.5
-
-
-def test_auc_is_scikit_learns():
-    above, below = RNG.integers(0, 6, 40) + 0.5, RNG.integers(0, 6, 30) + 0.5
-    expected = roc_auc_score(np.repeat([1, 0], [40, 30]), np.concatenate([above, below]))
-    assert module._auc(above, below) == pytest.approx(expected)

@@ -4,7 +4,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from acr_sklearn.exceptions import ACRWarning
-from acr_sklearn.metrics.detection import mean_domain_auc, task_auc
+from acr_sklearn.metrics.detection import auroc, mean_domain_auc, task_auc
 
 
 def test_task_auc_agrees_with_scikit_learn_ties_included():
@@ -32,3 +32,13 @@ def test_domains_of_one_kind_are_named():
         assert mean_domain_auc(np.array([1.0, 0, 3, 4]), y, labels, batches, who="X.score") == 1
     with pytest.raises(ValueError, match="X.score needs at least one domain with both"):
         mean_domain_auc(np.zeros(4), np.ones(4), labels, batches, who="X.score")
+
+
+def test_auroc_is_scikit_learns_ties_and_all():
+    rng = np.random.default_rng(0)
+    above, below = rng.integers(0, 6, (3, 40)) + 0.5, rng.integers(0, 6, (3, 30)) + 0.5
+    expected = [
+        roc_auc_score(np.repeat([1, 0], [40, 30]), np.concatenate(pair))
+        for pair in zip(above, below, strict=True)
+    ]
+    np.testing.assert_allclose(auroc(above, below), expected, rtol=1e-12)

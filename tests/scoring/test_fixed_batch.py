@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 import torch
 
+from acr_sklearn.domains.covariance import whitened
 from acr_sklearn.networks.acr_network import ACRNetwork
-from acr_sklearn.scoring.fixed_batch import FixedBatch, FusedNeighbors, Neighbors, whitened
+from acr_sklearn.scoring.fixed_batch import FixedBatch
 from acr_sklearn.scoring.fixed_norms import fix_norms
-from acr_sklearn.scoring.fused_mlp import FusedMLP
-from acr_sklearn.scoring.neighbors import differences_are_cheap, nearest_distance
+from acr_sklearn.scoring.fused_mlp import FusedMLP, FusedNeighbors
+from acr_sklearn.scoring.neighbors import Neighbors, differences_are_cheap, nearest_distance
 from acr_sklearn.scoring.standardize import Standardizer
 
 RNG = np.random.default_rng(0)

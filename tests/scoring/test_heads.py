@@ -35,7 +35,7 @@ def test_each_head_is_what_it_says(network):
     torch.testing.assert_close(objective, network.anomaly_score(x))
     neighbors = head("neighbors", 3).score(network, x, None)
     torch.testing.assert_close(neighbors, nearest_distance(network.views(x)[0], 3))
-    shape = head("mahalanobis").shape
+    shape = head("mahalanobis").covariance
     own = TRAINING - np.repeat(TRAINING.reshape(3, 100, -1).mean(axis=1), 100, axis=0)
     covariance = np.cov((own / shape.scale.scale).T, bias=True)
     ridge = 0.03 * np.trace(covariance) / N_FEATURES * np.eye(N_FEATURES)
@@ -163,26 +163,26 @@ def test_whole_rows_are_left_out_and_two_always_stay(fraction, n_rows, expected)
 
 
 @each_head
-def test_what_stands_out_at_first_sight_is_left_out(network, kind, monkeypatch):
-    looks = []
-    plain = module.ScoreHead._look
+def test_what_is_initially_outlying_is_left_out(network, kind, monkeypatch):
+    masks = []
+    plain = module.ScoreHead.distances
 
-    def look(self, network, x, units, kept):
-        looks.append(kept)
+    def distances(self, network, x, units, kept):
+        masks.append(kept)
         return plain(self, network, x, units, kept)
 
-    monkeypatch.setattr(module.ScoreHead, "_look", look)
+    monkeypatch.setattr(module.ScoreHead, "distances", distances)
     x = batch(20, 2)
     x[0, 3:8] += 30
     x[1, 11:16] -= 30
     head(kind).score(network, x, x)
     head(kind, trim_fraction=0.25).score(network, x, x)
-    assert looks[0] is None
-    assert (~looks[1]).nonzero().tolist() == [
+    assert masks[0] is None
+    assert (~masks[1]).nonzero().tolist() == [
         *([0, i] for i in range(3, 8)),
         *([1, i] for i in range(11, 16)),
     ]
-    assert len(looks) == 2
+    assert len(masks) == 2
 
 
 @pytest.mark.parametrize("kind", ["objective", "neighbors", "mahalanobis"])
@@ -191,9 +191,9 @@ def test_rows_left_out_change_the_score_of_no_row_kept(network, kind):
     kept = torch.ones(2, 40, dtype=torch.bool)
     kept[0, :5] = kept[1, 7:12] = False
     chosen = head(kind)
-    masked = chosen._look(network, x, x, kept)
+    masked = chosen.distances(network, x, x, kept)[0]
     for rows, own, scores in zip(x, kept, masked, strict=True):
-        alone = chosen._look(network, rows[None, own], rows[None, own], None)[0]
+        alone = chosen.distances(network, rows[None, own], rows[None, own], None)[0, 0]
         torch.testing.assert_close(scores[own], alone, rtol=1e-9, atol=1e-9)
 
 

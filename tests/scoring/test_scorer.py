@@ -45,13 +45,13 @@ def test_many_batches_are_cut_into_passes_of_bounded_size(network, monkeypatch):
     batches = np.split(np.arange(120), 12)
     expected = score_batches(network, UNIT, rows, batches)
     sizes = []
-    plain = ACRNetwork.views
+    plain = ACRNetwork.anomaly_score
 
     def record(self, x, kept=None):
         sizes.append(x.shape[0] * x.shape[1])
         return plain(self, x, kept)
 
-    monkeypatch.setattr(ACRNetwork, "views", record)
+    monkeypatch.setattr(ACRNetwork, "anomaly_score", record)
     monkeypatch.setattr("acr_sklearn.scoring.scorer._STACKED_ROWS", 30)
     np.testing.assert_allclose(score_batches(network, UNIT, rows, batches), expected, rtol=1e-11)
     assert sizes == [30, 30, 30, 30]

@@ -1,0 +1,128 @@
+"""Every head, size and path against the slow scorer of tests/reference_scorer.py."""
+
+import functools
+
+import numpy as np
+import pytest
+import torch
+from reference_scorer import reference_scores
+
+from acr_sklearn._input.chunks import Chunks
+from acr_sklearn.domains.covariance import fit_within_domain_covariance
+from acr_sklearn.networks.acr_network import ACRNetwork
+from acr_sklearn.scoring.heads import SCORE_HEADS, make_head
+from acr_sklearn.scoring.scorer import Limits, Scorer, score_rows
+
+N_FEATURES = 5
+SIZES = (2, 3, 16, 17, 300, 2048, 2049, 5000)
+MIXING = np.random.default_rng(0).normal(size=(N_FEATURES, N_FEATURES))
+
+
+def new_rows(n_rows, seed=1, dtype=np.float64):
+    """Rows of one site, an eighth of them shifted; in double precision some of them equal.
+
+    Not in single precision, where distances are products of matrices: of the distance 0 between
+    equal rows rounding leaves some 3e-4 of their length, which is more than this test allows.
+    """
+    rng = np.random.default_rng((seed, n_rows))
+    rows = 40 + 3 * rng.normal(size=(n_rows, N_FEATURES)) @ MIXING
+    rows[: n_rows // 8] += 9
+    if n_rows >= 16 and dtype == np.float64:
+        rows[-2:] = rows[-3]
+    return rng.permutation(rows).astype(np.float32).astype(dtype)
+
+
+@functools.cache
+def parts():
+    """The network, with learnt scales that are not one, and the within-domain covariance."""
+    rng = np.random.default_rng(3)
+    training = rng.normal(size=(90, N_FEATURES)) @ MIXING
+    covariance = fit_within_domain_covariance(training, np.repeat([0, 1, 2], 30), 3, seed=0)
+    torch.manual_seed(0)
+    whitening = torch.from_numpy(covariance.whitening(0.1)).float()
+    network = ACRNetwork(
+        N_FEATURES, hidden_layer_sizes=(8, 7), embedding_dim=4, whitening=whitening
+    )
+    with torch.no_grad():
+        for norm in [*network.backbone.norms, network.objective.norm]:
+            norm.weight.uniform_(0.5, 1.5)
+            norm.bias.uniform_(-0.5, 0.5)
+    return network.eval(), covariance
+
+
+def scorer(head, limits=None):
+    network, covariance = parts()
+    return Scorer(
+        network, covariance.scale, make_head(head, 5, 0.25, covariance), limits or Limits()
+    )
+
+
+@functools.cache
+def expected(head, n_rows, dtype):
+    return reference_scores(*parts(), head, new_rows(n_rows, dtype=dtype))
+
+
+def check(got, wanted, dtype, factor=1):
+    tolerance = factor * (1e-9 if dtype == np.float64 else 1e-4)
+    np.testing.assert_allclose(got, wanted, rtol=0, atol=tolerance * max(1, np.abs(wanted).max()))
+
+
+each_head = pytest.mark.parametrize("head", SCORE_HEADS)
+each_size = pytest.mark.parametrize("n_rows", SIZES)
+each_dtype = pytest.mark.parametrize("dtype", [np.float64, np.float32])
+
+
+@each_dtype
+@each_size
+@each_head
+def test_a_whole_batch(head, n_rows, dtype):
+    rows = new_rows(n_rows, dtype=dtype)
+    check(scorer(head).one(Chunks(rows, 16384)), expected(head, n_rows, dtype), dtype)
+
+
+@each_dtype
+@each_size
+@each_head
+def test_a_batch_in_chunks(head, n_rows, dtype):
+    rows = new_rows(n_rows, dtype=dtype)
+    got = scorer(head, Limits(chunk_size=max(1, n_rows // 3))).batches(rows, [np.arange(n_rows)])
+    wanted = expected(head, n_rows, dtype)
+    # Log distances of two rows hardly differ: rounding is divided by the least spread, 1e-3.
+    coarse = n_rows == 2 and dtype == np.float32
+    check(got, wanted, dtype, factor=10 if coarse else 1)
+
+
+@each_dtype
+@each_head
+def test_stacked_domains(head, dtype):
+    sizes = (17, 300, 17, 16, 2049, 300)
+    sites = [new_rows(n, seed, dtype) for seed, n in enumerate(sizes)]
+    batches = np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:-1])
+    got = scorer(head).batches(np.concatenate(sites), batches)
+    for site, batch in zip(sites, batches, strict=True):
+        check(got[batch], reference_scores(*parts(), head, site), dtype)
+
+
+@each_dtype
+@each_size
+@each_head
+def test_rows_under_fixed_batch_statistics(head, n_rows, dtype):
+    batch, rows = new_rows(n_rows), new_rows(40, seed=4, dtype=dtype)
+    # As `adapt` and `freeze` do: single precision is a copy of what was measured in double.
+    fixed = scorer(head).freeze(Chunks(batch, 16384))[0]
+    fixed = fixed if dtype == np.float64 else fixed.single()
+    wanted = reference_scores(*parts(), head, batch, rows)
+    check(score_rows(fixed, Chunks(rows, 16384)), wanted, dtype)
+    with torch.no_grad():
+        check(fixed(torch.from_numpy(rows)).numpy(), wanted, dtype)
+
+
+@each_dtype
+@pytest.mark.parametrize("n_rows", [300, 2048, 2049, 5000])
+@each_head
+def test_statistics_of_a_sample_of_the_rows(head, n_rows, dtype):
+    chosen = scorer(head, Limits(max_reference_rows=200))
+    rows = new_rows(n_rows, dtype=dtype)
+    sample = rows[chosen._sample(n_rows)]
+    wanted = reference_scores(*parts(), head, sample, rows)
+    check(chosen.one(Chunks(rows, 16384)), wanted, dtype)

@@ -53,7 +53,15 @@ ROOMS = {
         "measure",
         "scorer",
     ],
-    "detectors": ["_callback_support", "_acr_plan", "_scoring", "base", "_reference", "acr"],
+    "detectors": [
+        "_callback_support",
+        "parts",
+        "_acr_plan",
+        "_scoring",
+        "base",
+        "_reference",
+        "acr",
+    ],
     "images": [
         "anomaly_maps",
         "loading",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import signature
 from typing import Any
@@ -17,6 +17,8 @@ from acr_sklearn._input.labels import read_labels
 __all__ = ["DomainRows", "changed_parameters", "is_domain_list", "read_rows"]
 
 _FLOATS = [np.float64, np.float32]
+#: More of anything that is counted fits into no memory.
+_LARGEST_COUNT = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -239,10 +241,15 @@ def are_counts(given: Any) -> bool:
     bool
         Strings are none, arrays may be.
     """
-    if isinstance(given, str) or not isinstance(given, Iterable):
+    # A set has no order, and bool is an int to Python only.
+    if isinstance(given, str | bytes | set | frozenset | Mapping) or not isinstance(
+        given, Iterable
+    ):
         return False
     items = list(given)
-    return bool(items) and all(isinstance(n, int | np.integer) and n >= 1 for n in items)
+    if any(isinstance(n, bool) or not isinstance(n, int | np.integer) for n in items):
+        return False
+    return bool(items) and all(1 <= n <= _LARGEST_COUNT for n in items)
 
 
 def changed_parameters(estimator: BaseEstimator) -> frozenset[str]:

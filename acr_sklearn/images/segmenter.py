@@ -16,6 +16,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOp
 from sklearn.utils.validation import check_is_fitted
 
 from acr_sklearn.detectors.acr import ZeroShotACRDetector
+from acr_sklearn.detectors.parts import MLPBackbone
 from acr_sklearn.exceptions import SmallBatchWarning, UnfamiliarBatchWarning
 from acr_sklearn.images.anomaly_maps import image_scores, upsample_maps
 from acr_sklearn.images.patch_training import (
@@ -320,4 +321,6 @@ class ZeroShotSegmenter(BaseEstimator):
 
 def _patch_detector() -> ZeroShotACRDetector:
     """Make the detector for patches: many small domains, whitened before."""
-    return ZeroShotACRDetector(n_tasks=32, task_size=64, whiten_features=False)
+    return ZeroShotACRDetector(
+        n_tasks=32, task_size=64, backbone=MLPBackbone(whiten_features=False)
+    )

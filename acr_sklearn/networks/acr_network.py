@@ -13,7 +13,7 @@ from acr_sklearn.networks.objectives import make_objective
 
 __all__ = ["ACREnsemble", "ACRNetwork"]
 
-#: Numbers in the largest activation of tasks that a CPU runs together, see `ConvBackbone`.
+#: Numbers in the largest activation of tasks that a CPU runs together, see `ConvNetwork`.
 _NUMBERS_TOGETHER = 2**20
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from acr_sklearn.networks.conv import ConvBackbone, check_images
+from acr_sklearn.networks.conv import ConvNetwork, check_images
 from acr_sklearn.networks.normalization import RowMask, TaskBatchNorm, rows_first, rows_first_mask
 from acr_sklearn.networks.user_module import StackedModule
 
@@ -194,7 +194,7 @@ def make_backbone(
     input_shape: tuple[int, int, int] | None = None,
     conv_channels: Sequence[int] = (64, 64, 64, 64),
     conv_downsampling: str = "stride",
-) -> MLPBackbone | ConvBackbone | StackedModule:
+) -> MLPBackbone | ConvNetwork | StackedModule:
     """Build the network part of the detector.
 
     Parameters
@@ -229,7 +229,7 @@ def make_backbone(
     if backbone == "conv":
         check_images(input_shape, n_features, conv_channels, conv_downsampling)
         assert input_shape is not None
-        return ConvBackbone(input_shape, conv_channels, conv_downsampling)
+        return ConvNetwork(input_shape, conv_channels, conv_downsampling)
     if backbone != "mlp":
         raise ValueError(f"Unknown backbone {backbone!r}. Use 'mlp', 'conv' or an nn.Module.")
     return MLPBackbone(n_features, hidden_layer_sizes, whitening)

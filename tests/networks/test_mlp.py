@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from acr_sklearn.networks.conv import ConvBackbone
+from acr_sklearn.networks.conv import ConvNetwork
 from acr_sklearn.networks.mlp import MLPBackbone, WhitenedLinear, make_backbone, run_stacked
 from acr_sklearn.networks.user_module import StackedModule
 
@@ -99,7 +99,7 @@ def test_unknown_name_is_refused():
 def test_images_get_convolutions():
     shapes = {"input_shape": (1, 2, 3), "conv_channels": (5, 4)}
     backbone = make_backbone("conv", N_FEATURES, (), **shapes, conv_downsampling="stride")
-    assert isinstance(backbone, ConvBackbone)
+    assert isinstance(backbone, ConvNetwork)
     assert [conv.out_channels for conv in backbone.convs] == [5, 4]
     with pytest.raises(ValueError, match="images of 6 pixels and channels, but X has 7 features"):
         make_backbone("conv", 7, (), **shapes)

@@ -134,7 +134,8 @@ class ZeroShotACRDetector(ReferenceMixin, BaseBatchDetector):
         fixed ones: of the rows given to `adapt`, or else, if set before fit, of all training
         rows. "auto" is "batch" unless the detector holds a reference.
     max_reference_rows : int or None, default=None
-        Larger batches take their statistics from so many of their rows, spread evenly.
+        Larger batches take their statistics from so many of their rows, spread evenly. A reference
+        already held stays as it is.
     chunk_size : int or None, default=None
         Larger batches are scored in chunks of so many rows, with the same result in less memory.
         None does so above 2048 rows.

@@ -1,6 +1,12 @@
 """Zero-shot anomaly detection for scikit-learn users."""
 
-from acr_sklearn.detectors import ZeroShotACRDetector
+from acr_sklearn.detectors import (
+    ConvBackbone,
+    HeldOutDomains,
+    MLPBackbone,
+    NeuralTransformation,
+    ZeroShotACRDetector,
+)
 from acr_sklearn.images import FeatureExtractor, ZeroShotSegmenter, mobilenet_extractor
 from acr_sklearn.metrics import f1_max, per_region_overlap, segmentation_scores
 from acr_sklearn.model_selection import (
@@ -17,7 +23,11 @@ from acr_sklearn.plotting import AnomalyMapDisplay
 __all__ = [
     "AnomalyMapDisplay",
     "ContaminationThreshold",
+    "ConvBackbone",
     "FeatureExtractor",
+    "HeldOutDomains",
+    "MLPBackbone",
+    "NeuralTransformation",
     "NormalTrainSplit",
     "PerDomainScorer",
     "ZeroShotACRDetector",

@@ -27,7 +27,7 @@ from looped_acr import LoopedACR
 from numpy.typing import NDArray
 from skorch.callbacks import Callback
 
-from acr_sklearn import ZeroShotACRDetector
+from acr_sklearn import MLPBackbone, ZeroShotACRDetector
 from acr_sklearn.exceptions import ACRWarning
 
 HIDDEN = (128, 128, 128)
@@ -60,9 +60,8 @@ def package_step(domains: list[NDArray[Any]], arguments: argparse.Namespace, see
     detector = ZeroShotACRDetector(
         objective="dsvdd",
         outlier_source="domains",
-        whiten_features=False,
+        backbone=MLPBackbone(whiten_features=False),
         hidden_layer_sizes=HIDDEN,
-        embedding_dim=EMBEDDING,
         n_tasks=arguments.tasks,
         task_size=arguments.task_size,
         max_iter=arguments.steps + WARM_UP,

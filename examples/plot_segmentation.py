@@ -28,6 +28,7 @@ from torch import nn
 from acr_sklearn import (
     AnomalyMapDisplay,
     FeatureExtractor,
+    MLPBackbone,
     ZeroShotACRDetector,
     ZeroShotSegmenter,
     mobilenet_extractor,
@@ -82,7 +83,9 @@ else:
 # %%
 # Train on the feature maps of normal surfaces
 # --------------------------------------------
-detector = ZeroShotACRDetector(n_tasks=32, task_size=64, max_iter=60, whiten_features=False)
+detector = ZeroShotACRDetector(
+    n_tasks=32, task_size=64, max_iter=60, backbone=MLPBackbone(whiten_features=False)
+)
 segmenter = ZeroShotSegmenter(detector=detector, sigma=2.0, random_state=0)
 segmenter.fit([extractor.transform(images) for images in train])
 

@@ -23,6 +23,9 @@ from acr_sklearn._input.tables import (
 
 __all__ = ["DomainRows", "as_domain_list", "changed_parameters", "is_domain_list", "read_rows"]
 
+#: More of anything that is counted fits into no memory.
+_LARGEST_COUNT = 2**31 - 1
+
 
 @dataclass(frozen=True)
 class DomainRows:
@@ -317,13 +320,15 @@ def are_counts(given: Any) -> bool:
     bool
         Strings are none, arrays may be.
     """
+    # A set has no order, and bool is an int to Python only.
     # A 0-d array claims to be iterable.
-    if isinstance(given, str) or not isinstance(given, Iterable) or getattr(given, "ndim", 1) == 0:
+    unordered = isinstance(given, str | bytes | set | frozenset | Mapping)
+    if unordered or not isinstance(given, Iterable) or getattr(given, "ndim", 1) == 0:
         return False
     items = list(given)
-    return bool(items) and all(
-        isinstance(n, int | np.integer) and not isinstance(n, bool) and n >= 1 for n in items
-    )
+    if any(isinstance(n, bool) or not isinstance(n, int | np.integer) for n in items):
+        return False
+    return bool(items) and all(1 <= n <= _LARGEST_COUNT for n in items)
 
 
 def changed_parameters(estimator: BaseEstimator) -> frozenset[str]:

@@ -1,5 +1,17 @@
 """Detectors: each one a choice of parts from the floors below."""
 
 from acr_sklearn.detectors.acr import ZeroShotACRDetector
+from acr_sklearn.detectors.parts import (
+    ConvBackbone,
+    HeldOutDomains,
+    MLPBackbone,
+    NeuralTransformation,
+)
 
-__all__ = ["ZeroShotACRDetector"]
+__all__ = [
+    "ConvBackbone",
+    "HeldOutDomains",
+    "MLPBackbone",
+    "NeuralTransformation",
+    "ZeroShotACRDetector",
+]

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import warnings
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
+from sklearn.base import BaseEstimator
 
 from acr_sklearn._input.validation import DomainRows, are_counts, changed_parameters
+from acr_sklearn.detectors.parts import (
+    ConvBackbone,
+    HeldOutDomains,
+    MLPBackbone,
+    NeuralTransformation,
+)
 from acr_sklearn.exceptions import EarlyStoppingWarning, SingleDomainWarning
 from acr_sklearn.tasks.outliers import choose_outliers
 from acr_sklearn.tasks.sampling import hold_out_domains
@@ -21,6 +28,7 @@ from acr_sklearn.training.net_template import template_backbone
 __all__ = ["held_out_domains", "training_plan", "training_settings"]
 
 _MIN_DOMAINS_TO_HOLD_OUT = 4
+_LARGEST_COUNT = 2**31 - 1
 
 
 def training_settings(
@@ -49,13 +57,15 @@ def training_settings(
     ValueError
         For parameters that do not go together.
     """
+    _check_numbers(detector)
+    _check_callbacks(detector)
     return ACRTrainingSettings(
         network=_network(detector, n_features),
         n_estimators=detector.n_estimators,
         learning_rate=detector.learning_rate,
-        lr_schedule=detector.lr_schedule,
-        weight_decay=detector.weight_decay,
-        n_iter_no_change=detector.n_iter_no_change,
+        lr_schedule="cosine",
+        weight_decay=0.0,
+        n_iter_no_change=_holding_out(detector).n_iter_no_change,
         device=detector.device,
         callbacks=None if detector.callbacks is None else list(detector.callbacks),
         verbose=int(detector.verbose),
@@ -101,7 +111,7 @@ def training_plan(detector: Any, data: DomainRows, held_out: NDArray[np.int64]) 
         held_out,
         mix,
         source,
-        detector.whiten_features and not detector.permute_features,
+        _whitens(detector.backbone) and not detector.permute_features,
     )
 
 
@@ -149,49 +159,89 @@ def held_out_domains(detector: Any, n_domains: int, seed: int) -> NDArray[np.int
     if not detector.early_stopping or n_domains < _MIN_DOMAINS_TO_HOLD_OUT:
         return np.empty(0, np.int64)
     rng = np.random.default_rng((seed, 0))
-    return hold_out_domains(n_domains, detector.validation_fraction, rng)[1]
+    return hold_out_domains(n_domains, _holding_out(detector).validation_fraction, rng)[1]
+
+
+def _check_numbers(detector: Any) -> None:
+    """Refuse truth values where numbers belong, which Python takes for 0 and 1, and huge counts."""
+    who = type(detector).__name__
+    for name, value in detector.get_params(deep=False).items():
+        truth = "boolean" in detector._parameter_constraints[name] or name == "verbose"
+        if isinstance(value, bool | np.bool_) and not truth:
+            raise ValueError(f"{who} got {name}={value!r}. It needs a number, not a truth value.")
+        if name != "random_state" and isinstance(value, Integral) and int(value) > _LARGEST_COUNT:
+            raise ValueError(f"{who} got {name}={value}. It can be at most {_LARGEST_COUNT}.")
+
+
+def _check_callbacks(detector: Any) -> None:
+    for given in detector.callbacks or ():
+        one = given[1] if isinstance(given, tuple) and len(given) == 2 else given
+        if not hasattr(one, "on_train_begin"):
+            raise ValueError(
+                f"{type(detector).__name__} got {given!r} in callbacks. It needs skorch callbacks, "
+                "such as skorch.callbacks.GradientNormClipping(1.0), or pairs of a name and one."
+            )
+
+
+def _holding_out(detector: Any) -> HeldOutDomains:
+    given = detector.early_stopping
+    if isinstance(given, HeldOutDomains):
+        given._validate_params()
+        return given
+    return HeldOutDomains()
+
+
+def _whitens(backbone: Any) -> bool:
+    return not isinstance(backbone, MLPBackbone) or bool(backbone.whiten_features)
 
 
 def _network(detector: Any, n_features: int) -> dict[str, Any]:
     """Name what the network is made of, under the names of `ACRNetwork`."""
-    who = type(detector).__name__
-    for name, unit in (("hidden_layer_sizes", "units"), ("conv_channels", "channels")):
-        if not are_counts(widths := getattr(detector, name)):
-            raise ValueError(
-                f"{who} got {name}={widths!r}. It needs a sequence of layers, each a positive "
-                f"whole number of {unit}."
-            )
+    _check_widths(type(detector).__name__, "hidden_layer_sizes", detector.hidden_layer_sizes)
+    backbone, objective = detector.backbone, detector.objective
+    for part in (backbone, objective):
+        if isinstance(part, BaseEstimator):
+            part._validate_params()
     _check_images(detector)
-    shape = detector.input_shape
-    return {
+    network = {
         "n_features": n_features,
-        "backbone": detector.backbone,
+        "backbone": "mlp" if isinstance(backbone, MLPBackbone) else backbone,
         "hidden_layer_sizes": tuple(int(width) for width in detector.hidden_layer_sizes),
-        "embedding_dim": detector.embedding_dim,
-        "objective": detector.objective,
-        "n_transformations": detector.n_transformations,
-        "transformation": detector.transformation,
-        "input_shape": None if shape is None else tuple(shape),
-        "conv_channels": tuple(int(width) for width in detector.conv_channels),
-        "conv_downsampling": detector.conv_downsampling,
+        "objective": objective,
     }
+    if isinstance(backbone, ConvBackbone):
+        _check_widths("ConvBackbone", "channels", backbone.channels)
+        network |= {
+            "backbone": "conv",
+            "input_shape": tuple(backbone.input_shape),
+            "conv_channels": tuple(int(width) for width in backbone.channels),
+            "conv_downsampling": backbone.downsampling,
+        }
+    if isinstance(objective, NeuralTransformation):
+        network |= {
+            "objective": "ntl",
+            "n_transformations": objective.n_transformations,
+            "transformation": objective.kind,
+        }
+    return network
+
+
+def _check_widths(who: str, name: str, widths: Any) -> None:
+    if not are_counts(widths):
+        unit = "units" if name == "hidden_layer_sizes" else "channels"
+        raise ValueError(
+            f"{who} got {name}={widths!r}. It needs a sequence of layers, each a positive "
+            f"whole number of {unit}."
+        )
 
 
 def _check_images(detector: Any) -> None:
-    """Refuse what only makes sense for images, or only without them."""
-    who = type(detector).__name__
+    """Refuse to permute the pixels of an image."""
     backbone = template_backbone(detector.net) or detector.backbone
-    kind = type(backbone).__name__ if isinstance(backbone, nn.Module) else repr(backbone)
-    if backbone != "conv":
-        if detector.input_shape is not None:
-            raise ValueError(
-                f"{who} got input_shape={detector.input_shape!r} with backbone={kind}, which does "
-                "not know of images. Set backbone='conv', or reshape the rows inside your module "
-                "and leave input_shape at None."
-            )
-    elif detector.permute_features:
+    convolves = isinstance(backbone, ConvBackbone) or backbone == "conv"
+    if convolves and detector.permute_features:
         raise ValueError(
-            f"{who} got permute_features=True with backbone='conv': in another order of its pixels "
-            "an image has no neighbourhoods to convolve. Leave permute_features at False, or use "
-            "backbone='mlp'."
+            f"{type(detector).__name__} got permute_features=True with a ConvBackbone: in another "
+            "order of its pixels an image has no neighbourhoods to convolve. Leave "
+            "permute_features at False, or use backbone='mlp'."
         )

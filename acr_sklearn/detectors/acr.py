@@ -17,7 +17,12 @@ from acr_sklearn._input.validation import DomainRows
 from acr_sklearn.detectors._acr_plan import held_out_domains, training_plan, training_settings
 from acr_sklearn.detectors._reference import ReferenceMixin
 from acr_sklearn.detectors.base import BaseBatchDetector
-from acr_sklearn.networks.neural_transformation import TRANSFORMATIONS
+from acr_sklearn.detectors.parts import (
+    ConvBackbone,
+    HeldOutDomains,
+    MLPBackbone,
+    NeuralTransformation,
+)
 from acr_sklearn.networks.objectives import OBJECTIVES
 from acr_sklearn.scoring.heads import SCORE_HEADS, make_head
 from acr_sklearn.training.meta_training import MetaTrained, meta_train
@@ -27,16 +32,9 @@ __all__ = ["ZeroShotACRDetector"]
 
 
 _CONSTRAINTS: dict[str, list[Any]] = {
-    "objective": [StrOptions(set(OBJECTIVES))],
-    # One transformation has no other one to be told from.
-    "n_transformations": [Interval(Integral, 2, None, closed="left")],
-    "transformation": [StrOptions(set(TRANSFORMATIONS))],
-    "backbone": [StrOptions({"mlp", "conv"}), nn.Module],
+    "objective": [StrOptions(set(OBJECTIVES)), NeuralTransformation],
+    "backbone": [StrOptions({"mlp"}), MLPBackbone, ConvBackbone, nn.Module],
     "hidden_layer_sizes": ["array-like"],
-    "input_shape": ["array-like", None],
-    "conv_channels": ["array-like"],
-    "conv_downsampling": [StrOptions({"stride", "maxpool"})],
-    "embedding_dim": [Interval(Integral, 1, None, closed="left")],
     "max_iter": [Interval(Integral, 1, None, closed="left")],
     "n_tasks": [Interval(Integral, 1, None, closed="left")],
     "task_size": [Interval(Integral, 4, None, closed="left")],
@@ -46,17 +44,12 @@ _CONSTRAINTS: dict[str, list[Any]] = {
         HasMethods("sample"),
     ],
     "permute_features": ["boolean"],
-    "whiten_features": ["boolean"],
     "score_head": [StrOptions(set(SCORE_HEADS))],
     "n_neighbors": [Interval(Integral, 1, None, closed="left")],
     "trim_fraction": [Interval(Real, 0, 0.5, closed="left")],
     "n_estimators": [Interval(Integral, 1, None, closed="left")],
     "learning_rate": [Interval(Real, 0, None, closed="neither")],
-    "lr_schedule": [StrOptions({"cosine", "constant"})],
-    "weight_decay": [Interval(Real, 0, None, closed="left")],
-    "early_stopping": ["boolean"],
-    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+    "early_stopping": ["boolean", HeldOutDomains],
     "contamination": [Interval(Real, 0, 0.5, closed="right"), StrOptions({"auto"})],
     "threshold": [StrOptions({"train", "batch"})],
     "norm_mode": [StrOptions({"auto", "batch", "reference"})],
@@ -84,32 +77,18 @@ class ZeroShotACRDetector(ReferenceMixin, BaseBatchDetector):
 
     Parameters
     ----------
-    objective : {"dsvdd", "bce", "ntl"}, default="dsvdd"
+    objective : {"dsvdd", "bce", "ntl"} or NeuralTransformation, default="dsvdd"
         Training loss and anomaly score: the squared distance to a learnt centre; the logit of
         being an outlier; or, neural transformation learning [2]_, how little learnt
-        transformations of a row agree with it.
-    n_transformations : int, default=19
-        Transformations of "ntl".
-    transformation : {"residual", "feedforward", "multiplicative"}, default="residual"
-        Whether such a network returns what is added to the row, the transformed row, or the
-        logits of what the row is multiplied by.
-    backbone : {"mlp", "conv"} or torch.nn.Module, default="mlp"
-        Network before the objective's head; "conv" is for images, see `input_shape`. A module maps
-        (n_samples, n_features) to (n_samples, width) and has batch-norm layers; a copy of it is
-        made to use the batch's statistics. It gets the rows as they are ("ntl" centres and scales
-        each batch); for the others they are scaled, see `feature_scale_`.
+        transformations of a row agree with it; `NeuralTransformation` is "ntl" with options.
+    backbone : "mlp", MLPBackbone, ConvBackbone or torch.nn.Module, default="mlp"
+        Network before the objective's head: `MLPBackbone` is "mlp" with options, `ConvBackbone`
+        is for rows that are images. A module maps (n_samples, n_features) to (n_samples, width)
+        and has batch-norm layers; a copy of it is made to use the batch's statistics. It gets the
+        rows as they are ("ntl" centres and scales each batch); for the others they are scaled,
+        see `feature_scale_`.
     hidden_layer_sizes : array-like of int, default=(512,)
         Widths of "mlp"; the paper has (128, 128, 128).
-    input_shape : tuple of int or None, default=None
-        For "conv", which needs it: channels, height and width of the image that each row of the
-        2-D `X` is, such as (1, 28, 28).
-    conv_channels : array-like of int, default=(64, 64, 64, 64)
-        For "conv": channels of its layers, each of which halves the image.
-    conv_downsampling : {"stride", "maxpool"}, default="stride"
-        For "conv": whether a stride halves the image, as in the paper's Omniglot network, or
-        pooling, as in that for CIFAR.
-    embedding_dim : int, default=32
-        Width of the objective's head.
     max_iter : int, default=150
         Number of optimiser steps.
     n_tasks : int, default=16
@@ -126,11 +105,6 @@ class ZeroShotACRDetector(ReferenceMixin, BaseBatchDetector):
     permute_features : bool, default=False
         Whether each training task has an order of features of its own, which turns few domains
         into many. Scoring never permutes.
-    whiten_features : bool, default=True
-        Whether "mlp" sees beside the features the same whitened by the covariance that domains
-        have in common, so that broken dependence between features is in sight. Not done with
-        `permute_features`, nor above 2048 features, nor for other backbones: whitened pixels are
-        no image.
     score_head : {"combined", "objective", "neighbors", "mahalanobis"}, default="combined"
         "objective" is the paper's score; "neighbors" the distance to nearby rows of the batch in
         the network's layers; "mahalanobis" that to the batch's mean by the covariance of centred
@@ -144,19 +118,11 @@ class ZeroShotACRDetector(ReferenceMixin, BaseBatchDetector):
         Networks trained on the same tasks from different random weights; neighbours are looked for
         in the layers of all, the objective's score is their mean.
     learning_rate : float, default=0.001
-        Of Adam.
-    lr_schedule : {"cosine", "constant"}, default="cosine"
-        How the learning rate moves; "cosine" falls to zero over `max_iter` steps. A skorch
-        LRScheduler among `callbacks` takes its place.
-    weight_decay : float, default=0.0
-        L2 penalty in Adam.
-    early_stopping : bool, default=True
+        Of Adam; it falls to zero over `max_iter` steps along half a cosine, unless a skorch
+        LRScheduler among `callbacks` or in `net` takes its place.
+    early_stopping : bool or HeldOutDomains, default=True
         Whether to hold out domains (not below 4), stop when the AUROC of their tasks no longer
-        improves, and restore the best weights.
-    validation_fraction : float, default=0.2
-        Share of the domains held out, at least one.
-    n_iter_no_change : int, default=10
-        Evaluations without improvement before stopping; one every ``max(1, max_iter // 50)`` steps.
+        improves, and restore the best weights; `HeldOutDomains` says how many and when.
     contamination : float or "auto", default=0.1
         Share of rows to be flagged, in (0, 0.5]; "auto" takes it from the scores.
     threshold : {"train", "batch"}, default="train"
@@ -168,7 +134,8 @@ class ZeroShotACRDetector(ReferenceMixin, BaseBatchDetector):
         fixed ones: of the rows given to `adapt`, or else, if set before fit, of all training
         rows. "auto" is "batch" unless the detector holds a reference.
     max_reference_rows : int or None, default=None
-        Larger batches take their statistics from so many of their rows, spread evenly.
+        Larger batches take their statistics from so many of their rows, spread evenly. A reference
+        already held stays as it is.
     chunk_size : int or None, default=None
         Larger batches are scored in chunks of so many rows, with the same result in less memory.
         None does so above 2048 rows.
@@ -178,7 +145,9 @@ class ZeroShotACRDetector(ReferenceMixin, BaseBatchDetector):
         "auto" takes CUDA where there is one, else the CPU.
     net : skorch.NeuralNet or None, default=None
         Template such as ``NeuralNet(None, None, optimizer=torch.optim.AdamW)``: settings unlike
-        skorch's defaults win; setting a thing here and on the detector is an error.
+        skorch's defaults win, among them ``optimizer__weight_decay`` and the width of the
+        objective's head, ``module__embedding_dim``; setting a thing here and on the detector is
+        an error.
     callbacks : list of skorch callbacks or None, default=None
         Called during training.
     memory : str, joblib.Memory or None, default=None
@@ -255,32 +224,21 @@ class ZeroShotACRDetector(ReferenceMixin, BaseBatchDetector):
     def __init__(
         self,
         *,
-        objective: str = "dsvdd",
-        n_transformations: int = 19,
-        transformation: str = "residual",
-        backbone: str | nn.Module = "mlp",
+        objective: str | NeuralTransformation = "dsvdd",
+        backbone: str | MLPBackbone | ConvBackbone | nn.Module = "mlp",
         hidden_layer_sizes: tuple[int, ...] = (512,),
-        input_shape: tuple[int, int, int] | None = None,
-        conv_channels: tuple[int, ...] = (64, 64, 64, 64),
-        conv_downsampling: str = "stride",
-        embedding_dim: int = 32,
         max_iter: int = 150,
         n_tasks: int = 16,
         task_size: int = 128,
         outlier_fraction: float = 0.2,
         outlier_source: Any = "auto",
         permute_features: bool = False,
-        whiten_features: bool = True,
         score_head: str = "combined",
         n_neighbors: int = 5,
         trim_fraction: float = 0.25,
         n_estimators: int = 1,
         learning_rate: float = 1e-3,
-        lr_schedule: str = "cosine",
-        weight_decay: float = 0.0,
-        early_stopping: bool = True,
-        validation_fraction: float = 0.2,
-        n_iter_no_change: int = 10,
+        early_stopping: bool | HeldOutDomains = True,
         contamination: float | str = 0.1,
         threshold: str = "train",
         norm_mode: str = "auto",
@@ -296,31 +254,20 @@ class ZeroShotACRDetector(ReferenceMixin, BaseBatchDetector):
         random_state: Any = None,
     ):
         self.objective = objective
-        self.n_transformations = n_transformations
-        self.transformation = transformation
         self.backbone = backbone
         self.hidden_layer_sizes = hidden_layer_sizes
-        self.input_shape = input_shape
-        self.conv_channels = conv_channels
-        self.conv_downsampling = conv_downsampling
-        self.embedding_dim = embedding_dim
         self.max_iter = max_iter
         self.n_tasks = n_tasks
         self.task_size = task_size
         self.outlier_fraction = outlier_fraction
         self.outlier_source = outlier_source
         self.permute_features = permute_features
-        self.whiten_features = whiten_features
         self.score_head = score_head
         self.n_neighbors = n_neighbors
         self.trim_fraction = trim_fraction
         self.n_estimators = n_estimators
         self.learning_rate = learning_rate
-        self.lr_schedule = lr_schedule
-        self.weight_decay = weight_decay
         self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
         self.contamination = contamination
         self.threshold = threshold
         self.norm_mode = norm_mode

@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from acr_sklearn._input.batch_checks import without_batch_advice
 from acr_sklearn._input.validation import are_counts
 from acr_sklearn.detectors.acr import ZeroShotACRDetector
+from acr_sklearn.detectors.parts import MLPBackbone
 from acr_sklearn.exceptions import SmallBatchWarning
 from acr_sklearn.images.anomaly_maps import image_scores, upsample_maps
 from acr_sklearn.images.patch_training import (
@@ -353,4 +354,6 @@ def _read_size(given: Any, *, who: str) -> tuple[int, int] | None:
 
 def _patch_detector() -> ZeroShotACRDetector:
     """Make the detector for patches: many small domains, whitened before."""
-    return ZeroShotACRDetector(n_tasks=32, task_size=64, whiten_features=False)
+    return ZeroShotACRDetector(
+        n_tasks=32, task_size=64, backbone=MLPBackbone(whiten_features=False)
+    )

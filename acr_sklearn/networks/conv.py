@@ -13,10 +13,10 @@ from torch.nn import functional as F
 from acr_sklearn._input.validation import are_counts
 from acr_sklearn.networks.normalization import ImageBatchNorm, RowMask, rows_first, rows_first_mask
 
-__all__ = ["BatchCenter", "ConvBackbone", "check_images", "sizes_by_layer"]
+__all__ = ["BatchCenter", "ConvNetwork", "check_images", "sizes_by_layer"]
 
 
-class ConvBackbone(nn.Module):
+class ConvNetwork(nn.Module):
     """Convolutions of 3 by 3 pixels, each followed by batch norm and ReLU.
 
     The image networks of Li et al. (2023, section 4.1): every layer halves the image, by a stride
@@ -176,19 +176,19 @@ def check_images(
     """
     if not are_counts(input_shape) or len(input_shape) != 3:
         raise ValueError(
-            f"backbone='conv' got input_shape={input_shape!r}. It needs the shape of the "
+            f"ConvBackbone got input_shape={input_shape!r}. It needs the shape of the "
             f"image that each row of {n_features} features is, (channels, height, width), for "
             "example input_shape=(1, 28, 28)."
         )
     if prod(input_shape) != n_features:
         raise ValueError(
-            f"backbone='conv' got input_shape={tuple(input_shape)}, images of {prod(input_shape)} "
+            f"ConvBackbone got input_shape={tuple(input_shape)}, images of {prod(input_shape)} "
             f"pixels and channels, but X has {n_features} features. Each row must be one image, "
             "channel after channel, line after line."
         )
     if not are_counts(conv_channels):
         raise ValueError(
-            f"backbone='conv' got conv_channels={conv_channels!r}. It needs a sequence of layers, "
+            f"ConvBackbone got channels={conv_channels!r}. It needs a sequence of layers, "
             "each a positive whole number of channels."
         )
     sides = [
@@ -199,8 +199,8 @@ def check_images(
     n_layers = sum(least(pair) > 1 for pair in zip(*sides, strict=True))
     if n_layers < len(conv_channels):
         raise ValueError(
-            f"backbone='conv' got {len(conv_channels)} layers in conv_channels, each of which "
-            f"halves the image, but input_shape={tuple(input_shape)} with conv_downsampling="
+            f"ConvBackbone got {len(conv_channels)} layers in channels, each of which "
+            f"halves the image, but input_shape={tuple(input_shape)} with downsampling="
             f"{conv_downsampling!r} is down to one pixel behind {n_layers}. Give at most so many."
         )
 

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from acr_sklearn.networks.conv import ConvBackbone, check_images
+from acr_sklearn.networks.conv import ConvNetwork, check_images
 from acr_sklearn.networks.normalization import RowMask, TaskBatchNorm, rows_first, rows_first_mask
 from acr_sklearn.networks.user_module import StackedModule
 
-__all__ = ["MLPBackbone", "WhitenedLinear", "make_backbone", "run_stacked"]
+__all__ = ["MLPNetwork", "WhitenedLinear", "make_backbone", "run_stacked"]
 
 
 class WhitenedLinear(nn.Linear):
@@ -69,7 +69,7 @@ class WhitenedLinear(nn.Linear):
         return plain + white @ self.whitening.T
 
 
-class MLPBackbone(nn.Module):
+class MLPNetwork(nn.Module):
     """Fully connected layers, each followed by batch norm and ReLU.
 
     The tabular network of Li et al. (2023, section 4.2). The linear layers have no bias: the batch
@@ -140,12 +140,12 @@ class MLPBackbone(nn.Module):
         return outputs
 
 
-def run_stacked(backbones: Sequence[MLPBackbone], x: Tensor) -> list[Tensor]:
+def run_stacked(backbones: Sequence[MLPNetwork], x: Tensor) -> list[Tensor]:
     """Run several backbones of one shape on the same tasks, layer by layer together.
 
     Parameters
     ----------
-    backbones : sequence of MLPBackbone
+    backbones : sequence of MLPNetwork
         Members.
     x : Tensor of shape (n_tasks, n_rows, n_features)
         A stack of tasks.
@@ -194,7 +194,7 @@ def make_backbone(
     input_shape: tuple[int, int, int] | None = None,
     conv_channels: Sequence[int] = (64, 64, 64, 64),
     conv_downsampling: str = "stride",
-) -> MLPBackbone | ConvBackbone | StackedModule:
+) -> MLPNetwork | ConvNetwork | StackedModule:
     """Build the network part of the detector.
 
     Parameters
@@ -229,7 +229,7 @@ def make_backbone(
     if backbone == "conv":
         check_images(input_shape, n_features, conv_channels, conv_downsampling)
         assert input_shape is not None
-        return ConvBackbone(input_shape, conv_channels, conv_downsampling)
+        return ConvNetwork(input_shape, conv_channels, conv_downsampling)
     if backbone != "mlp":
         raise ValueError(f"Unknown backbone {backbone!r}. Use 'mlp', 'conv' or an nn.Module.")
-    return MLPBackbone(n_features, hidden_layer_sizes, whitening)
+    return MLPNetwork(n_features, hidden_layer_sizes, whitening)

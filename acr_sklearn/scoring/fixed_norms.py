@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 from acr_sklearn.networks.conv import BatchCenter
-from acr_sklearn.networks.mlp import MLPBackbone, WhitenedLinear
+from acr_sklearn.networks.mlp import MLPNetwork, WhitenedLinear
 from acr_sklearn.networks.neural_transformation import BatchUnits
 from acr_sklearn.networks.normalization import ImageBatchNorm, RowMask, TaskBatchNorm
 from acr_sklearn.networks.objective_base import Objective
@@ -301,7 +301,7 @@ def _replace_norms(network: nn.Module) -> list[FixedStatistics]:
 def _fold(network: nn.Module) -> None:
     """Fold the fixed norms of embedded parts into the linear layers before them."""
     for part in list(network.modules()):
-        if isinstance(part, MLPBackbone):
+        if isinstance(part, MLPNetwork):
             for i, (linear, norm) in enumerate(zip(part.linears, part.norms, strict=True)):
                 part.linears[i], part.norms[i] = _folded(linear, norm), _Passed()
         elif isinstance(part, Objective) and part.norm is not None:

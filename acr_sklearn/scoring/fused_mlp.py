@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from acr_sklearn.networks.acr_network import ACRNetwork
-from acr_sklearn.networks.mlp import MLPBackbone
+from acr_sklearn.networks.mlp import MLPNetwork
 from acr_sklearn.networks.objectives import DeepSVDD
 from acr_sklearn.scoring.neighbors import Neighbors
 from acr_sklearn.scoring.standardize import Standardizer
@@ -76,7 +76,7 @@ class FusedMLP(nn.Module):
             None for a network that is no such chain: an ensemble, a user's module, another
             objective.
         """
-        if not isinstance(network, ACRNetwork) or not isinstance(network.backbone, MLPBackbone):
+        if not isinstance(network, ACRNetwork) or not isinstance(network.backbone, MLPNetwork):
             return None
         if not isinstance(network.objective, DeepSVDD):
             return None

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from acr_sklearn.domains.covariance import WithinDomainCovariance, whitened
-from acr_sklearn.networks.acr_network import ACREnsemble, ACRNetwork
+from acr_sklearn.networks.acr_network import ACRNetwork
+from acr_sklearn.networks.ensemble import ACREnsemble
 from acr_sklearn.scoring.neighbors import n_references, nearest_distance
 from acr_sklearn.scoring.robust_scale import RobustLogScale
 from acr_sklearn.scoring.standardize import centre_by_mask, standardize_by_mask

@@ -8,8 +8,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from acr_sklearn.metrics.detection import task_auc
-from acr_sklearn.networks.acr_network import ACREnsemble, ACRNetwork
-from acr_sklearn.networks.mlp import MLPBackbone
+from acr_sklearn.networks.acr_network import ACRNetwork
+from acr_sklearn.networks.ensemble import ACREnsemble
+from acr_sklearn.networks.mlp import MLPNetwork
 from acr_sklearn.networks.objectives import ObjectiveLoss
 from acr_sklearn.tasks.sampler import TaskStream
 from acr_sklearn.training.net_template import merge_template
@@ -70,8 +71,8 @@ def train_acr(
         measure=HeldOutMeasure("auc", _mean_auroc),
         name="meta-training",
         shaped_by=(
-            "the backbone, its layers, embedding_dim, n_estimators, whiten_features, "
-            "permute_features, the objective or its transformations"
+            "the backbone or one of its options, its layers, n_estimators, permute_features, the "
+            "objective, its transformations or module__embedding_dim"
         ),
         operations=lambda module: _operations_per_step(module, stream),
         merge=merge_template,
@@ -89,7 +90,7 @@ def _mean_auroc(module: nn.Module, output: Tensor, is_outlier: Tensor) -> Tensor
 
 def _operations_per_step(module: Any, stream: TaskStream) -> float:
     """Count a multiply and an add per weight and row, forward and twice backward."""
-    if not isinstance(module.backbone, MLPBackbone):
+    if not isinstance(module.backbone, MLPNetwork):
         return float("inf")  # what a user's module does with a weight is not known
     tasks = stream.sampler.settings
     n_weights = sum(parameter.numel() for parameter in module.parameters())

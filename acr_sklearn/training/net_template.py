@@ -7,7 +7,8 @@ from typing import Any
 
 from sklearn.base import BaseEstimator, clone
 
-from acr_sklearn.networks.acr_network import ACREnsemble, ACRNetwork
+from acr_sklearn.networks.acr_network import ACRNetwork
+from acr_sklearn.networks.ensemble import ACREnsemble
 
 __all__ = ["merge_template", "template_backbone"]
 
@@ -25,21 +26,20 @@ _GOVERNED = {
     "predict_nonlinearity": "objective",
     "module__n_features": "training data",
     "module__n_estimators": "n_estimators",
-    "module__whitening": "whiten_features",
+    "module__whitening": "backbone",
 }
 #: Settings that both can give: parameter of the detector -> names in the template.
 _SHARED = {
     "learning_rate": ("lr", "optimizer__lr"),
     "weight_decay": ("optimizer__weight_decay",),
     "hidden_layer_sizes": ("module__hidden_layer_sizes",),
-    "embedding_dim": ("module__embedding_dim",),
-    "backbone": ("module__backbone",),
-    "input_shape": ("module__input_shape",),
-    "conv_channels": ("module__conv_channels",),
-    "conv_downsampling": ("module__conv_downsampling",),
-    "n_transformations": ("module__n_transformations",),
-    "transformation": ("module__transformation",),
-    "objective": ("module__objective",),
+    "backbone": (
+        "module__backbone",
+        "module__input_shape",
+        "module__conv_channels",
+        "module__conv_downsampling",
+    ),
+    "objective": ("module__objective", "module__n_transformations", "module__transformation"),
     "callbacks": ("callbacks",),
     "device": ("device",),
     "verbose": ("verbose",),

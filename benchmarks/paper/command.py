@@ -15,14 +15,15 @@ from typing import Any
 import numpy as np
 import torch
 from _report import RESULTS, describe_run, run_in_words, save_json
+from skorch import NeuralNet
 from skorch.callbacks import LRScheduler
 from tqdm import tqdm
 
-from acr_sklearn import ZeroShotACRDetector
+from acr_sklearn import ConvBackbone, MLPBackbone, ZeroShotACRDetector
 from acr_sklearn.exceptions import SmallBatchWarning, UnfamiliarBatchWarning
 
 from .checks import complaint
-from .presets import CONV_ONLY, Preset, changes, in_words, plain_setting
+from .presets import CONV_ONLY, OF_PARTS, Preset, changes, in_words, plain_setting
 from .store import Store, StoreError
 
 
@@ -63,7 +64,7 @@ def parser_for(preset: Preset, what: str, *, reads_folder: bool = True) -> argpa
 
 def changed(preset: Preset, wanted: Sequence[str], parser: argparse.ArgumentParser) -> Preset:
     """Return the preset with `NAME=VALUE` changes, or say what is wrong with them."""
-    known = inspect.signature(ZeroShotACRDetector).parameters
+    known = {*inspect.signature(ZeroShotACRDetector).parameters, *OF_PARTS}
     parts = {name: dict(getattr(preset, name)) for name in ("detector", "data", "protocol")}
     for change in wanted:
         name, equals, text = change.partition("=")
@@ -79,12 +80,6 @@ def changed(preset: Preset, wanted: Sequence[str], parser: argparse.ArgumentPars
     if parts["detector"].get("backbone", "mlp") != "conv":
         for name in CONV_ONLY:
             parts["detector"].pop(name, None)
-    needs = [name for name in parts["detector"] if name not in known]
-    if needs:
-        parser.error(
-            f"this version of acr_sklearn has no {', '.join(needs)}, which the convolutional "
-            "network of the preset needs; --set backbone=mlp runs without"
-        )
     preset = replace(preset, **parts)
     if wrong := complaint(preset):
         parser.error(wrong)
@@ -94,16 +89,25 @@ def changed(preset: Preset, wanted: Sequence[str], parser: argparse.ArgumentPars
 def make_detector(preset: Preset, seed: int, **more: Any) -> ZeroShotACRDetector:
     """Return the detector of a preset; `more` is what only the data can say."""
     settings = {"verbose": 1} | preset.detector | more | {"random_state": seed}
+    # Results name settings flat, as JSON holds them; the detector takes some within its parts.
+    inside = {name: settings.pop(name) for name in OF_PARTS if name in settings}
+    if settings.get("backbone") == "conv":
+        settings["backbone"] = ConvBackbone(
+            input_shape=inside["input_shape"],
+            channels=inside["conv_channels"],
+            downsampling=inside["conv_downsampling"],
+        )
+    elif settings.get("backbone", "mlp") == "mlp":
+        settings["backbone"] = MLPBackbone(whiten_features=inside.get("whiten_features", True))
+    if (width := inside.get("embedding_dim", 32)) != 32:
+        settings["net"] = NeuralNet(None, None, module__embedding_dim=width)
     step = preset.protocol.get("lr_step")
+    rates = torch.optim.lr_scheduler
     if step is not None:
-        settings["callbacks"] = [
-            LRScheduler(
-                torch.optim.lr_scheduler.StepLR,
-                step_size=step,
-                gamma=preset.protocol["lr_factor"],
-                step_every="batch",
-            )
-        ]
+        falls = {"step_size": step, "gamma": preset.protocol["lr_factor"], "step_every": "batch"}
+        settings["callbacks"] = [LRScheduler(rates.StepLR, **falls)]
+    elif inside.get("lr_schedule") == "constant":
+        settings["callbacks"] = [LRScheduler(rates.ConstantLR, factor=1.0)]
     return ZeroShotACRDetector(**settings)
 
 

@@ -25,6 +25,8 @@ RECIPE: dict[str, Any] = {
 }
 PARTS = ("detector", "data", "protocol")
 CONV_ONLY = ("conv_channels", "conv_downsampling", "input_shape")
+#: Settings that the detector takes within its parts, see `command.make_detector`.
+OF_PARTS = (*CONV_ONLY, "whiten_features", "embedding_dim", "lr_schedule")
 DRAWS: dict[str, Any] = {"shares": (0.01, 0.05, 0.1, 0.2), "repeats": 5}
 
 # What of the package's network and loss is not theirs, wherever it runs.

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from skorch.callbacks import LRScheduler
 from torch import Tensor
 
-from acr_sklearn import ZeroShotACRDetector
+from acr_sklearn import MLPBackbone, ZeroShotACRDetector
 from acr_sklearn.domains.covariance import fit_within_domain_covariance
 from acr_sklearn.scoring.heads import make_head
 
@@ -32,9 +33,9 @@ def paper(seed: int) -> Method:
         n_tasks=32,
         task_size=512,
         learning_rate=4e-4,
-        lr_schedule="constant",
+        callbacks=[LRScheduler(torch.optim.lr_scheduler.ConstantLR, factor=1.0)],
         outlier_source="domains",
-        whiten_features=False,
+        backbone=MLPBackbone(whiten_features=False),
         early_stopping=False,
         score_head="objective",
         trim_fraction=0.0,

@@ -21,7 +21,6 @@ from made_datasets import make_anoshift, make_cifar, make_mnist, make_mvtec, mak
 from acr_sklearn import ZeroShotACRDetector
 
 ROOT = Path(__file__).parents[2]
-HAS_CONV = "input_shape" in inspect.signature(ZeroShotACRDetector).parameters
 QUICK = ["max_iter=6", "n_tasks=4", "task_size=20"]
 FEW_DRAWS = ["repeats=2", "shares=(.05,.2)"]
 MLP = ["backbone=mlp", "hidden_layer_sizes=(16,)"]
@@ -103,13 +102,11 @@ def test_every_preset_says_where_it_is_not_the_released_recipe():
 
 def test_every_setting_is_a_parameter_of_the_detector_or_of_the_convolutional_network():
     from paper import presets
-    from paper.command import CONV_ONLY
+    from paper.command import OF_PARTS
 
     known = inspect.signature(ZeroShotACRDetector).parameters
     for preset in (presets.ANOSHIFT, presets.OMNIGLOT, presets.CIFAR100C, presets.MVTEC):
-        assert set(preset.detector) <= set(known) | set(CONV_ONLY)
-        if HAS_CONV:
-            assert set(preset.detector) <= set(known)
+        assert set(preset.detector) <= set(known) | set(OF_PARTS)
 
 
 def test_the_learning_rate_falls_in_steps_as_published():
@@ -168,7 +165,6 @@ def test_a_command_trains_scores_prints_and_saves(
         assert str(place) not in json.dumps(result), "results name no place on this machine"
 
 
-@pytest.mark.skipif(not HAS_CONV, reason="this version has no backbone='conv' with input_shape")
 @pytest.mark.parametrize(
     ("name", "changes"),
     [("cifar100c", []), ("mnist", []), ("omniglot", ["n_train=10"])],
@@ -454,13 +450,6 @@ def test_changes_that_cannot_be_made_are_explained(command, capsys):
         assert f"--set {change}: give NAME=VALUE with a name that --help" in capsys.readouterr().err
     with pytest.raises(FileNotFoundError, match=r"No folder .*images_background"):
         command("omniglot", *MLP, data=Path("nowhere"))
-
-
-@pytest.mark.skipif(HAS_CONV, reason="this version has the convolutional network")
-def test_without_the_convolutional_network_its_presets_say_so(command, capsys):
-    with pytest.raises(SystemExit):
-        command("mnist")
-    assert "has no conv_channels, conv_downsampling" in capsys.readouterr().err
 
 
 # ------------------------------------------------------------------------------- MVTec AD

@@ -15,13 +15,23 @@ from sklearn.model_selection import GridSearchCV, LeaveOneGroupOut
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from skorch import NeuralNet
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, LRScheduler
 from torch import nn
+from torch.optim.lr_scheduler import ConstantLR
 
-from acr_sklearn import NormalTrainSplit, ZeroShotACRDetector, concat_domains
+from acr_sklearn import (
+    ConvBackbone,
+    HeldOutDomains,
+    MLPBackbone,
+    NeuralTransformation,
+    NormalTrainSplit,
+    ZeroShotACRDetector,
+    concat_domains,
+)
 from acr_sklearn._input.validation import read_rows
 from acr_sklearn.exceptions import ACRWarning, EarlyStoppingWarning, SingleDomainWarning
-from acr_sklearn.networks.acr_network import ACREnsemble, ACRNetwork
+from acr_sklearn.networks.acr_network import ACRNetwork
+from acr_sklearn.networks.ensemble import ACREnsemble
 from acr_sklearn.scoring.heads import SCORE_HEADS
 from acr_sklearn.tasks.outliers import SyntheticOutliers
 
@@ -60,7 +70,7 @@ def test_unseen_digit_classes_are_told_apart_at_the_defaults(tmp_path):
         ({"objective": "bce"}, 0.9),
         ({"objective": "ntl", "n_tasks": 8, "task_size": 64, "hidden_layer_sizes": (128,)}, 0.85),
         (
-            {"backbone": "conv", "input_shape": (1, 8, 8), "conv_channels": (32, 32), "n_tasks": 8},
+            {"backbone": ConvBackbone(input_shape=(1, 8, 8), channels=(32, 32)), "n_tasks": 8},
             0.9,
         ),
     ],
@@ -188,24 +198,24 @@ def test_outlier_sources_are_used(quick, domains):
     "changes",
     [
         {"hidden_layer_sizes": (16,)},
-        {"embedding_dim": 5},
+        {"net": NeuralNet(None, None, module__embedding_dim=5)},
         {"n_tasks": 9},
         {"task_size": 40},
         {"outlier_fraction": 0.4},
         {"permute_features": True},
-        {"whiten_features": False},
+        {"backbone": MLPBackbone(whiten_features=False)},
         {"trim_fraction": 0.0},
         {"trim_fraction": 0.1},
         {"n_estimators": 2},
-        {"lr_schedule": "constant"},
+        {"callbacks": [LRScheduler(ConstantLR, factor=1.0)]},
         {"outlier_source": "domains"},
         {"n_neighbors": 9},
         {"score_head": "objective"},
         {"score_head": "neighbors"},
         {"score_head": "mahalanobis"},
         {"learning_rate": 1e-2},
-        {"weight_decay": 0.3},
-        {"validation_fraction": 0.5},
+        {"net": NeuralNet(None, None, optimizer__weight_decay=0.3)},
+        {"early_stopping": HeldOutDomains(validation_fraction=0.5)},
         {"early_stopping": False},
     ],
 )
@@ -216,7 +226,7 @@ def test_no_parameter_is_accepted_and_ignored(quick, domains, fitted, changes):
     assert same_weights == (changes.keys() <= {"score_head", "n_neighbors", "trim_fraction"})
 
 
-CONV = {"backbone": "conv", "input_shape": (1, 1, N_FEATURES), "conv_channels": (8,)}
+CONV = {"backbone": ConvBackbone(input_shape=(1, 1, N_FEATURES), channels=(8,))}
 
 
 @pytest.mark.parametrize(
@@ -224,13 +234,13 @@ CONV = {"backbone": "conv", "input_shape": (1, 1, N_FEATURES), "conv_channels": 
     [
         ({}, {"objective": "bce"}),
         ({}, {"objective": "ntl"}),
-        ({"objective": "ntl"}, {"n_transformations": 5}),
-        ({"objective": "ntl"}, {"transformation": "feedforward"}),
-        ({"objective": "ntl"}, {"transformation": "multiplicative"}),
+        ({"objective": "ntl"}, {"objective": NeuralTransformation(n_transformations=5)}),
+        ({"objective": "ntl"}, {"objective": NeuralTransformation(kind="feedforward")}),
+        ({"objective": "ntl"}, {"objective": NeuralTransformation(kind="multiplicative")}),
         ({}, CONV),
-        (CONV, {"conv_channels": (8, 8)}),
-        (CONV, {"conv_channels": (9,)}),
-        (CONV | {"input_shape": (1, N_FEATURES, 1)}, {"input_shape": (1, 1, N_FEATURES)}),
+        (CONV, {"backbone": ConvBackbone(input_shape=(1, 1, N_FEATURES), channels=(8, 8))}),
+        (CONV, {"backbone": ConvBackbone(input_shape=(1, 1, N_FEATURES), channels=(9,))}),
+        (CONV, {"backbone": ConvBackbone(input_shape=(1, N_FEATURES, 1), channels=(8,))}),
     ],
 )
 def test_no_parameter_of_an_objective_or_of_images_is_ignored(quick, domains, base, changes):
@@ -242,9 +252,10 @@ def test_no_parameter_of_an_objective_or_of_images_is_ignored(quick, domains, ba
 
 def test_downsampling_is_not_ignored(quick, make_domain):
     squares = [make_domain(seed, n_features=16) for seed in range(4)]
-    base = {"backbone": "conv", "input_shape": (1, 4, 4), "conv_channels": (8,), "max_iter": 2}
+    detector = quick(backbone=ConvBackbone(input_shape=(1, 4, 4), channels=(8,)), max_iter=2)
     stride, pool = (
-        quick(conv_downsampling=kind, **base).fit(squares) for kind in ("stride", "maxpool")
+        clone(detector).set_params(backbone__downsampling=kind).fit(squares)
+        for kind in ("stride", "maxpool")
     )
     assert stride.module_.backbone.out_features == 8
     assert pool.module_.backbone.out_features == 8 * 2 * 2
@@ -253,9 +264,9 @@ def test_downsampling_is_not_ignored(quick, make_domain):
 
 ALL_KINDS = {
     "bce": {"objective": "bce"},
-    "ntl": {"objective": "ntl", "n_transformations": 3},
+    "ntl": {"objective": NeuralTransformation(n_transformations=3)},
     "conv": CONV,
-    "conv ntl": CONV | {"objective": "ntl", "n_transformations": 3},
+    "conv ntl": CONV | {"objective": NeuralTransformation(n_transformations=3)},
 }
 
 
@@ -295,13 +306,15 @@ def test_a_users_network_for_images_is_trained_and_trimmed(quick, make_domain):
 
 def test_max_iter_counts_steps(quick, domains):
     for steps in (1, 7, 120):
-        detector = quick(max_iter=steps, n_iter_no_change=1000).fit(domains)
+        detector = quick(max_iter=steps, early_stopping=HeldOutDomains(n_iter_no_change=1000)).fit(
+            domains
+        )
         assert detector.n_iter_ == steps
         assert detector.history_[-1]["n_steps"] == steps
 
 
 def test_training_stops_when_held_out_domains_no_longer_improve(quick, domains):
-    detector = quick(max_iter=300, n_iter_no_change=2).fit(domains)
+    detector = quick(max_iter=300, early_stopping=HeldOutDomains(n_iter_no_change=2)).fit(domains)
     assert detector.n_iter_ < 300
 
 
@@ -337,8 +350,8 @@ def test_a_net_template_reaches_module_and_optimizer(quick, domains):
     assert detector.net_ is not template
     changed = clone(quick(net=template)).set_params(net__optimizer__weight_decay=0.5).fit(domains)
     assert changed.net_.optimizer_.param_groups[0]["weight_decay"] == 0.5
-    with pytest.raises(ValueError, match="embedding_dim is set on the detector and as module__emb"):
-        quick(net=template, embedding_dim=4).fit(domains)
+    with pytest.raises(ValueError, match="hidden_layer_sizes is set on the detector and as"):
+        quick(net=clone(template).set_params(module__hidden_layer_sizes=(4,))).fit(domains)
 
 
 def test_layers_may_be_given_as_an_array(quick, domains, fitted):
@@ -498,12 +511,12 @@ def test_memory_trains_for_every_value_of_what_training_depends_on(
     changes = [
         {},
         {"n_estimators": 2},
-        {"lr_schedule": "constant"},
-        {"whiten_features": False},
+        {"net": NeuralNet(None, None, callbacks=[LRScheduler(ConstantLR, factor=1.0)])},
+        {"backbone": MLPBackbone(whiten_features=False)},
         {"outlier_source": "mixed"},
         {"outlier_source": "domains"},
         *ALL_KINDS.values(),
-        {"objective": "ntl", "n_transformations": 4},
+        {"objective": NeuralTransformation(n_transformations=4)},
     ]
     for _ in range(2):
         for change in changes:
@@ -601,7 +614,7 @@ def test_a_search_over_thresholds_trains_once_per_fold(
 
 def test_a_search_over_what_matters_trains_for_each_value(quick, labelled, trainings, tmp_path):
     X, y, domains = labelled
-    grid = {"acr__contamination": [0.1, 0.2], "acr__embedding_dim": [4, 8]}
+    grid = {"acr__contamination": [0.1, 0.2], "acr__hidden_layer_sizes": [(4,), (8,)]}
     search = GridSearchCV(
         pipeline(quick(memory=str(tmp_path))),
         grid,
@@ -622,18 +635,31 @@ def test_a_search_over_what_matters_trains_for_each_value(quick, labelled, train
     [
         ({"objective": "svdd"}, "'objective' parameter of ZeroShotACRDetector must be"),
         ({"backbone": "resnet"}, "'backbone' parameter"),
-        ({"n_transformations": 1}, "'n_transformations' parameter"),
-        ({"transformation": "forward"}, "'transformation' parameter"),
-        ({"conv_downsampling": "mean"}, "'conv_downsampling' parameter"),
-        ({"conv_channels": 8}, "'conv_channels' parameter"),
-        ({"backbone": "conv"}, "backbone='conv' got input_shape=None. It needs"),
-        ({"input_shape": (1, 1, N_FEATURES)}, "with backbone='mlp', which does not know of images"),
+        ({"objective": NeuralTransformation(n_transformations=1)}, "'n_transformations' parameter"),
+        ({"objective": NeuralTransformation(kind="forward")}, "'kind' parameter"),
         (
-            CONV | {"input_shape": (1, 2, 2)},
+            {"backbone": ConvBackbone(input_shape=(1, 1, N_FEATURES), downsampling="mean")},
+            "'downsampling' parameter",
+        ),
+        (
+            {"backbone": ConvBackbone(input_shape=(1, 1, N_FEATURES), channels=8)},
+            "'channels' parameter",
+        ),
+        ({"backbone": ConvBackbone(input_shape=(5,))}, r"got input_shape=\(5,\). It needs"),
+        ({"backbone": ConvBackbone(input_shape=5)}, "'input_shape' parameter of ConvBackbone"),
+        (
+            {"early_stopping": HeldOutDomains(validation_fraction=1.5)},
+            "'validation_fraction' parameter of HeldOutDomains",
+        ),
+        (
+            {"backbone": ConvBackbone(input_shape=(1, 2, 2))},
             "images of 4 pixels and channels, but X has 5 features",
         ),
-        (CONV | {"permute_features": True}, "permute_features=True with backbone='conv'"),
-        (CONV | {"conv_channels": (8,) * 5}, "got 5 layers in conv_channels.*one pixel behind 3"),
+        (CONV | {"permute_features": True}, "permute_features=True with a ConvBackbone"),
+        (
+            {"backbone": ConvBackbone(input_shape=(1, 1, N_FEATURES), channels=(8,) * 5)},
+            "got 5 layers in channels.*one pixel behind 3",
+        ),
         ({"max_iter": 0}, "'max_iter' parameter"),
         ({"contamination": 0.0}, "'contamination' parameter"),
         ({"contamination": 0.6}, "'contamination' parameter"),
@@ -646,8 +672,7 @@ def test_a_search_over_what_matters_trains_for_each_value(quick, labelled, train
         ({"trim_fraction": 0.5}, "'trim_fraction' parameter"),
         ({"trim_fraction": -0.1}, "'trim_fraction' parameter"),
         ({"n_estimators": 0}, "'n_estimators' parameter"),
-        ({"lr_schedule": "linear"}, "'lr_schedule' parameter"),
-        ({"whiten_features": "yes"}, "'whiten_features' parameter"),
+        ({"backbone": MLPBackbone(whiten_features="yes")}, "'whiten_features' parameter"),
         ({"outlier_source": object()}, "'outlier_source' parameter"),
         ({"hidden_layer_sizes": ()}, r"hidden_layer_sizes=\(\). It needs"),
         ({"hidden_layer_sizes": (8, 0)}, r"hidden_layer_sizes=\(8, 0\)"),

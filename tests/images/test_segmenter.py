@@ -297,11 +297,12 @@ def test_bad_parameters_are_refused(products):
 MEMORY = """
 import resource, sys
 import numpy as np, torch
-from acr_sklearn import ZeroShotACRDetector, ZeroShotSegmenter
+from acr_sklearn import MLPBackbone, ZeroShotACRDetector, ZeroShotSegmenter
 torch.set_num_threads(1)
 rng = np.random.default_rng(0)
 products = [rng.normal(rng.normal(size=(16, 1, 1)), 1, (20, 16, 4, 4)) for _ in range(4)]
-quick = ZeroShotACRDetector(max_iter=2, hidden_layer_sizes=(64,), whiten_features=False)
+plain = MLPBackbone(whiten_features=False)
+quick = ZeroShotACRDetector(max_iter=2, hidden_layer_sizes=(64,), backbone=plain)
 segmenter = ZeroShotSegmenter(detector=quick, random_state=0, max_batch_rows=4096).fit(products)
 segmenter.patch_scores(products[0])
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 import acr_sklearn.networks.acr_network
-from acr_sklearn.networks.acr_network import ACREnsemble, ACRNetwork
+from acr_sklearn.networks.acr_network import ACRNetwork
+from acr_sklearn.networks.ensemble import ACREnsemble
 
 N_FEATURES = 5
 

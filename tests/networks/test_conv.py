@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from acr_sklearn.networks.conv import ConvBackbone, check_images, sizes_by_layer
+from acr_sklearn.networks.conv import ConvNetwork, check_images, sizes_by_layer
 
 SHAPE = (2, 7, 6)
 N_FEATURES = 84
@@ -16,7 +16,7 @@ def _seed():
 
 
 def build(kind, channels=(4, 3)):
-    backbone = ConvBackbone(SHAPE, channels, kind).double()
+    backbone = ConvNetwork(SHAPE, channels, kind).double()
     for parameter in backbone.parameters():  # affine weights of 1 and 0 would hide a mix-up
         parameter.data += 0.1 * torch.randn_like(parameter)
     return backbone
@@ -113,7 +113,7 @@ def test_nothing_is_remembered():
     ],
 )
 def test_sizes_are_those_that_torch_makes(shape, channels, kind, out, largest):
-    backbone = ConvBackbone(shape, channels, kind)
+    backbone = ConvNetwork(shape, channels, kind)
     seen = []
     for norm in backbone.norms:
         norm.register_forward_hook(lambda _, __, image: seen.append(image[0, 0].numel()))
@@ -150,9 +150,9 @@ def test_images_that_fit_are_let_through(shape, channels, kind):
         ((1, 28, 0), (4,), "stride", r"input_shape=\(1, 28, 0\). It needs"),
         ("abc", (4,), "stride", "input_shape='abc'. It needs"),
         ((3, 28, 28), (4,), "stride", "images of 2352 pixels and channels, but X has 784 features"),
-        ((1, 28, 28), (), "stride", r"conv_channels=\(\). It needs a sequence"),
-        ((1, 28, 28), (4, 0), "stride", r"conv_channels=\(4, 0\). It needs"),
-        ((1, 28, 28), 4, "stride", "conv_channels=4. It needs"),
+        ((1, 28, 28), (), "stride", r"channels=\(\). It needs a sequence"),
+        ((1, 28, 28), (4, 0), "stride", r"channels=\(4, 0\). It needs"),
+        ((1, 28, 28), 4, "stride", "channels=4. It needs"),
         ((1, 28, 28), (4,) * 6, "stride", "got 6 layers .* one pixel behind 5. Give at most"),
         ((1, 28, 28), (4,) * 5, "maxpool", "got 5 layers .* one pixel behind 4. Give at most"),
     ],

@@ -3,8 +3,8 @@ import pytest
 import torch
 from torch import nn
 
-from acr_sklearn.networks.conv import ConvBackbone
-from acr_sklearn.networks.mlp import MLPBackbone, WhitenedLinear, make_backbone, run_stacked
+from acr_sklearn.networks.conv import ConvNetwork
+from acr_sklearn.networks.mlp import MLPNetwork, WhitenedLinear, make_backbone, run_stacked
 from acr_sklearn.networks.user_module import StackedModule
 
 N_FEATURES = 6
@@ -99,7 +99,7 @@ def test_unknown_name_is_refused():
 def test_images_get_convolutions():
     shapes = {"input_shape": (1, 2, 3), "conv_channels": (5, 4)}
     backbone = make_backbone("conv", N_FEATURES, (), **shapes, conv_downsampling="stride")
-    assert isinstance(backbone, ConvBackbone)
+    assert isinstance(backbone, ConvNetwork)
     assert [conv.out_channels for conv in backbone.convs] == [5, 4]
     with pytest.raises(ValueError, match="images of 6 pixels and channels, but X has 7 features"):
         make_backbone("conv", 7, (), **shapes)
@@ -114,8 +114,8 @@ def test_the_first_rows_alone_may_count(kind):
 
 
 def test_the_mlp_has_the_layers_asked_for():
-    assert [tuple(p.shape) for p in MLPBackbone(5, (4, 3)).linears.parameters()] == [(4, 5), (3, 4)]
-    assert np.isfinite(MLPBackbone(5, (4,))(torch.zeros(3, 5)).detach().numpy()).all()
+    assert [tuple(p.shape) for p in MLPNetwork(5, (4, 3)).linears.parameters()] == [(4, 5), (3, 4)]
+    assert np.isfinite(MLPNetwork(5, (4,))(torch.zeros(3, 5)).detach().numpy()).all()
 
 
 def test_folded_whitening_is_a_layer_on_features_beside_whitened_ones():
@@ -132,7 +132,7 @@ def test_folded_whitening_is_a_layer_on_features_beside_whitened_ones():
 @pytest.mark.parametrize("whiten", [False, True])
 def test_stacked_backbones_equal_single_ones_in_values_and_gradients(widths, whiten):
     whitening = torch.randn(N_FEATURES, N_FEATURES) if whiten else None
-    members = [MLPBackbone(N_FEATURES, widths, whitening).double() for _ in range(3)]
+    members = [MLPNetwork(N_FEATURES, widths, whitening).double() for _ in range(3)]
     for parameter in (p for member in members for p in member.parameters()):
         parameter.data += 0.1 * torch.randn_like(parameter)
     x = stack()

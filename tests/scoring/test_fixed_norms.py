@@ -3,7 +3,8 @@ import pytest
 import torch
 from torch import nn
 
-from acr_sklearn.networks.acr_network import ACREnsemble, ACRNetwork
+from acr_sklearn.networks.acr_network import ACRNetwork
+from acr_sklearn.networks.ensemble import ACREnsemble
 from acr_sklearn.scoring.fixed_norms import FixedNorm, Moments, fix_norms
 
 RNG = np.random.default_rng(0)

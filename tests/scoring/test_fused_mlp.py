@@ -4,7 +4,8 @@ import torch
 from torch import nn
 
 import acr_sklearn.scoring.fused_mlp as module
-from acr_sklearn.networks.acr_network import ACREnsemble, ACRNetwork
+from acr_sklearn.networks.acr_network import ACRNetwork
+from acr_sklearn.networks.ensemble import ACREnsemble
 from acr_sklearn.scoring.fixed_norms import fix_norms
 from acr_sklearn.scoring.fused_mlp import FusedMLP
 from acr_sklearn.scoring.standardize import Standardizer

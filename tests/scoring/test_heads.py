@@ -4,7 +4,8 @@ import torch
 
 import acr_sklearn.scoring.heads as module
 from acr_sklearn.domains.covariance import fit_within_domain_covariance
-from acr_sklearn.networks.acr_network import ACREnsemble, ACRNetwork
+from acr_sklearn.networks.acr_network import ACRNetwork
+from acr_sklearn.networks.ensemble import ACREnsemble
 from acr_sklearn.scoring.heads import SCORE_HEADS, make_head, most_normal, round_down
 from acr_sklearn.scoring.neighbors import nearest_distance
 

@@ -6,7 +6,7 @@ import torch
 from scipy.stats import spearmanr
 from torch import nn
 
-from acr_sklearn import ZeroShotACRDetector
+from acr_sklearn import NeuralTransformation, ZeroShotACRDetector
 
 pytestmark = pytest.mark.filterwarnings("ignore::acr_sklearn.exceptions.UnfamiliarBatchWarning")
 N_FEATURES = 5
@@ -100,7 +100,7 @@ def test_an_offset_costs_single_precision_nothing(fitted, head):
 
 
 def test_blocks_of_which_no_row_counts_are_passed_over():
-    model = detector(objective="ntl", n_transformations=3)
+    model = detector(objective=NeuralTransformation(n_transformations=3))
     X = batch(4200)
     X[3000:] += 40.0
     scores = model.score_samples(X)

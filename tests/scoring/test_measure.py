@@ -8,7 +8,8 @@ import acr_sklearn.scoring.fused_mlp as matrix_chain
 import acr_sklearn.scoring.neighbors as distances
 from acr_sklearn._input.chunks import Chunks
 from acr_sklearn.domains.covariance import fit_within_domain_covariance
-from acr_sklearn.networks.acr_network import ACREnsemble, ACRNetwork
+from acr_sklearn.networks.acr_network import ACRNetwork
+from acr_sklearn.networks.ensemble import ACREnsemble
 from acr_sklearn.scoring.heads import SCORE_HEADS, make_head
 from acr_sklearn.scoring.measure import measure_batch
 from acr_sklearn.scoring.scorer import Scorer

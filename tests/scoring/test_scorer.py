@@ -7,7 +7,8 @@ from torch import nn
 
 from acr_sklearn.domains.covariance import fit_within_domain_covariance
 from acr_sklearn.domains.feature_scale import FeatureScale
-from acr_sklearn.networks.acr_network import ACREnsemble, ACRNetwork
+from acr_sklearn.networks.acr_network import ACRNetwork
+from acr_sklearn.networks.ensemble import ACREnsemble
 from acr_sklearn.scoring.heads import make_head
 from acr_sklearn.scoring.scorer import Scorer
 

@@ -10,7 +10,8 @@ from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from torch import nn
 
 import acr_sklearn.training.skorch_net
-from acr_sklearn.networks.acr_network import ACREnsemble, ACRNetwork
+from acr_sklearn.networks.acr_network import ACRNetwork
+from acr_sklearn.networks.ensemble import ACREnsemble
 from acr_sklearn.tasks.sampler import TaskPool, TaskSampler, TaskStream
 from acr_sklearn.tasks.settings import OutlierMix, TaskSettings
 from acr_sklearn.training.acr_net import ACRTrainingSettings as TrainingSettings

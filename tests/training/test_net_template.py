@@ -51,7 +51,7 @@ def test_double_underscores_reach_the_module():
         ({"lr": 0.1} | ADAMW, {"learning_rate"}, "learning_rate is set on the detector and as lr"),
         ({"optimizer__lr": 0.1}, {"learning_rate"}, "as optimizer__lr in net"),
         ({"optimizer__weight_decay": 0.1}, {"weight_decay"}, "weight_decay is set on the detector"),
-        ({"module__embedding_dim": 4}, {"embedding_dim"}, "as module__embedding_dim in net"),
+        ({"module__backbone": "mlp"}, {"backbone"}, "as module__backbone in net"),
         ({"callbacks": [GradientNormClipping(1.0)]}, {"callbacks"}, "callbacks is set on the det"),
         ({"device": "cuda"}, {"device"}, "device is set on the detector"),
         ({"verbose": 0}, {"verbose"}, "verbose is set on the detector"),
@@ -93,5 +93,5 @@ def test_an_optimizer_keeps_its_own_weight_decay_unless_the_detector_sets_one():
 
 def test_the_whitening_is_measured_not_given():
     template = NeuralNet(None, None, module__whitening=torch.eye(3))
-    with pytest.raises(ValueError, match="module__whitening, which the detector's whiten_features"):
+    with pytest.raises(ValueError, match="module__whitening, which the detector's backbone"):
         merge(template)

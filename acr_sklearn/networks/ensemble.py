@@ -1,0 +1,139 @@
+"""Several networks that are trained on the same tasks, from different random weights."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from acr_sklearn.networks.acr_network import ACRNetwork
+from acr_sklearn.networks.mlp import MLPNetwork, run_stacked
+from acr_sklearn.networks.objective_base import Objective
+
+__all__ = ["ACREnsemble"]
+
+
+class ACREnsemble(nn.Module):
+    """Several networks that differ in where they start, trained on the same tasks.
+
+    Of a user's module each member has a copy; there only the heads start apart.
+
+    Parameters
+    ----------
+    n_estimators : int
+        Members.
+    **network
+        Of `ACRNetwork`.
+    """
+
+    def __init__(self, n_estimators: int, **network: object):
+        super().__init__()
+        self.members = nn.ModuleList(ACRNetwork(**network) for _ in range(n_estimators))  # type: ignore[arg-type]
+
+    @property
+    def backbone(self) -> nn.Module:
+        """Backbone of the first member, of the kind that all have."""
+        return self._networks[0].backbone
+
+    @property
+    def objective(self) -> Objective:
+        """Objective of the first member, of the kind that all have."""
+        return self._networks[0].objective
+
+    @property
+    def _networks(self) -> list[ACRNetwork]:
+        return [member for member in self.members if isinstance(member, ACRNetwork)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Run all members on the same tasks; embedded backbones run stacked on an accelerator.
+
+        On a CPU one after the other is faster: a step of three members took 1.1 to 1.3 times as
+        long stacked, and 1.6 to 3 times as long under `torch.vmap`.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_tasks, n_rows, n_features)
+            A stack of tasks.
+
+        Returns
+        -------
+        Tensor of shape (n_estimators, n_tasks, n_rows, ...)
+            The objective's output per member and row.
+        """
+        members = self._networks
+        heads = [member.objective for member in members]
+        backbones = [member.backbone for member in members]
+        embedded = [backbone for backbone in backbones if isinstance(backbone, MLPNetwork)]
+        # Members that transform the rows, each in its own way, have no input in common.
+        shared = len(embedded) == len(members) and heads[0].n_views == 1
+        if not shared or x.device.type == "cpu":
+            return torch.stack([member(x) for member in members])
+        hidden = run_stacked(embedded, x)
+        return torch.stack([head(head.embed(h)) for head, h in zip(heads, hidden, strict=True)])
+
+    def views(self, x: Tensor, kept: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Compute what scoring looks at: the members' layers side by side, their mean score.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_rows, n_features) or (n_tasks, n_rows, n_features)
+            One batch, or a stack of batches of equal size.
+        kept : Tensor of shape (..., n_rows), bool, or None
+            Rows that the statistics are computed on; None: all.
+
+        Returns
+        -------
+        representation : Tensor of shape (..., n_rows, n_estimators * width)
+            All hidden layers and embeddings.
+        anomaly_score : Tensor of shape (..., n_rows)
+            Mean over the members; high for abnormal rows.
+        """
+        views = [member.views(x, kept) for member in self._networks]
+        representations, scores = zip(*views, strict=True)
+        return torch.cat(representations, dim=-1), torch.stack(scores).mean(dim=0)
+
+    def anomaly_score(self, x: Tensor, kept: Tensor | None = None) -> Tensor:
+        """Score rows within their batch by the mean of the members' objectives.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_rows, n_features) or (n_tasks, n_rows, n_features)
+            One batch, or a stack of batches of equal size.
+        kept : Tensor of shape (..., n_rows), bool, or None
+            Rows that the statistics are computed on; None: all.
+
+        Returns
+        -------
+        Tensor of shape (..., n_rows)
+            High for abnormal rows.
+        """
+        return torch.stack([m.anomaly_score(x, kept) for m in self._networks]).mean(dim=0)
+
+    def distance(self, score: Tensor) -> Tensor:
+        """Bring anomaly scores to the scale of a distance, for comparison with others.
+
+        Parameters
+        ----------
+        score : Tensor of shape (..., n_rows)
+            What `views` returned.
+
+        Returns
+        -------
+        Tensor of shape (..., n_rows)
+            Not negative, in the same order.
+        """
+        return self._networks[0].distance(score)
+
+    def output_scores(self, output: Tensor) -> Tensor:
+        """Anomaly scores from what `forward` returned.
+
+        Parameters
+        ----------
+        output : Tensor of shape (n_estimators, n_tasks, n_rows, ...)
+            What `forward` returned.
+
+        Returns
+        -------
+        Tensor of shape (n_tasks, n_rows)
+            Mean over the members.
+        """
+        return self._networks[0].output_scores(output).mean(dim=0)

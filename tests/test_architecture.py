@@ -57,6 +57,7 @@ ROOMS = {
     "images": [
         "anomaly_maps",
         "loading",
+        "map_file",
         "mobilenet",
         "features",
         "patches",
@@ -66,6 +67,7 @@ ROOMS = {
     ],
     "model_selection": ["domain_lists", "splits", "normality", "contamination", "scorers"],
     "datasets": [
+        "_pickles",
         "_files",
         "_lists",
         "domain_data",

@@ -202,42 +202,53 @@ def _frozen(value: Any) -> Any:
     return bytes(value) if isinstance(value, bytearray) else value
 
 
-_PUSH = (
-    "INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING "
-    "UNICODE SHORT_BINUNICODE BINUNICODE BINUNICODE8 BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8"
-).split()
-_STEPS: dict[str, Callable[[_Machine, Any], Any]] = {
-    "PROTO": lambda m, arg: None,
-    "FRAME": lambda m, arg: None,
-    **dict.fromkeys(_PUSH, lambda m, arg: m.stack.append(_frozen(arg))),
-    "NONE": lambda m, arg: m.stack.append(None),
-    "NEWTRUE": lambda m, arg: m.stack.append(True),
-    "NEWFALSE": lambda m, arg: m.stack.append(False),
-    "MARK": lambda m, arg: m.stack.append(_MARK),
-    "POP": lambda m, arg: m.stack.pop(),
-    "EMPTY_LIST": lambda m, arg: m.stack.append([]),
-    "EMPTY_DICT": lambda m, arg: m.stack.append({}),
-    "EMPTY_TUPLE": lambda m, arg: m.stack.append(()),
-    "LIST": lambda m, arg: m.stack.append(m.pop_to_mark()),
-    "DICT": lambda m, arg: m.stack.append(_entries(m.pop_to_mark())),
-    "TUPLE": lambda m, arg: m.stack.append(tuple(m.pop_to_mark())),
-    "TUPLE1": lambda m, arg: m.stack.append(m.few(1)),
-    "TUPLE2": lambda m, arg: m.stack.append(m.few(2)),
-    "TUPLE3": lambda m, arg: m.stack.append(m.few(3)),
-    "APPEND": lambda m, arg: m.extend([m.pop()]),
-    "APPENDS": lambda m, arg: m.extend(m.pop_to_mark()),
-    "SETITEM": lambda m, arg: m.update(list(m.few(2))),
-    "SETITEMS": lambda m, arg: m.update(m.pop_to_mark()),
-    **dict.fromkeys(
-        ("PUT", "BINPUT", "LONG_BINPUT"), lambda m, arg: m.memo.update({arg: m.stack[-1]})
-    ),
-    "MEMOIZE": lambda m, arg: m.memo.update({len(m.memo): m.stack[-1]}),
-    **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), lambda m, arg: m.stack.append(m.memo[arg])),
-    "GLOBAL": lambda m, arg: m.stack.append(_named(*arg.split(" ", 1))),
-    "STACK_GLOBAL": lambda m, arg: m.stack_global(),
-    "REDUCE": lambda m, arg: m.reduce(),
-    "BUILD": lambda m, arg: m.build(),
+_PASS_OVER = frozenset({"PROTO", "FRAME"})
+_PUSH = frozenset(
+    {"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"}
+    | {"STRING", "BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8"}
+    | {"UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "BYTEARRAY8"}
+)
+_PUT = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
+_GET = frozenset({"GET", "BINGET", "LONG_BINGET"})
+_STEPS: dict[str, Callable[[_Machine], Any]] = {
+    "NONE": lambda m: m.stack.append(None),
+    "NEWTRUE": lambda m: m.stack.append(True),
+    "NEWFALSE": lambda m: m.stack.append(False),
+    "MARK": lambda m: m.stack.append(_MARK),
+    "POP": lambda m: m.stack.pop(),
+    "EMPTY_LIST": lambda m: m.stack.append([]),
+    "EMPTY_DICT": lambda m: m.stack.append({}),
+    "EMPTY_TUPLE": lambda m: m.stack.append(()),
+    "LIST": lambda m: m.stack.append(m.pop_to_mark()),
+    "DICT": lambda m: m.stack.append(_entries(m.pop_to_mark())),
+    "TUPLE": lambda m: m.stack.append(tuple(m.pop_to_mark())),
+    "TUPLE1": lambda m: m.stack.append(m.few(1)),
+    "TUPLE2": lambda m: m.stack.append(m.few(2)),
+    "TUPLE3": lambda m: m.stack.append(m.few(3)),
+    "APPEND": lambda m: m.extend([m.pop()]),
+    "APPENDS": lambda m: m.extend(m.pop_to_mark()),
+    "SETITEM": lambda m: m.update(list(m.few(2))),
+    "SETITEMS": lambda m: m.update(m.pop_to_mark()),
+    "MEMOIZE": lambda m: m.memo.update({len(m.memo): m.stack[-1]}),
+    "STACK_GLOBAL": _Machine.stack_global,
+    "REDUCE": _Machine.reduce,
+    "BUILD": _Machine.build,
 }
+
+
+def _follow(machine: _Machine, name: str, arg: Any) -> None:
+    if name in _PUSH:
+        machine.stack.append(_frozen(arg))
+    elif name in _PUT:
+        machine.memo[arg] = machine.stack[-1]
+    elif name in _GET:
+        machine.stack.append(machine.memo[arg])
+    elif name == "GLOBAL":
+        machine.stack.append(_named(*arg.split(" ", 1)))
+    elif name in _STEPS:
+        _STEPS[name](machine)
+    elif name not in _PASS_OVER:
+        raise ValueError(f"it has a step {name}, which data does not need")
 
 
 def plain_content(content: bytes) -> dict[str, Any]:
@@ -265,10 +276,7 @@ def plain_content(content: bytes) -> dict[str, Any]:
             break
         if number == _MAX_STEPS:
             raise ValueError(f"it has more than {_MAX_STEPS:,} steps")
-        step = _STEPS.get(opcode.name)
-        if step is None:
-            raise ValueError(f"it has a step {opcode.name}, which data does not need")
-        step(machine, arg)
+        _follow(machine, opcode.name, arg)
     found = machine.pop()
     if type(found) is not dict:
         raise ValueError(f"a {type(found).__name__.strip('_').lower()}, not a dict")

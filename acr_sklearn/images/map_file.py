@@ -9,7 +9,7 @@ import secrets
 import shutil
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.lib.format import open_memmap
@@ -54,7 +54,7 @@ class MapFile:
         if self._path.exists() and not self._path.is_file():
             raise ValueError(f"{who} got out={str(path)!r}, which is no file. Give a file's name.")
 
-    def __enter__(self) -> MapFile:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

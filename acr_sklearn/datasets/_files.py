@@ -24,6 +24,7 @@ from acr_sklearn.datasets._pickles import plain_content
 
 __all__ = [
     "MAX_BYTES",
+    "LimitError",
     "checked_parsing",
     "data_files",
     "need_bytes",
@@ -60,6 +61,10 @@ _IDX_UINT8 = 0x08
 _MAX_RATIO = 1040  # more than the 1032 bytes into which deflate can turn one
 MAX_BYTES = 8 * 2**30  # of values that are read at once; as float32 rows they take four times that
 _ARCHIVE_FOLDER = "__MACOSX"  # what macOS adds to the archives that it packs
+
+
+class LimitError(ValueError):
+    """A file asks for more memory or time than a reader gives."""
 
 
 def need_file(path: Path, expected: str) -> Path:
@@ -138,6 +143,8 @@ def checked_parsing(path: Path, expected: str, *also: type[Exception]) -> Iterat
     errors: tuple[type[Exception], ...] = (*_PARSER_ERRORS, *also)
     try:
         yield
+    except LimitError as error:  # nothing is wrong with the file that fetching it would cure
+        raise ValueError(f"{path} cannot be read: {error}.") from error
     except MemoryError as error:
         raise ValueError(
             f"{path} cannot be read: it asks for more memory than there is ({error}). If "
@@ -154,7 +161,7 @@ def checked_parsing(path: Path, expected: str, *also: type[Exception]) -> Iterat
 def need_bytes(n_bytes: int, what: str) -> None:
     """Refuse what would take more memory than any set that is read here."""
     if n_bytes > MAX_BYTES:
-        raise ValueError(
+        raise LimitError(
             f"{what} asks for {n_bytes:,} bytes of memory; the limit is {MAX_BYTES:,}: take a part "
             "of the rows, or smaller pictures"
         )

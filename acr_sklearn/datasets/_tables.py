@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from acr_sklearn.datasets._files import checked_parsing, need_file
+from acr_sklearn.datasets._files import LimitError, checked_parsing, need_file
 
 __all__ = ["MAX_COLUMNS", "column_numbers", "read_table"]
 
@@ -83,7 +83,7 @@ def read_table(
             there = _parquet_names(path) if path.suffix.lower() == ".parquet" else frame.columns
             raise ValueError(f"no column {', '.join(missing)} among {', '.join(there)}")
         if len(frame) == 0:
-            raise ValueError("no rows")
+            raise LimitError("no rows")
     return frame if columns is None else frame[list(columns)]
 
 
@@ -93,9 +93,9 @@ def _check_parquet(path: Path, columns: Sequence[str] | None, max_values: int | 
     n_columns = about.num_columns if columns is None else len(columns)
     _check_columns(n_columns)
     if max_values is not None and about.num_rows * n_columns > max_values:
-        raise ValueError(
+        raise LimitError(
             f"{about.num_rows:,} rows x {n_columns:,} columns, and the limit is {max_values:,} "
-            "values: name fewer in columns=, or split the file"
+            "values: split the file, or write fewer columns"
         )
 
 
@@ -136,7 +136,7 @@ def _read_csv(
     except pandas.errors.ParserError as error:
         raise ValueError(f"{error}; see sep= and decimal= if its numbers have commas") from error
     if max_values is not None and len(frame) * n_columns > max_values:
-        raise ValueError(
+        raise LimitError(
             f"more rows of {n_columns:,} columns than the limit of {max_values:,} values allows: "
             "split the file"
         )

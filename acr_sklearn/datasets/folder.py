@@ -100,7 +100,7 @@ def load_folder(
     ImportError
         If pandas or pyarrow is not installed.
     TypeError
-        If `test` is no list of strings.
+        If `test`, `columns` or `drop` is no list of strings.
     ValueError
         If a file cannot be read, has other columns than the first, values that are missing,
         infinite, times or no numbers, or labels other than 1 and -1; if there are no columns but
@@ -186,7 +186,7 @@ def _reading(
             f"{who} got sep={sep!r} with decimal={decimal!r}. Give one character that is not the "
             "decimal point, such as ';'."
         )
-    chosen = columns
+    chosen: tuple[str, ...] | None = None
     if columns is not None:
         chosen = tuple(listed_names(columns, who=who, name="columns", example="pressure"))
     dropped = tuple(listed_names(drop, who=who, name="drop", example="date"))

@@ -83,7 +83,7 @@ def read_table(
             there = _parquet_names(path) if path.suffix.lower() == ".parquet" else frame.columns
             raise ValueError(f"no column {', '.join(missing)} among {', '.join(there)}")
         if len(frame) == 0:
-            raise LimitError("no rows")
+            raise ValueError("no rows")
     return frame if columns is None else frame[list(columns)]
 
 
@@ -105,7 +105,7 @@ def _parquet_names(path: Path) -> list[str]:
 
 def _check_columns(n_columns: int) -> None:
     if n_columns > MAX_COLUMNS:
-        raise ValueError(
+        raise LimitError(
             f"{n_columns:,} columns, and the limit is {MAX_COLUMNS:,}: write those that are "
             "features into a file of their own"
         )

@@ -47,7 +47,11 @@ def test_a_picture_beyond_the_limit_is_not_decoded(tmp_path, monkeypatch, read, 
 @pytest.mark.parametrize("read", READERS)
 def test_a_picture_that_is_a_program_is_not_opened(tmp_path, monkeypatch, read):
     image_module.init()
-    monkeypatch.setattr("PIL.EpsImagePlugin.EpsImageFile.__init__", None)
+
+    def opened(*args, **kwargs):
+        raise AssertionError("opened")
+
+    monkeypatch.setattr("PIL.EpsImagePlugin.EpsImageFile.__init__", opened)
     path = tmp_path / "a.png"
     path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n")
     with pytest.raises(ValueError, match=r"a\.png.*cannot identify"):

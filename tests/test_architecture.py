@@ -74,6 +74,7 @@ ROOMS = {
     "images": [
         "anomaly_maps",
         "loading",
+        "map_file",
         "mobilenet",
         "features",
         "patches",
@@ -83,6 +84,7 @@ ROOMS = {
     ],
     "model_selection": ["domain_lists", "splits", "normality", "contamination", "scorers"],
     "datasets": [
+        "_pickles",
         "_files",
         "_lists",
         "domain_data",

@@ -82,7 +82,14 @@ ROOMS = {
         "patch_training",
         "segmenter",
     ],
-    "model_selection": ["domain_lists", "splits", "normality", "contamination", "scorers"],
+    "model_selection": [
+        "domain_lists",
+        "splits",
+        "normality",
+        "contamination",
+        "fit_on_normals",
+        "scorers",
+    ],
     "datasets": [
         "_pickles",
         "_files",

@@ -66,8 +66,8 @@ def mad_offset(scores: NDArray[np.float64]) -> float:
     Returns
     -------
     float
-        At most a tenth of the scores, rounded up, lie below. The lowest score, which cuts off no row, when more
-        than half of the scores are equal.
+        At most a tenth of the scores, rounded up, lie below. The lowest score, which cuts off no
+        row, when more than half of the scores are equal.
 
     References
     ----------

@@ -11,16 +11,17 @@ __all__ = ["RobustLogScale", "robust_z_scores"]
 
 #: Spread of log distances below which a batch counts as having none.
 _LEAST_SPREAD = 1e-3
-#: More distances than this within a millionth of the mean are one value: two or three rows that
-#: happen to agree are not, and equal rows come out equal to rounding only.
-_MOST_TIED, _SAME = 3, 1e-6
+#: A fiftieth of the rows, and more than three, within a millionth of the mean distance are one
+#: value: a few rows that happen to agree are not, nor is a stretch of many distances without gaps,
+#: and equal rows come out equal to rounding only.
+_MOST_TIED, _TIED_FRACTION, _SAME = 3, 0.02, 1e-6
 
 
 @dataclass(frozen=True)
 class RobustLogScale:
     """Median and median absolute deviation of the log distances in a batch.
 
-    A value that more than three rows share counts once: rows of an idle machine must not shrink
+    A value that a fiftieth of the rows share counts once: rows of an idle machine must not shrink
     the unit of the others.
 
     Attributes
@@ -49,7 +50,7 @@ class RobustLogScale:
             Of each batch.
         """
         counted = _without_ties(distances)
-        typical = _median(counted)
+        typical = _median(counted, ordered=not counted.isnan().any())
         # Relative to the batch's distances: rows that coincide must not send the logarithm to
         # -inf, and where most of them do, the others must not stand out without bound.
         mean = distances.mean(dim=-1, keepdim=True)
@@ -91,27 +92,30 @@ def robust_z_scores(distances: Tensor) -> Tensor:
     return RobustLogScale.of(distances).standardise(distances)
 
 
-def _median(values: Tensor) -> Tensor:
-    return values.nanquantile(0.5, dim=-1, keepdim=True) if _fits(values) else _middle(values)
+def _median(values: Tensor, *, ordered: bool = False) -> Tensor:
+    """Median of each row without its nan, by a sort: torch's own takes no more than 2**24 values."""
+    if not ordered:
+        values = values.sort(dim=-1).values  # nan come last
+    count = values.shape[-1] - values.isnan().sum(dim=-1, keepdim=True)
+    low, high = ((count - 1) // 2).clamp_min(0), count // 2
+    return (values.gather(-1, low) + values.gather(-1, high.clamp_max(values.shape[-1] - 1))) / 2
 
 
 def _without_ties(distances: Tensor) -> Tensor:
-    """Sorted distances, with nan for all but the first of more than three equal ones."""
+    """Sorted distances, with nan for all but the first of many equal ones."""
     ordered = distances.sort(dim=-1).values
     n = ordered.shape[-1]
+    most = max(_MOST_TIED, int(_TIED_FRACTION * n))
+    if n <= most:
+        return ordered
     same = _SAME * distances.mean(dim=-1, keepdim=True)
-    tied = ordered[..., _MOST_TIED:] - ordered[..., :-_MOST_TIED] <= same
-    if n <= _MOST_TIED or not tied.any():
-        return distances
-    again = torch.zeros_like(ordered, dtype=torch.bool)
-    for later in range(1, _MOST_TIED + 1):
-        again[..., later : n - _MOST_TIED + later] |= tied
-    return ordered.masked_fill(again, torch.nan)
-
-
-def _fits(values: Tensor) -> bool:
-    return values.shape[-1] < 2**24  # torch.nanquantile takes no more
-
-
-def _middle(values: Tensor) -> Tensor:
-    return values.nanmedian(dim=-1, keepdim=True).values
+    tied = ordered[..., most:] - ordered[..., :-most] <= same
+    if not tied.any():
+        return ordered
+    # A value is there again where one of the `most` places before it begins a run of ties.
+    begun = torch.zeros((*ordered.shape[:-1], n + 1), dtype=torch.int64, device=ordered.device)
+    begun[..., 1 : n - most + 1] = tied
+    begun = begun.cumsum(dim=-1)
+    before = begun[..., :n].roll(most, dims=-1)
+    before[..., :most] = 0
+    return ordered.masked_fill(begun[..., :n] > before, torch.nan)

@@ -45,13 +45,8 @@ test test-floor fuzz: export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-<<<<<<< HEAD
 .PHONY: help demo test test-floor fuzz lint lint-workflows bench-train bench-time bench-data bench-quality bench-curves \
-	bench-conv bench-score bench-reference bench-surfaces results-page \
-=======
-.PHONY: help demo test test-floor lint bench-train bench-time bench-data bench-quality bench-curves \
 	bench-conv bench-native bench-score bench-reference bench-surfaces results-page \
->>>>>>> native
 	clean
 
 help: ## this list
@@ -66,8 +61,9 @@ test: lint ## format, lint, types, and every test and doctest
 test-floor: $(FLOOR)/.installed ## scikit-learn's checks on the oldest supported versions
 	@$(FLOOR)/bin/python -m pytest $(PYTEST_ARGS) tests/test_compliance.py
 
-fuzz: $(VENV)/.installed ## 50,000 hostile inputs instead of the 2,200 of make test
+fuzz: $(VENV)/.installed ## 50,000 hostile inputs instead of the 2,200 of make test, and 20 kills
 	@ACR_FUZZ_INPUTS=50000 $(VENV)/bin/python -m pytest -q tests/test_fuzz.py
+	@$(VENV)/bin/python tests/fuzz/kill_transform.py 20
 
 lint: $(VENV)/.installed lint-workflows ## format, lint and types only
 	@$(VENV)/bin/ruff format --check --quiet --diff .

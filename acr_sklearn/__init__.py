@@ -11,6 +11,7 @@ from acr_sklearn.images import FeatureExtractor, ZeroShotSegmenter, mobilenet_ex
 from acr_sklearn.metrics import f1_max, per_region_overlap, segmentation_scores
 from acr_sklearn.model_selection import (
     ContaminationThreshold,
+    FitOnNormals,
     NormalTrainSplit,
     PerDomainScorer,
     anomaly_average_precision_scorer,
@@ -25,6 +26,7 @@ __all__ = [
     "ContaminationThreshold",
     "ConvBackbone",
     "FeatureExtractor",
+    "FitOnNormals",
     "HeldOutDomains",
     "MLPBackbone",
     "NeuralTransformation",

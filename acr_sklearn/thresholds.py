@@ -229,7 +229,7 @@ def offset_of_kept(kept: NDArray[np.float64], contamination: float | str) -> flo
 
 
 def calibration_batches(
-    domains: list[NDArray[np.int64]], rng: np.random.Generator
+    domains: list[NDArray[np.int64]], rng: np.random.Generator, most: int | None = None
 ) -> list[NDArray[np.int64]]:
     """Cut each domain at random into batches of min(256, n_domain_rows) rows.
 
@@ -239,6 +239,9 @@ def calibration_batches(
         Positions of the rows of each calibration domain.
     rng : numpy.random.Generator
         Source of randomness.
+    most : int or None, default=None
+        Batches of a domain, so that a large one neither decides nor costs more than others; None
+        for all.
 
     Returns
     -------
@@ -248,6 +251,6 @@ def calibration_batches(
     batches = []
     for rows in domains:
         size = min(CALIBRATION_ROWS, len(rows))
-        whole = len(rows) // size
+        whole = min(len(rows) // size, most or len(rows))
         batches.extend(np.split(rng.permutation(rows)[: whole * size], whole))
     return batches

@@ -93,7 +93,7 @@ def robust_z_scores(distances: Tensor) -> Tensor:
 
 
 def _median(values: Tensor, *, ordered: bool = False) -> Tensor:
-    """Median of each row without its nan, by a sort: torch's own takes no more than 2**24 values."""
+    """Median of each row without its nan; torch's own takes no more than 2**24 values."""
     if not ordered:
         values = values.sort(dim=-1).values  # nan come last
     count = values.shape[-1] - values.isnan().sum(dim=-1, keepdim=True)

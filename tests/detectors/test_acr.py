@@ -525,7 +525,7 @@ def test_memory_trains_for_every_value_of_what_training_depends_on(
     assert len(trainings) == len(changes)
 
 
-def test_the_offset_is_set_on_rows_that_nothing_was_measured_on(quick, domains):
+def test_nothing_is_measured_on_held_out_rows_but_when_to_stop(quick, domains):
     detector = quick(score_head="mahalanobis").fit(domains)
     data = read_rows(detector, domains, None, reset=False, method="fit")
     (held_out,) = detector._hold_out(data, 0)
@@ -536,7 +536,7 @@ def test_the_offset_is_set_on_rows_that_nothing_was_measured_on(quick, domains):
         np.testing.assert_array_equal(one, other)
     one, other = (d.module_.backbone.linears[0].whitening for d in (detector, again))
     assert torch.equal(one, other)
-    np.testing.assert_array_equal(again.head_.shape.axes, detector.head_.shape.axes)
+    np.testing.assert_array_equal(again.head_.covariance.axes, detector.head_.covariance.axes)
 
 
 def test_memory_is_bypassed_where_a_key_would_lie(quick, domains, trainings, tmp_path):

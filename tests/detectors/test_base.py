@@ -83,15 +83,18 @@ def test_one_data_set_is_cut_at_the_contamination_of_its_own_batch(quick, domain
     assert (detector.predict(X) == -1).mean() == pytest.approx(0.2)
 
 
-def test_several_are_cut_on_held_out_domains_in_batches_of_256(quick, make_domain):
-    many = [make_domain(seed, n_rows=520) for seed in range(5)]
+def test_several_are_cut_on_all_domains_in_batches_of_256(quick, make_domain):
+    many = [make_domain(seed, n_rows=n) for seed, n in enumerate((520, 520, 2000, 300, 520))]
     detector = quick(contamination=0.05).fit(many)
-    chosen = detector._hold_out(detector_rows(detector, many), 0)
-    assert len(chosen) == 1
-    rng = np.random.default_rng((0, 1))
-    order = rng.permutation(520 * chosen[0] + np.arange(520)) - 520 * chosen[0]
-    scores = [detector.score_samples(many[chosen[0]][order[i : i + 256]]) for i in (0, 256)]
-    assert detector.offset_ == pytest.approx(np.percentile(np.concatenate(scores), 5), rel=1e-9)
+    # Two batches of 256 of a domain with 520 rows, four of a large one, one of a small one.
+    assert len(detector.calibration_scores_) == 256 * (2 + 2 + 4 + 1 + 2)
+    cut = np.percentile(detector.calibration_scores_, 5)
+    assert detector.offset_ == pytest.approx(cut, rel=1e-9)
+
+
+def test_hundreds_of_domains_cost_no_more_than_64(quick, make_domain):
+    many = [make_domain(seed, n_rows=20) for seed in range(80)]
+    assert len(quick().fit(many).calibration_scores_) == 64 * 20
 
 
 def detector_rows(detector, many):
@@ -100,8 +103,9 @@ def detector_rows(detector, many):
     return read_rows(detector, many, None, reset=False, method="fit")
 
 
-def test_without_held_out_domains_the_training_domains_set_the_offset(quick, domains):
-    detector = quick(early_stopping=False, contamination=0.25).fit(domains)
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_all_domains_set_the_offset(quick, domains, early_stopping):
+    detector = quick(early_stopping=early_stopping, contamination=0.25).fit(domains)
     # Every domain is smaller than 256 rows, so each is one batch.
     scores = detector.score_samples(domains)
     assert detector.offset_ == pytest.approx(np.percentile(scores, 25), rel=1e-9)

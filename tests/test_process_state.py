@@ -17,6 +17,7 @@ from torch import nn
 from acr_sklearn import (
     AnomalyMapDisplay,
     ContaminationThreshold,
+    ConvBackbone,
     FeatureExtractor,
     NormalTrainSplit,
     PerDomainScorer,
@@ -128,7 +129,7 @@ CALLS = {
     "fit, reference": lambda p: p["quick"](norm_mode="reference").fit(p["domains"]),
     "fit, ntl": lambda p: p["quick"](objective="ntl", n_estimators=2).fit(p["domains"]),
     "fit, conv": lambda p: p["quick"](
-        backbone="conv", input_shape=(1, 1, 5), conv_channels=(4,)
+        backbone=ConvBackbone(input_shape=(1, 1, 5), channels=(4,))
     ).fit(p["domains"]),
     "fit that fails": _failing_fit,
     "fit, warm": lambda p: p["quick"](warm_start=True).fit(p["domains"]).fit(p["domains"]),

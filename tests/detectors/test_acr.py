@@ -413,12 +413,12 @@ def test_warm_start_goes_on_from_the_weights_left(quick, domains):
 
 def test_warm_start_keeps_units_whitening_and_shape(quick, domains):
     detector = quick(warm_start=True, score_head="mahalanobis").fit(domains)
-    units, shape = detector.feature_scale_, detector.head_.shape
+    units, covariance = detector.feature_scale_, detector.head_.covariance
     whitening = detector.module_.backbone.linears[0].whitening.clone()
     detector.fit([100 * X + 7 for X in domains])
     assert detector.feature_scale_ is units
     assert torch.equal(detector.module_.backbone.linears[0].whitening, whitening)
-    assert detector.head_.shape is shape
+    assert detector.head_.covariance is covariance
     cold = clone(detector).set_params(warm_start=False).fit([100 * X + 7 for X in domains])
     assert not np.allclose(cold.feature_scale_.scale, units.scale)
 
@@ -429,7 +429,7 @@ def test_warm_start_goes_on_with_all_networks(quick, domains):
     second = weights(detector.fit(domains))
     assert not np.array_equal(first, second)
     assert np.linalg.norm(second - first) < 0.5 * np.linalg.norm(first)
-    with pytest.raises(ValueError, match="n_estimators, whiten_features"):
+    with pytest.raises(ValueError, match="n_estimators, permute_features"):
         detector.set_params(n_estimators=3).fit(domains)
     np.testing.assert_array_equal(weights(detector), second)
 

@@ -122,9 +122,9 @@ def test_views_lie_below_the_rows_and_only_the_rows_count(kind):
     rows, mask = objective.expand(x, kept)
     assert torch.equal(mask[:, :6], kept)
     assert not mask[:, 6:].any()
-    alone, mask = objective.expand(x[1], kept[1])
+    alone, own = objective.expand(x[1], kept[1])
     torch.testing.assert_close(alone, rows[1])
-    assert torch.equal(mask, mask[1])
+    assert torch.equal(own, mask[1])
 
 
 def test_a_batch_elsewhere_and_in_other_units_looks_the_same():

@@ -8,7 +8,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from acr_sklearn.scoring.fused_mlp import FusedMLP, FusedNeighbors
-from acr_sklearn.scoring.heads import combined, mahalanobis_distances, network_distances
+from acr_sklearn.scoring.heads import (
+    SCORE_HEADS,
+    combined,
+    mahalanobis_distances,
+    network_distances,
+)
 from acr_sklearn.scoring.neighbors import Neighbors
 from acr_sklearn.scoring.reference_rows import ReferenceIndex
 from acr_sklearn.scoring.robust_scale import RobustLogScale
@@ -124,7 +129,7 @@ class FixedBatch(nn.Module):
         if isinstance(self.chain, FusedMLP):
             return self.chain(x)[None]
         seen: Tensor = self.chain(x, own)
-        return seen if self.kind == "combined" else seen[:1]
+        return seen[:1] if self.kind == "neighbors" else seen
 
     def single(self) -> FixedBatch:
         """Give a copy for rows in single precision."""
@@ -152,4 +157,5 @@ class FixedBatch(nn.Module):
         Tensor of shape (n_rows,)
             High for abnormal rows.
         """
-        return combined(distances, None if self.scales is None else RobustLogScale(*self.scales))
+        scales = None if self.scales is None else RobustLogScale(*self.scales)
+        return combined(distances, scales, SCORE_HEADS[self.kind])

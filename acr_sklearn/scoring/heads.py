@@ -24,6 +24,7 @@ __all__ = [
     "SCORE_HEADS",
     "ScoreHead",
     "combined",
+    "largest",
     "mahalanobis_distances",
     "make_head",
     "most_normal",
@@ -35,7 +36,33 @@ Network = ACRNetwork | ACREnsemble
 #: Distance of each row to its nearest ones of the batch.
 Nearest = Callable[[Tensor], Tensor]
 
-SCORE_HEADS = ("combined", "objective", "neighbors", "mahalanobis")
+#: Makes one score of the z-scores of several distances.
+Join = Callable[[Tensor], Tensor]
+
+
+def largest(z_scores: Tensor) -> Tensor:
+    """Take the most alarming of several distances.
+
+    Parameters
+    ----------
+    z_scores : Tensor of shape (n_parts, ..., n_samples)
+        Robust z-scores of log distances.
+
+    Returns
+    -------
+    Tensor of shape (..., n_samples)
+        The largest of each row.
+    """
+    return z_scores.amax(dim=0)
+
+
+#: Each head, and what joins its two distances in the network; None for a head of one distance.
+SCORE_HEADS: dict[str, Join | None] = {
+    "combined": largest,
+    "objective": None,
+    "neighbors": None,
+    "mahalanobis": None,
+}
 
 #: Share of the batch in the wide neighbourhood, chosen with the ridges below.
 _WIDE = 0.3
@@ -52,8 +79,8 @@ class ScoreHead:
 
     Attributes
     ----------
-    kind : {"combined", "objective", "neighbors", "mahalanobis"}
-        Which head.
+    kind : str
+        Which head, a key of `SCORE_HEADS`.
     n_neighbors : int
         Neighbours that count.
     trim_fraction : float
@@ -75,7 +102,12 @@ class ScoreHead:
     @property
     def uses_neighbors(self) -> bool:
         """Whether distances to neighbours count."""
-        return self.kind in ("combined", "neighbors")
+        return self.kind == "neighbors" or self.join is not None
+
+    @property
+    def join(self) -> Join | None:
+        """What joins the two distances in the network; None for a head of one distance."""
+        return SCORE_HEADS[self.kind]
 
     def score(
         self, network: Network, x: Tensor, features: Tensor | None, *, rescale: bool = False
@@ -105,7 +137,7 @@ class ScoreHead:
             if rescale and self.kind != "mahalanobis":
                 # A gross row must not press the others below the epsilon of the batch norm.
                 x = standardize_by_mask(x, kept)
-        return combined(self.distances(network, x, features, kept))
+        return combined(self.distances(network, x, features, kept), join=self.join)
 
     def distances(
         self, network: Network, x: Tensor, features: Tensor | None, kept: Tensor | None
@@ -248,8 +280,8 @@ def network_distances(
 
     Parameters
     ----------
-    kind : {"combined", "objective", "neighbors"}
-        Which head.
+    kind : str
+        Which head, "mahalanobis" excepted.
     network : ACRNetwork, ACREnsemble, or one of these at fixed batch statistics
         What makes the layers.
     x : Tensor of shape (..., n_samples, n_inputs)
@@ -271,8 +303,10 @@ def network_distances(
     return near[None] if kind == "neighbors" else torch.stack([near, network.distance(score)])
 
 
-def combined(distances: Tensor, scales: RobustLogScale | None = None) -> Tensor:
-    """Make one score of distances: the largest robust z-score of their logarithms.
+def combined(
+    distances: Tensor, scales: RobustLogScale | None = None, join: Join | None = largest
+) -> Tensor:
+    """Make one score of distances: by default the largest robust z-score of their logarithms.
 
     Parameters
     ----------
@@ -280,16 +314,18 @@ def combined(distances: Tensor, scales: RobustLogScale | None = None) -> Tensor:
         Of `network_distances`, `mahalanobis_distances` or `ScoreHead.initial_distances`.
     scales : RobustLogScale or None
         Fixed ones; None: those of the batch itself.
+    join : callable or None, default=largest
+        Makes one score of the z-scores; None for a single distance.
 
     Returns
     -------
     Tensor of shape (..., n_samples)
         A single distance as it is, for it has nothing to be compared with.
     """
-    if len(distances) == 1:
+    if join is None or len(distances) == 1:
         return distances[0]
     scales = RobustLogScale.of(distances) if scales is None else scales
-    return scales.standardise(distances).amax(dim=0)
+    return join(scales.standardise(distances))
 
 
 def round_down(fraction: float, n_rows: int) -> int:
@@ -344,8 +380,8 @@ def make_head(
 
     Parameters
     ----------
-    kind : {"combined", "objective", "neighbors", "mahalanobis"}
-        Which head.
+    kind : str
+        Which head, a key of `SCORE_HEADS`.
     n_neighbors : int
         Neighbours that count.
     trim_fraction : float

@@ -116,12 +116,12 @@ class _Builder:
             frozen.known = serving.known
         if self.head.kind != "mahalanobis":
             frozen.chain = _chain(frozen)
-        if not scored and self.head.kind != "combined":
+        if not scored and self.head.join is None:
             return frozen.eval(), np.empty(0)
         # Where differences are exact they are wanted.
         exact = frozen.neighbors is not None and frozen.neighbors.exact
         distances = self._of_all(frozen.distances if exact else frozen.measure, frozen.known)
-        if self.head.kind == "combined":
+        if self.head.join is not None:
             scales = RobustLogScale.of(distances)
             frozen.scales = torch.stack([scales.floor, scales.center, scales.spread])
         scores = frozen.combined(distances)

@@ -255,7 +255,7 @@ def _take_domain_column(
         X = _object_array(X, who)
     if len(X.shape) != 2:
         raise ValueError(f"{who} with domain_column needs a 2-D X, got shape {tuple(X.shape)}.")
-    place = _place_of(column, names, X.shape[1], who)
+    place = _position_of(column, names, X.shape[1], who)
     # Counts and names include the domain column; its values never meet the numeric checks.
     try:
         validate_data(estimator, X, skip_check_array=True, reset=reset)
@@ -275,7 +275,7 @@ def _take_domain_column(
     return X[:, keep], X[:, place], kept
 
 
-def _place_of(column: str | int, names: list[Any], width: int, who: str) -> int:
+def _position_of(column: str | int, names: list[Any], width: int, who: str) -> int:
     """Position of the domain column."""
     if isinstance(column, str):
         if not names:

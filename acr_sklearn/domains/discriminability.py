@@ -1,4 +1,4 @@
-"""Can the training domains be told apart? If not, rows of one are poor outliers for another."""
+"""Domain discriminability: rows of domains told apart serve as outliers of one another."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _RIDGE = 0.1
 
 
 def domain_discriminability(rows: NDArray[Any], index: NDArray[np.int64], seed: int) -> float:
-    """How well rows of one domain can be told from rows of another, on average.
+    """Mean AUROC at which rows of one domain are told from rows of another.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Whether a batch looks like a domain of the kind that was trained on.
+"""Domain shift: distance of a batch to the training domains.
 
 What is compared is what scoring responds to: how the rows of a batch vary around their mean. The
 mean itself and the overall spread are cancelled before the network, so neither counts.
@@ -27,7 +27,7 @@ _LEAST_DOMAINS = 3
 #: Caps that keep the cost small on any data: evenly spaced features, domains, rows of a domain or
 #: batch, and rows that the axes are measured on.
 _FEATURES, _DOMAINS, _ROWS, _AXIS_ROWS = 512, 1024, 4096, 1024
-#: Domains from which the share of chance in a distance is taken.
+#: Domains from which the fraction of chance in a distance is taken.
 _NOISE_DOMAINS = 64
 #: Multiple of the typical row's distance from the median beyond which a row is left out.
 _GROSS = 3.0
@@ -50,7 +50,7 @@ _CHANCE = 0.99
 
 @dataclass(frozen=True)
 class DomainShift:
-    """How the training domains vary, in two views, and how far apart they are.
+    """Spreads and centres of the training domains, and the distances between them.
 
     A view is a vector of log spreads, one per feature or one per common axis; its distance
     between two data sets is the root mean square difference.
@@ -58,7 +58,7 @@ class DomainShift:
     Attributes
     ----------
     scale : FeatureScale
-        Units of the chosen features.
+        Standardization of the chosen features.
     features : ndarray of shape (n_chosen,), int
         Positions of the chosen features.
     axes : ndarray of shape (n_chosen, n_axes), float32
@@ -223,7 +223,7 @@ def _spaced(items: NDArray[Any], most: int = _ROWS) -> NDArray[Any]:
 
 
 def _centred(rows: NDArray[Any], scale: FeatureScale) -> NDArray[np.float64]:
-    """All but gross outliers around their mean, in units."""
+    """All but gross outliers around their mean, standardized."""
     # The median comes out in the users' units, before an offset of 1e9 costs precision.
     around = np.subtract(rows, np.median(rows, axis=0), dtype=np.float64)
     around /= np.maximum(scale.scale, np.finfo(np.float64).tiny)
@@ -235,9 +235,9 @@ def _centred(rows: NDArray[Any], scale: FeatureScale) -> NDArray[np.float64]:
 
 
 def _center(rows: NDArray[Any], scale: FeatureScale) -> NDArray[np.float64]:
-    """Median row in units: a few gross anomalies do not move it."""
-    units = np.maximum(scale.scale, np.finfo(np.float64).tiny)
-    return np.median(np.asarray(rows, dtype=np.float64), axis=0) / units
+    """Median row over the scale: a few gross anomalies do not move it."""
+    divisor = np.maximum(scale.scale, np.finfo(np.float64).tiny)
+    return np.median(np.asarray(rows, dtype=np.float64), axis=0) / divisor
 
 
 def _common_axes(parts: list[NDArray[Any]], scale: FeatureScale) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""A batch at fixed statistics: what scores any row by itself as it scores within the batch."""
+"""Module that scores single rows under fixed batch statistics."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ __all__ = ["FixedBatch"]
 
 
 class FixedBatch(nn.Module):
-    """Scores rows one by one under the statistics of one batch.
+    """Module that scores rows one by one under fixed batch statistics.
 
     Attributes
     ----------
     standardizer : Standardizer
-        What brings a row to the units of the network.
+        Standardization of a row for the network.
     network : nn.Module
         With fixed batch statistics; None for a score of the features alone.
     whitening : Tensor or None
@@ -72,14 +72,14 @@ class FixedBatch(nn.Module):
         """
         if x.shape[-1] != len(self.standardizer.divisor):
             raise ValueError(
-                f"A frozen batch got rows of {x.shape[-1]} features, but holds the statistics of "
+                f"FixedBatch got rows of {x.shape[-1]} features, but holds the statistics of "
                 f"{len(self.standardizer.divisor)}. Pass the features that the detector was "
                 "fitted on."
             )
         return self.combined(self.distances(x))
 
     def distances(self, x: Tensor, own: Tensor | None = None) -> Tensor:
-        """Measure what the score is made of.
+        """Measure the distances that make up the score.
 
         Parameters
         ----------

@@ -13,14 +13,14 @@ from torch.nn.utils import skip_init
 
 from acr_sklearn.networks.conv import BatchCenter
 from acr_sklearn.networks.mlp import MLPNetwork, WhitenedLinear
-from acr_sklearn.networks.neural_transformation import BatchUnits
+from acr_sklearn.networks.neural_transformation import BatchStandardization
 from acr_sklearn.networks.normalization import ImageBatchNorm, RowMask, TaskBatchNorm
 from acr_sklearn.networks.objective_base import Objective
 from acr_sklearn.networks.user_module import current_row_mask
 
-__all__ = ["FixedNorm", "FixedUnits", "Moments", "fix_norms"]
+__all__ = ["FixedNorm", "FixedStandardization", "Moments", "fix_norms"]
 
-_UNITS = (BatchCenter, BatchUnits)
+_STANDARDIZATIONS = (BatchCenter, BatchStandardization)
 _NORMS = (TaskBatchNorm, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
@@ -90,7 +90,7 @@ class Moments:
 
 
 class _Measured(Exception):  # noqa: N818 - it ends a pass that has done its work, and is no error
-    """What comes behind the layer being measured has nothing to work on yet."""
+    """Signal that a layer was measured: later layers have no input yet."""
 
 
 class FixedStatistics(nn.Module):
@@ -99,7 +99,7 @@ class FixedStatistics(nn.Module):
     Attributes
     ----------
     moments : Moments or None
-        Of the rows that count; None once they are held.
+        Of the rows of the mask; None once they are held.
     """
 
     def __init__(self) -> None:
@@ -108,14 +108,14 @@ class FixedStatistics(nn.Module):
         self.dtype = torch.get_default_dtype()
 
     def measure(self, x: Tensor, kept: RowMask, channels: int) -> None:
-        """Take in the rows that count, and end the pass.
+        """Take in the rows of the mask, and end the pass.
 
         Parameters
         ----------
         x : Tensor of shape (n_rows, ...)
             Rows first.
         kept : Tensor of shape (n_rows, ...), bool, or int, or None
-            Rows that count, or how many of the first; None: all.
+            Mask of rows, or how many of the first; None: all.
         channels : int
             Axis of `x` along which everything is measured apart.
         """
@@ -131,8 +131,8 @@ class FixedStatistics(nn.Module):
         raise NotImplementedError
 
 
-class FixedUnits(FixedStatistics):
-    """A centre, and where wanted an overall spread, that are those of one batch.
+class FixedStandardization(FixedStatistics):
+    """Standardization by the centre and, where wanted, the overall spread of one batch.
 
     Parameters
     ----------
@@ -150,19 +150,19 @@ class FixedUnits(FixedStatistics):
         self.register_buffer("divisor", None)
 
     def forward(self, x: Tensor, kept: RowMask = None) -> Tensor:
-        """Bring rows to the units of the batch, or measure these.
+        """Standardize rows by the batch, or measure its mean and spread.
 
         Parameters
         ----------
         x : Tensor of shape (n_rows, ..., n_features)
             Rows first.
         kept : Tensor of shape (n_rows, ...), bool, or int, or None
-            Rows that count while measuring.
+            Mask of rows while measuring.
 
         Returns
         -------
         Tensor of the shape of `x`
-            In units.
+            Standardized.
         """
         if self.moments is not None:
             self.measure(x, kept, x.dim() - 1)
@@ -179,7 +179,7 @@ class FixedUnits(FixedStatistics):
 
 
 class FixedNorm(FixedStatistics):
-    """Batch norm whose statistics are those of one batch, once and for all.
+    """Batch norm whose statistics are fixed to one batch.
 
     Parameters
     ----------
@@ -206,7 +206,7 @@ class FixedNorm(FixedStatistics):
         x : Tensor of shape (n_rows, ...)
             Rows first.
         kept : Tensor of shape (n_rows, ...), bool, or int, or None
-            Rows that count while measuring.
+            Mask of rows while measuring.
 
         Returns
         -------
@@ -245,30 +245,30 @@ def fix_norms(network: nn.Module, inputs: Callable[[], Iterable[Tensor]]) -> nn.
     network : ACRNetwork or ACREnsemble
         Left as it is.
     inputs : callable
-        Returns the chunks of the rows that count, each a Tensor of shape (n_rows, n_inputs); called
-        once per batch norm and once more.
+        Returns the chunks of the rows of the mask, each a Tensor of shape (n_rows, n_inputs);
+        called once per batch norm and once more.
 
     Returns
     -------
     nn.Module
         The copy, in eval mode, without gradient. It maps every row by itself.
     """
-    frozen = copy.deepcopy(network).eval()
-    norms = _replace_norms(frozen)
+    fixed = copy.deepcopy(network).eval()
+    norms = _replace_norms(fixed)
     with torch.no_grad():
         while any(norm.moments is not None for norm in norms):
-            _round(frozen, norms, inputs)
-        _fold(frozen)
-    return frozen.requires_grad_(False)
+            _round(fixed, norms, inputs)
+        _fold(fixed)
+    return fixed.requires_grad_(False)
 
 
 def _round(
-    frozen: Any, norms: list[FixedStatistics], inputs: Callable[[], Iterable[Tensor]]
+    fixed: Any, norms: list[FixedStatistics], inputs: Callable[[], Iterable[Tensor]]
 ) -> None:
     through = True
     for x in inputs():
         try:
-            frozen.anomaly_score(x)
+            fixed.anomaly_score(x)
         except _Measured:
             through = False
     for norm in (unknown := [norm for norm in norms if norm.moments is not None]):
@@ -285,21 +285,21 @@ def _round(
 
 
 def _replace_norms(network: nn.Module) -> list[FixedStatistics]:
-    """Put a frozen layer in the place of each, under all the names that it has."""
+    """Replace each norm by a fixed one, under all its names."""
     made: dict[nn.Module, FixedStatistics] = {}
     for module in list(network.modules()):
         for name, child in list(module._modules.items()):
-            if isinstance(child, _NORMS + _UNITS):
+            if isinstance(child, _NORMS + _STANDARDIZATIONS):
                 if child not in made:
-                    units = isinstance(child, _UNITS)
-                    scaled = isinstance(child, BatchUnits)
-                    made[child] = FixedUnits(scaled) if units else FixedNorm(child)
+                    standardizes = isinstance(child, _STANDARDIZATIONS)
+                    scaled = isinstance(child, BatchStandardization)
+                    made[child] = FixedStandardization(scaled) if standardizes else FixedNorm(child)
                 setattr(module, name, made[child])
     return list(made.values())
 
 
 def _fold(network: nn.Module) -> None:
-    """Fold the fixed norms of embedded parts into the linear layers before them."""
+    """Fold the fixed norms of built-in parts into the linear layers before them."""
     for part in list(network.modules()):
         if isinstance(part, MLPNetwork):
             for i, (linear, norm) in enumerate(zip(part.linears, part.norms, strict=True)):
@@ -318,7 +318,7 @@ def _folded(linear: Any, norm: Any) -> nn.Linear:
 
 
 class _Passed(nn.Module):
-    """Stands where a norm was that is folded into the layer before it."""
+    """Identity in place of a norm that was folded into the layer before it."""
 
     def forward(self, x: Tensor, kept: RowMask = None) -> Tensor:
         return x

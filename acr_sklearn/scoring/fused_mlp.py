@@ -1,4 +1,4 @@
-"""An embedded network under fixed statistics as a chain of matrix products in reused memory."""
+"""Fused MLP: a built-in network under fixed batch statistics, in reused memory."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class FusedMLP(nn.Module):
     Parameters
     ----------
     standardizer : Standardizer
-        What brings a row to the units of the network.
+        Standardization of a row for the network.
     weights, biases : list of Tensor
         Of the linear layers.
     center : Tensor of shape (embedding_dim,)
@@ -66,7 +66,7 @@ class FusedMLP(nn.Module):
         Parameters
         ----------
         standardizer : Standardizer
-            What brings a row to the units of the network.
+            Standardization of a row for the network.
         network : nn.Module
             With its norms folded into linear layers, see `acr_sklearn.scoring.fixed_norms`.
 
@@ -155,7 +155,7 @@ class FusedMLP(nn.Module):
             yield start, layers[:n]
 
     def as_layers(self, representation: Tensor) -> Tensor:
-        """Bring what `ACRNetwork.views` returns into the form of `blocks`.
+        """Bring what `ACRNetwork.layers_and_score` returns into the form of `blocks`.
 
         Parameters
         ----------
@@ -183,7 +183,7 @@ class FusedNeighbors(nn.Module):
     chain : FusedMLP
         Makes the layers.
     neighbors : Neighbors
-        With fixed rows in what `ACRNetwork.views` returns.
+        With fixed rows in what `ACRNetwork.layers_and_score` returns.
     """
 
     ranking: Tensor

@@ -1,4 +1,4 @@
-"""A number for every row by its content, whatever comes before or beside it."""
+"""Row hashes, and an index of reference rows by these hashes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def hash_weights(scale: NDArray[np.float64] | None, n_features: int) -> NDArray[
     Parameters
     ----------
     scale : ndarray of shape (n_features,) or None
-        Units of the features; None for rows in units already.
+        Standardization of the features; None for rows standardized already.
     n_features : int
         Width of the rows.
 
@@ -55,7 +55,7 @@ def row_hashes(rows: NDArray[Any], weights: NDArray[np.float64]) -> NDArray[np.f
 
 
 def evenly_spaced(keys: NDArray[np.float64], n_chosen: int) -> NDArray[np.int64]:
-    """Choose rows that stand for all, by content: their order does not matter.
+    """Choose evenly spaced rows by hash: their order does not matter.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def evenly_spaced(keys: NDArray[np.float64], n_chosen: int) -> NDArray[np.int64]
 
 @dataclass(frozen=True)
 class ReferenceIndex:
-    """Finds the rows that equal one of some fixed rows.
+    """Index that finds the rows equal to a reference row.
 
     Attributes
     ----------
@@ -99,7 +99,7 @@ class ReferenceIndex:
 
     @classmethod
     def of(cls, rows: NDArray[Any], weights: NDArray[np.float64]) -> ReferenceIndex:
-        """Take down fixed rows.
+        """Index reference rows.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""How distances of different kinds become comparable within a batch."""
+"""Robust z-scores of log distances within a batch."""
 
 from __future__ import annotations
 

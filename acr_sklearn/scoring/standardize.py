@@ -11,7 +11,7 @@ __all__ = ["Standardizer", "centre_by_mask", "largest_number", "standardize_by_m
 
 
 def largest_number(dtype: torch.dtype) -> float:
-    """Bound what a network is given, so that squares of what it makes of it are numbers.
+    """Largest input of a network whose squared outputs stay finite.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def standardize_by_mask(x: Tensor, kept: Tensor) -> Tensor:
 
 
 class Standardizer(nn.Module):
-    """Subtracts a location and divides.
+    """Standardization of rows: subtracts a location and divides.
 
     The location is held in two parts, for in single precision the mean of rows around a million is
     no number to be had; what is left of it would move every row.
@@ -104,7 +104,7 @@ class Standardizer(nn.Module):
         self.register_buffer("reach", self.divisor * largest_number(dtype))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Bring rows to the units.
+        """Standardize rows.
 
         Parameters
         ----------
@@ -157,7 +157,7 @@ class Standardizer(nn.Module):
             torch.clamp(out, -self.reach, self.reach, out=out)
 
     def single(self) -> Self:
-        """Give the same for rows in single precision.
+        """Copy for rows in single precision.
 
         Returns
         -------

@@ -89,7 +89,7 @@ def test_anomaly_score_is_the_squared_distance_to_the_centre():
 @each_kind
 def test_views_are_the_layers_and_the_score(kind):
     network, x = ensemble(kind, 1).members[0], stack()
-    representation, score = network.views(x)
+    representation, score = network.layers_and_score(x)
     torch.testing.assert_close(score, network.output_scores(network(x)))
     torch.testing.assert_close(network.anomaly_score(x), score)
     objective = network.objective
@@ -107,14 +107,14 @@ def test_views_are_the_layers_and_the_score(kind):
 @pytest.mark.parametrize("masked", [False, True])
 def test_portions_of_views_score_as_all_together(kind, masked, monkeypatch):
     network, x, kept = ensemble(kind, 1).members[0], stack(), masks() if masked else None
-    together = network.views(x, kept)
+    together = network.layers_and_score(x, kept)
     seen = []
     plain = network.backbone.layers
     monkeypatch.setattr(
         network.backbone, "layers", lambda x, kept: seen.append(x.shape[-2]) or plain(x, kept)
     )
     monkeypatch.setattr(network.objective, "rows_together", 80)  # two views of 4 times 10 rows
-    apart = network.views(x, kept)
+    apart = network.layers_and_score(x, kept)
     assert seen == [20, 20, 20]
     for one, other in zip(apart, together, strict=True):
         torch.testing.assert_close(one, other)
@@ -141,16 +141,16 @@ def test_groups_of_tasks_equal_all_together_in_values_and_gradients(kind, monkey
 @each_kind
 def test_masked_statistics_are_those_of_the_kept_rows_alone(kind):
     network, x, kept = ensemble(kind, 1).members[0], stack(), masks()
-    representation, score = network.views(x, kept)
+    representation, score = network.layers_and_score(x, kept)
     for task in range(4):
         own = kept[task]
-        alone = network.views(x[task][own])
+        alone = network.layers_and_score(x[task][own])
         torch.testing.assert_close(representation[task][own], alone[0])
         torch.testing.assert_close(score[task][own], alone[1])
         # A row left out scores as beside the kept rows, which it does not move.
         moved = torch.where(own[:, None], x[task], 100 * x[task])
-        torch.testing.assert_close(network.views(moved, own)[1][own], alone[1])
-        assert not torch.allclose(network.views(moved, own)[1][~own], score[task][~own])
+        torch.testing.assert_close(network.layers_and_score(moved, own)[1][own], alone[1])
+        assert not torch.allclose(network.layers_and_score(moved, own)[1][~own], score[task][~own])
 
 
 # ------------------------------------------------------------------ several networks
@@ -176,7 +176,7 @@ def test_members_stacked_equal_members_run_one_by_one_in_values_and_gradients(ki
 
 @each_kind
 def test_members_go_their_own_way_where_they_share_no_input(kind):
-    # A device without numbers stands in for an accelerator, where embedded members run stacked.
+    # A device without numbers stands in for an accelerator, where built-in members run stacked.
     network, x = ensemble(kind), stack()
     assert network.to("meta")(x.to("meta")).shape == ensemble(kind)(x).shape
 
@@ -212,12 +212,14 @@ def test_nothing_leaks_between_members_or_tasks(kind):
 def test_views_of_the_members_stand_side_by_side(kind):
     network, x, kept = ensemble(kind), stack(), masks()
     for mask in (None, kept):
-        representation, score = network.views(x, mask)
-        alone = [member.views(x, mask) for member in network.members]
+        representation, score = network.layers_and_score(x, mask)
+        alone = [member.layers_and_score(x, mask) for member in network.members]
         torch.testing.assert_close(representation, torch.cat([a for a, _ in alone], dim=-1))
         torch.testing.assert_close(score, torch.stack([b for _, b in alone]).mean(dim=0))
         torch.testing.assert_close(network.anomaly_score(x, mask), score)
-    torch.testing.assert_close(network.views(x[0], kept[0])[1], network.views(x, kept)[1][0])
+    torch.testing.assert_close(
+        network.layers_and_score(x[0], kept[0])[1], network.layers_and_score(x, kept)[1][0]
+    )
 
 
 def test_members_start_apart():
@@ -250,13 +252,13 @@ def test_dropout_differs_between_members():
 def test_threads_score_as_one_does(kind):
     network, x, kept = ensemble(kind), stack(2, 30), masks(16, 30).view(8, 2, 30)
     with torch.no_grad():
-        expected = [network.views(x, own) for own in kept]
+        expected = [network.layers_and_score(x, own) for own in kept]
     wrong = []
 
     def run(i):
         for _ in range(20):
             with torch.no_grad():
-                got = network.views(x, kept[i])
+                got = network.layers_and_score(x, kept[i])
             if not all(torch.equal(a, b) for a, b in zip(got, expected[i], strict=True)):
                 wrong.append(i)
 
@@ -273,6 +275,8 @@ def test_threads_score_as_one_does(kind):
 def test_copies_and_pickles_are_equal(kind, copied):
     network, x, kept = ensemble(kind), stack(), masks()
     twin = copied(network)
-    for one, other in zip(twin.views(x, kept), network.views(x, kept), strict=True):
+    for one, other in zip(
+        twin.layers_and_score(x, kept), network.layers_and_score(x, kept), strict=True
+    ):
         assert torch.equal(one, other)
     torch.testing.assert_close(twin(x), network(x))

@@ -6,7 +6,7 @@ from acr_sklearn.networks.neural_transformation import (
     TRANSFORMATIONS,
     NeuralTransformationLearning,
     NeuralTransformations,
-    in_batch_units,
+    standardized_by_batch,
 )
 
 N_FEATURES, M, DIM = 5, 4, 3
@@ -97,14 +97,14 @@ def test_three_linear_layers_of_the_width_of_the_rows_but_no_wider_than_64(n_fea
 
 def test_units_are_those_of_the_rows_that_count():
     x, kept = stack(3, 9), masks(3, 9)
-    units = in_batch_units(x.transpose(0, 1), kept.T)
+    units = standardized_by_batch(x.transpose(0, 1), kept.T)
     for task in range(3):
         own = x[task][kept[task]].numpy()
         overall = np.sqrt(own.var(axis=0).mean())
         expected = (x[task].numpy() - own.mean(axis=0)) / overall
         np.testing.assert_allclose(units[:, task].numpy(), expected)
     alike = torch.ones(4, N_FEATURES)
-    assert torch.equal(in_batch_units(alike), torch.zeros(4, N_FEATURES))
+    assert torch.equal(standardized_by_batch(alike), torch.zeros(4, N_FEATURES))
 
 
 @each_kind
@@ -113,7 +113,7 @@ def test_views_lie_below_the_rows_and_only_the_rows_count(kind):
     rows, mask = objective.expand(x)
     assert rows.shape == (2, (1 + M) * 6, N_FEATURES)
     assert mask == 6
-    units = in_batch_units(x.transpose(0, 1))
+    units = standardized_by_batch(x.transpose(0, 1))
     torch.testing.assert_close(rows[:, :6], units.transpose(0, 1))
     views = objective.transformations(units)
     for k in range(M):

@@ -116,6 +116,7 @@ def batch_offsets(
 def _percentile(scores: NDArray[np.float64], fraction: float) -> float:
     """Take the percentile, or the value above it where ties carry the cut past the fraction."""
     offset = np.percentile(scores, 100.0 * fraction)
+    # Of n distinct scores ceil(fraction (n - 1)) lie below the percentile; tied ones may be more.
     allowed = np.ceil(fraction * (len(scores) - 1))
     if np.count_nonzero(scores < offset) > allowed:
         offset = scores[scores < offset].max()
@@ -160,6 +161,8 @@ def estimate_contamination(scores: NDArray[np.float64], calibration: NDArray[np.
     t, reached = t[low], reached[low]
     if len(t) == 0:
         return 0.0
+    # In n normal rows F(t) has the variance t (1 - t) / n; so has the rank among calibration
+    # scores that t is read from, with their number.
     noise = _STANDARD_ERRORS * np.sqrt(t * (1 - t) * (1 / n_rows + 1 / n_scores))
     return float(np.clip(((reached - t - noise) / (1 - t)).max(), 0.0, _MOST))
 
@@ -179,6 +182,8 @@ def p_values(scores: NDArray[np.float64], calibration: NDArray[np.float64]) -> N
     ndarray of shape (n_rows,)
         One plus the calibration scores that are as low, over one plus their number.
     """
+    # A normal score is the lowest of itself and n others with probability 1 / (n + 1), the least
+    # p-value: it is never 0.
     return (1 + np.searchsorted(calibration, scores, side="right")) / (len(calibration) + 1)
 
 

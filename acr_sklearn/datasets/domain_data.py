@@ -41,8 +41,9 @@ class LabelledDomain:
     ) -> tuple[NDArray[Any], NDArray[np.int8]]:
         """Draw a batch with a given fraction of anomalies.
 
-        As in the released code of Li et al. (2023), floor(n fraction / (1 - fraction))
-        anomalies, at least one; theirs may repeat, these do not.
+        As in the released code of Li et al. (2023), n normals get
+        floor(n fraction / (1 - fraction)) anomalies, at least one; theirs may repeat, these do
+        not.
 
         Parameters
         ----------
@@ -67,8 +68,8 @@ class LabelledDomain:
         """
         if not 0 < fraction < 1:
             raise ValueError(
-                f"LabelledDomain.draw got fraction={fraction!r} for domain {self.name!r}. Give the fraction "
-                "of anomalies as a number between 0 and 1, such as 0.05."
+                f"LabelledDomain.draw got fraction={fraction!r} for domain {self.name!r}. Give "
+                "the fraction of anomalies as a number between 0 and 1, such as 0.05."
             )
         X, y = self.load()
         normal, anomalous = np.flatnonzero(y == 1), np.flatnonzero(y == -1)

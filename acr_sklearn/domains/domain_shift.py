@@ -126,6 +126,7 @@ class DomainShift:
         near = [
             _distances(own[None], known).min() for own, known in zip(views, self.views, strict=True)
         ]
+        # The mean of w squared standard normals is below chi2_w(0.99) / w with probability 0.99.
         # A small batch is off by chance, the more so the fewer numbers its distance is a mean of.
         widths = np.array([max(known.shape[1], 1) for known in self.views])
         chance = self.noise / min(len(rows), _ROWS) * chi2.ppf(_CHANCE, widths) / widths
@@ -267,6 +268,7 @@ def _views(
 def _distances(some: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float64]:
     """Root mean square differences, shape (n_some, n_others)."""
     a, b = some.astype(np.float64), others.astype(np.float64)
+    # |a - b|^2 = |a|^2 + |b|^2 - 2 a.b may round to just below 0 where a and b agree.
     squares = np.square(a).sum(axis=1)[:, None] + np.square(b).sum(axis=1) - 2 * a @ b.T
     return np.sqrt(np.maximum(squares, 0.0) / max(a.shape[1], 1))
 
@@ -280,7 +282,8 @@ def _noise(
     own = np.arange(part.shape[1])
     halves = [_views(part[start::2], own, scale, axes) for start in (0, 1)]
     apart = [_distances(a[None], b[None]).item() for a, b in zip(*halves, strict=True)]
-    # Two halves, each of half the rows, differ by four times what the whole is off by.
+    # An error of mean square v / n in n rows is 2 v / n in each half; the difference of two
+    # independent halves has the sum, 4 v / n: v is the mean square times n / 4.
     return np.square(apart) * len(part) / 4
 
 
@@ -296,6 +299,8 @@ def _reach(view: NDArray[np.float32]) -> float:
     np.fill_diagonal(apart, np.inf)
     logs = np.log(np.maximum(apart.min(axis=1), _LEAST_DISTANCE))
     n = len(logs)
+    # s^2 = (d0 s0^2 + (n - 1) s_n^2) / (d0 + n - 1); one more draw exceeds the mean of n by
+    # less than t s sqrt(1 + 1 / n): 1 for its own spread, 1 / n for the error of the mean.
     freedom = _PRIOR_DOMAINS + n - 1
     variance = (_PRIOR_DOMAINS * _PRIOR_SPREAD**2 + (n - 1) * logs.var(ddof=1)) / freedom
     width = student_t.ppf(_WITHIN, freedom) * np.sqrt(variance * (1 + 1 / n))

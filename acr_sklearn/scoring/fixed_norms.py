@@ -56,6 +56,7 @@ class Moments:
         # Not torch.var_mean: along the rows it took 10 to 50 times as long.
         mean = rows.mean(dim=0)
         around = rows - mean
+        # With m the rounded mean and r = mean(x - m): sum (x - m - r)^2 = sum (x - m)^2 - n r^2.
         # What rounding left of the mean matters where the deviations are small beside it.
         rest = around.mean(dim=0)
         n = len(rows)
@@ -78,6 +79,8 @@ class Moments:
         if not self.count:
             self.count, self.mean, self.deviations = n, mean, deviations
             return
+        # With d the difference of the means: mean_a + d n_b / n, M_a + M_b + d^2 n_a n_b / n. There
+        # is no difference of large squares, which E[x^2] - E[x]^2 would be.
         total, step = self.count + n, mean - self.mean
         self.mean = self.mean + step * (n / total)
         self.deviations = self.deviations + deviations + step**2 * (self.count * n / total)
@@ -215,7 +218,7 @@ class FixedNorm(FixedStatistics):
         """
         axis = self.channels % x.dim()
         if self.moments is not None:
-            # Inside a user's module nothing hands on which rows count.
+            # Inside a user's module nothing hands on the mask of rows.
             self.measure(x, current_row_mask(x) if kept is None else kept, axis)
         tail = (-1,) + (1,) * (x.dim() - 1 - axis)
         assert self.gain is not None
@@ -224,6 +227,7 @@ class FixedNorm(FixedStatistics):
     def hold(self) -> None:
         """Turn what was measured into a multiplication and an addition."""
         assert self.moments is not None
+        # w (x - mean) / sqrt(var + eps) + b = gain x + shift, in float64 up to the last step.
         gain = (self.moments.variance + self.eps).rsqrt()
         if self.weight is not None:
             gain = gain * self.weight.detach().double()
@@ -310,6 +314,7 @@ def _fold(network: nn.Module) -> None:
 
 def _folded(linear: Any, norm: Any) -> nn.Linear:
     weight = linear.folded_weight() if isinstance(linear, WhitenedLinear) else linear.weight
+    # gain (W x) + shift = (gain W) x + shift: layers before a norm have no bias.
     # Weights that are written over need not be drawn, and would move torch's global generator.
     out = skip_init(nn.Linear, weight.shape[1], weight.shape[0]).to(weight)
     out.weight.copy_(weight.double() * norm.gain.double()[:, None])

@@ -51,12 +51,15 @@ class FusedMLP(nn.Module):
         super().__init__()
         self.standardizer = standardizer
         self.register_buffer("center", center)
+        # W ((x - m) / s) = (W / s) (x - m). The location m is subtracted from the rows, not folded
+        # into the bias: beside a large offset W x and W m would cancel, and their digits with them.
         weights = [weights[0] / standardizer.divisor, *weights[1:]]
         biases = [*biases[:-1], biases[-1] - center]
         self.widths = [len(bias) for bias in biases]
         #: First column of each layer; behind each but the last stands a one.
         self.starts = [0, *accumulate(width + 1 for width in self.widths[:-1])]
         for i, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+            # [x, 1] [W^T; b] = W x + b: the bias needs no pass of its own.
             self.register_buffer(f"matrix_{i}", torch.cat([weight.T, bias[None]]).contiguous())
 
     @classmethod
@@ -193,7 +196,9 @@ class FusedNeighbors(nn.Module):
         self.chain = chain
         rows = chain.as_layers(neighbors.rows)
         self.neighbors = Neighbors(rows, neighbors.n_neighbors, False)
-        # The squares of the fixed rows, and what centring takes off, ride on a column of ones.
+        # For rows r and centre c: |x - r|^2 = |x - c|^2 - 2 (x - c).(r - c) + |r - c|^2. The first
+        # term ranks nothing; with `twice` = -2 (r - c) the others are x.twice + (|r - c|^2 -
+        # c.twice), and the constant rides on a column of ones, where r - c, so `twice`, is 0.
         ranking = self.neighbors.twice.clone()
         center = self.neighbors.center
         ranking[chain.starts[1] - 1] = (self.neighbors.squares - center @ ranking)[0]
@@ -223,7 +228,7 @@ class FusedNeighbors(nn.Module):
             ranks = torch.mm(layers, self.ranking, out=products[:n])
             here = None if own is None else own[start : start + n]
             nearest = self.neighbors.nearest(ranks, layers, here)
-            # The squared distance from the centre without a pass that writes.
+            # The term left out: |x - c|^2 = |x|^2 - 2 x.c + |c|^2, without a pass that writes.
             own_square = torch.linalg.vector_norm(layers, dim=1).square_()
             own_square.addmv_(layers, center, alpha=-2).add_(center @ center)
             nearest += own_square[:, None]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 __all__ = ["ReferenceIndex", "evenly_spaced", "hash_weights", "row_hashes"]
 
-#: Features that most rows are told from the fixed ones by.
+#: Features that most rows are told from the reference rows by.
 _SOME = 8
 
 
@@ -29,6 +29,7 @@ def hash_weights(scale: NDArray[np.float64] | None, n_features: int) -> NDArray[
     ndarray of shape (n_features,)
         Weights of which no few add up to zero.
     """
+    # Irregular weights: features exchanged, or changes that cancel in a plain sum, alter the hash.
     weights = np.sin(12.9898 * np.arange(1, n_features + 1))
     return weights if scale is None else weights / np.maximum(scale, np.finfo(np.float64).tiny)
 
@@ -82,13 +83,13 @@ class ReferenceIndex:
     weights : ndarray of shape (n_features,)
         Of `hash_weights`.
     keys : ndarray of shape (n_fixed,)
-        Sorted keys of the fixed rows.
+        Sorted keys of the reference rows.
     order : ndarray of shape (n_fixed,), int64
-        Which fixed row each key is of.
+        Which reference row each key is of.
     some : ndarray of int64
-        A few features, by which most rows are told from the fixed ones at little cost.
+        A few features, by which most rows are told from the reference rows at little cost.
     some_keys : ndarray of shape (n_fixed,)
-        Sorted keys of the fixed rows by these alone.
+        Sorted keys of the reference rows by these alone.
     """
 
     weights: NDArray[np.float64]
@@ -120,7 +121,7 @@ class ReferenceIndex:
         return cls(weights, keys[order], order, some, some_keys)
 
     def positions(self, rows: NDArray[Any]) -> NDArray[np.int64]:
-        """Find rows among the fixed ones.
+        """Find rows among the reference rows.
 
         Parameters
         ----------
@@ -130,8 +131,10 @@ class ReferenceIndex:
         Returns
         -------
         ndarray of shape (n_rows,), int64
-            A fixed row that each equals, the same for equal rows; -1 for none.
+            A reference row that each equals, the same for equal rows; -1 for none.
         """
+        # Equal rows agree in some features: a hash of these rules most rows out at little cost, and
+        # the hash of all features decides about the rest.
         found = np.full(len(rows), -1)
         at, equal = _among(row_hashes(rows[:, self.some], self.weights[self.some]), self.some_keys)
         maybe = np.flatnonzero(equal)

@@ -23,6 +23,8 @@ def largest_number(dtype: torch.dtype) -> float:
     float
         4e11 in single precision: so many times the spread of a batch is far enough.
     """
+    # A square is at most max^0.6: that leaves a factor of max^0.4, in single precision 2e15, for
+    # weights and sums over features.
     return float(torch.finfo(dtype).max ** 0.3)
 
 
@@ -69,6 +71,7 @@ def standardize_by_mask(x: Tensor, kept: Tensor) -> Tensor:
         With kept rows of mean 0 and mean square 1, unless they are all equal.
     """
     centred, weight, count = centre_by_mask(x, kept)
+    # One divisor for all features: their spreads relative to one another are kept.
     power = (centred.square() * weight).sum((1, 2), keepdim=True) / count / x.shape[2]
     largest = largest_number(x.dtype)
     return (centred / torch.where(power > 0, power.sqrt(), 1.0)).clamp(-largest, largest)
@@ -98,6 +101,7 @@ class Standardizer(nn.Module):
     def __init__(self, location: Tensor, divisor: Tensor, dtype: torch.dtype):
         super().__init__()
         self.register_buffer("location", location.to(dtype))
+        # Numbers of single precision around 1e6 lie 2^-4 apart; `rest` holds the remainder.
         self.register_buffer("rest", (location - self.location).to(dtype))
         self.register_buffer("divisor", divisor.to(dtype))
         self.has_rest = bool((self.rest != 0).any())
@@ -134,6 +138,7 @@ class Standardizer(nn.Module):
         bool
             False where some may not be.
         """
+        # |x - location| <= max |x| + max |location|: one pass over the rows, and no copy of them.
         lowest, highest = torch.aminmax(x)
         far = torch.maximum(lowest.abs(), highest) + self.location.abs().max()
         return bool(far < self.reach.min())

@@ -104,7 +104,7 @@ def test_memory_is_that_of_a_chunk(monkeypatch):
         seen.append(len(x))
         return plain(self, x, kept)
 
-    monkeypatch.setattr(ACRNetwork, "views", record)
+    monkeypatch.setattr(ACRNetwork, "layers_and_score", record)
     head = make_head("neighbors", 5, 0.0, SHAPE)
     measure_batch(make().double(), SHAPE.scale, head, Chunks(batch(), 10))
     # The rows that serve as neighbours are gathered once; here that is all of them.

@@ -13,7 +13,7 @@ from acr_sklearn.metrics.detection import auroc
 
 __all__ = ["domain_discriminability"]
 
-#: Pairs of domains that are looked at, and rows that either half of a domain gives to a pair.
+#: Pairs of domains that are compared, and rows that either half of a domain gives to a pair.
 _PAIRS, _ROWS = 50, 100
 _RIDGE = 0.1
 

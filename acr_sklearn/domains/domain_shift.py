@@ -176,13 +176,13 @@ def fit_domain_shift(
 
 
 def warn_unfamiliar_batches(
-    familiarity: DomainShift | None, data: DomainRows, *, who: str, stacklevel: int = 5
+    domain_shift: DomainShift | None, data: DomainRows, *, who: str, stacklevel: int = 5
 ) -> None:
     """Warn once, naming the batches that look unlike every training domain.
 
     Parameters
     ----------
-    familiarity : DomainShift or None
+    domain_shift : DomainShift or None
         None says nothing.
     data : DomainRows
         The rows to be scored; batches of fewer than 16 rows are not judged.
@@ -191,13 +191,13 @@ def warn_unfamiliar_batches(
     stacklevel : int, default=5
         Frames up to the user's.
     """
-    if familiarity is None or not gives_batch_advice():
+    if domain_shift is None or not gives_batch_advice():
         return
     odd = []
     for label, batch in zip(data.labels, data.batches(), strict=True):
         if len(batch) < SMALL_BATCH:
             continue
-        times = familiarity.distance(data.rows[_spaced(batch)])
+        times = domain_shift.distance(data.rows[_spaced(batch)])
         if times > UNFAMILIAR:
             name = f"domain {shown_label(label)}" if data.named else "the batch"
             odd.append((times, f"{name} ({times:.1f} times)"))

@@ -167,7 +167,7 @@ class ACRNetwork(nn.Module):
         Parameters
         ----------
         score : Tensor of shape (..., n_rows)
-            What `views` returned.
+            Scores of `layers_and_score`.
 
         Returns
         -------

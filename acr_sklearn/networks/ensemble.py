@@ -87,8 +87,8 @@ class ACREnsemble(nn.Module):
         anomaly_score : Tensor of shape (..., n_rows)
             Mean over the members; high for abnormal rows.
         """
-        views = [member.layers_and_score(x, kept) for member in self._networks]
-        representations, scores = zip(*views, strict=True)
+        measured = [member.layers_and_score(x, kept) for member in self._networks]
+        representations, scores = zip(*measured, strict=True)
         return torch.cat(representations, dim=-1), torch.stack(scores).mean(dim=0)
 
     def anomaly_score(self, x: Tensor, kept: Tensor | None = None) -> Tensor:
@@ -114,7 +114,7 @@ class ACREnsemble(nn.Module):
         Parameters
         ----------
         score : Tensor of shape (..., n_rows)
-            What `views` returned.
+            Scores of `layers_and_score`.
 
         Returns
         -------

@@ -143,7 +143,7 @@ class NeuralTransformationLearning(Objective):
     Before all that the rows are centred on their batch and brought to its spread: a transformation
     stands in front of the first batch norm, which would cancel a shift. Batch statistics are those
     of the rows themselves, and their transformations are normalised by the same ones; what is
-    unusual is measured from where the rows are, and views can be looked at in portions. Mean AUROC
+    unusual is measured from where the rows are, and views can be scored in portions. Mean AUROC
     on held-out classes of digits and of a set like letters (docs/concepts.md): .952 and .950; with
     statistics over all views together, as in the released code of Li et al., .912 and .943; with
     those of every view by itself, which cancels what sets views apart, .567 and .706. The encoder
@@ -163,7 +163,7 @@ class NeuralTransformationLearning(Objective):
         Of what kind.
     """
 
-    #: Rows, transformed ones included, that scoring looks at together.
+    #: Rows, transformed ones included, that are scored together.
     rows_together = 65536
 
     def __init__(

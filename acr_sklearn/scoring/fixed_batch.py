@@ -31,7 +31,7 @@ class FixedBatch(nn.Module):
     neighbors : Neighbors or None
         In the network's layers.
     scales : Tensor of shape (3, 2, 1) or None
-        Of the distances to neighbours and to the centre, where both are looked at.
+        Of the distances to neighbours and to the centre, where both are part of the score.
     chain : FusedMLP or FusedNeighbors or None
         The same once more, for many rows without gradient, see `measure`.
     known : ReferenceIndex or None

@@ -1,4 +1,4 @@
-"""Batch norm at fixed statistics: measured layer by layer over the chunks of a batch, then held."""
+"""Batch norm at fixed statistics: measured layer by layer over the chunks of a batch."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class FixedStatistics(nn.Module):
     Attributes
     ----------
     moments : Moments or None
-        Of the rows of the mask; None once they are held.
+        Of the rows of the mask; None once they are fixed.
     """
 
     def __init__(self) -> None:
@@ -283,8 +283,8 @@ def _round(
             norm.hold()
     if all(norm.moments is not None for norm in unknown):
         raise ValueError(
-            "No row counts, so no batch norm could be measured: first scores are not finite. Look "
-            "for huge values in the features, or scale them."
+            "No row is left to measure batch norms on: initial scores are not finite. Look for huge "
+            "values in the features, or scale them."
         )
 
 

@@ -55,7 +55,7 @@ class ScoreHead:
     kind : {"combined", "objective", "neighbors", "mahalanobis"}
         Which head.
     n_neighbors : int
-        Neighbours that count.
+        Number of nearest rows that a distance is the mean of.
     trim_fraction : float
         Fraction of the batch, of the highest initial outlyingness, that the statistics leave out.
     covariance : WithinDomainCovariance or None
@@ -347,7 +347,7 @@ def make_head(
     kind : {"combined", "objective", "neighbors", "mahalanobis"}
         Which head.
     n_neighbors : int
-        Neighbours that count.
+        Number of nearest rows that a distance is the mean of.
     trim_fraction : float
         Fraction of the batch that the statistics leave out.
     covariance : WithinDomainCovariance

@@ -25,7 +25,7 @@ from acr_sklearn.training.settings import TrainedNet, TrainingCallback
 
 __all__ = ["MetaTrained", "MetaTrainingPlan", "meta_train"]
 
-#: Evaluations per training run, and steps whose tasks each one looks at.
+#: Evaluations per training run, and steps whose tasks each one measures.
 _EVALUATIONS = 50
 _HELD_OUT_STEPS = 2
 #: Domain discriminability from which their rows serve as outliers of one another.

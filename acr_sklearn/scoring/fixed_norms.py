@@ -283,8 +283,8 @@ def _round(
             norm.hold()
     if all(norm.moments is not None for norm in unknown):
         raise ValueError(
-            "No row is left to measure batch norms on: initial scores are not finite. Look for huge "
-            "values in the features, or scale them."
+            "No row is left to measure batch norms on: initial scores are not finite. Look for "
+            "huge values in the features, or scale them."
         )
 
 

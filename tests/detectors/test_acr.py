@@ -411,16 +411,16 @@ def test_warm_start_goes_on_from_the_weights_left(quick, domains):
         twice.fit([X[:, :3] for X in domains])
 
 
-def test_warm_start_keeps_units_whitening_and_shape(quick, domains):
+def test_warm_start_keeps_scale_whitening_and_covariance(quick, domains):
     detector = quick(warm_start=True, score_head="mahalanobis").fit(domains)
-    units, shape = detector.feature_scale_, detector.head_.shape
+    scale, covariance = detector.feature_scale_, detector.head_.covariance
     whitening = detector.module_.backbone.linears[0].whitening.clone()
     detector.fit([100 * X + 7 for X in domains])
-    assert detector.feature_scale_ is units
+    assert detector.feature_scale_ is scale
     assert torch.equal(detector.module_.backbone.linears[0].whitening, whitening)
-    assert detector.head_.shape is shape
+    assert detector.head_.covariance is covariance
     cold = clone(detector).set_params(warm_start=False).fit([100 * X + 7 for X in domains])
-    assert not np.allclose(cold.feature_scale_.scale, units.scale)
+    assert not np.allclose(cold.feature_scale_.scale, scale.scale)
 
 
 def test_warm_start_goes_on_with_all_networks(quick, domains):
@@ -429,7 +429,7 @@ def test_warm_start_goes_on_with_all_networks(quick, domains):
     second = weights(detector.fit(domains))
     assert not np.array_equal(first, second)
     assert np.linalg.norm(second - first) < 0.5 * np.linalg.norm(first)
-    with pytest.raises(ValueError, match="n_estimators, whiten_features"):
+    with pytest.raises(ValueError, match="n_estimators, permute_features"):
         detector.set_params(n_estimators=3).fit(domains)
     np.testing.assert_array_equal(weights(detector), second)
 
@@ -536,7 +536,7 @@ def test_the_offset_is_set_on_rows_that_nothing_was_measured_on(quick, domains):
         np.testing.assert_array_equal(one, other)
     one, other = (d.module_.backbone.linears[0].whitening for d in (detector, again))
     assert torch.equal(one, other)
-    np.testing.assert_array_equal(again.head_.shape.axes, detector.head_.shape.axes)
+    np.testing.assert_array_equal(again.head_.covariance.axes, detector.head_.covariance.axes)
 
 
 def test_memory_is_bypassed_where_a_key_would_lie(quick, domains, trainings, tmp_path):

@@ -366,7 +366,7 @@ def test_going_on_with_another_number_of_networks_is_refused():
     first = train(make_stream(limit=2), None, settings(n_estimators=2))
     train(make_stream(limit=2), None, settings(n_estimators=2), previous=first.net)
     for n_estimators in (1, 3):
-        with pytest.raises(ValueError, match="n_estimators, whiten_features"):
+        with pytest.raises(ValueError, match="n_estimators, permute_features"):
             train(
                 make_stream(limit=2), None, settings(n_estimators=n_estimators), previous=first.net
             )

@@ -21,6 +21,9 @@ SEEDS ?= 0 1 2
 METHODS ?= acr paper controls rivals
 BENCH_ARGS ?=
 
+# Real anomalies: what bench_native.py --help lists, such as --quick.
+NATIVE_ARGS ?=
+
 # The curves: which (empty: all) and what else bench_curves.py --help lists, such as --seeds.
 CURVES ?=
 CURVES_ARGS ?=
@@ -42,8 +45,13 @@ test test-floor fuzz: export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+<<<<<<< HEAD
 .PHONY: help demo test test-floor fuzz lint lint-workflows bench-train bench-time bench-data bench-quality bench-curves \
 	bench-conv bench-score bench-reference bench-surfaces results-page \
+=======
+.PHONY: help demo test test-floor lint bench-train bench-time bench-data bench-quality bench-curves \
+	bench-conv bench-native bench-score bench-reference bench-surfaces results-page \
+>>>>>>> native
 	clean
 
 help: ## this list
@@ -93,6 +101,9 @@ bench-quality: $(VENV)/.bench ## detection quality on unseen domains against ref
 	@$(VENV)/bin/python benchmarks/bench_quality.py $(if $(SETS),--sets $(SETS)) \
 		--split $(SPLIT) --batches $(BATCHES) --seeds $(SEEDS) --methods $(METHODS) \
 		$(if $(filter test,$(SPLIT)),--test-runs benchmarks/results/test-runs.json) $(BENCH_ARGS)
+
+bench-native: $(VENV)/.bench ## real anomalies on unseen domains; NATIVE_ARGS=--quick for a look
+	@$(VENV)/bin/python benchmarks/bench_native.py $(NATIVE_ARGS)
 
 bench-surfaces: $(VENV)/.bench ## defects on unseen surfaces against methods that see the batch alone
 	@$(VENV)/bin/python benchmarks/quality/fetch.py surfaces mobilenet

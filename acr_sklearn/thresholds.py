@@ -29,6 +29,9 @@ _OUTLYING, _QUARTILE = 3.5, 0.6745
 #: standard errors taken off: chosen on validation domains, see docs/concepts.md.
 _HIGHEST_CUT, _STANDARD_ERRORS = 0.1, 0.25
 _MOST = 0.5
+#: Share of the calibration rows that the outlier rule cuts off at most: where many scores are
+#: nearly equal, the deviation says nothing about the others.
+_MOST_OUTLYING = 0.1
 
 
 def contamination_offset(scores: NDArray[np.float64], contamination: float | str) -> float:
@@ -65,7 +68,8 @@ def mad_offset(scores: NDArray[np.float64]) -> float:
     Returns
     -------
     float
-        The lowest score, which cuts off no row, when more than half of the scores are equal.
+        At most a tenth of the scores, rounded up, lie below. The lowest score, which cuts off no
+        row, when more than half of the scores are equal.
 
     References
     ----------
@@ -76,7 +80,10 @@ def mad_offset(scores: NDArray[np.float64]) -> float:
     deviation = np.median(np.abs(scores - median))
     if deviation == 0:
         return float(np.min(scores))
-    return float(median - _OUTLYING * deviation / _QUARTILE)
+    outlying = float(median - _OUTLYING * deviation / _QUARTILE)
+    if np.count_nonzero(scores < outlying) > np.ceil(_MOST_OUTLYING * len(scores)):
+        return _percentile(scores, _MOST_OUTLYING)
+    return outlying
 
 
 def batch_offsets(

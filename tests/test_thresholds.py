@@ -146,3 +146,10 @@ def test_many_calibration_scores_are_kept_as_quantiles():
     for share in (0.01, 0.1, 0.5):
         assert (scores <= np.quantile(kept, share)).mean() == pytest.approx(share, abs=1e-3)
     np.testing.assert_array_equal(compact_scores([3.0, 1.0, 2.0]), [1.0, 2.0, 3.0])
+
+
+def test_the_outlier_rule_cuts_off_at_most_a_tenth():
+    rng = np.random.default_rng(0)
+    scores = np.concatenate([rng.normal(0, 0.01, 700), rng.normal(-3, 1, 300)])
+    assert 0 < (scores < mad_offset(scores)).mean() <= 0.1
+    assert np.count_nonzero(mad_offset(NORMAL) > NORMAL) < 20

@@ -23,7 +23,8 @@ __all__ = [
 
 #: Beyond it a sum of 100 million values may be no number any more.
 LARGEST = 1e300
-#: From here on single precision is left: sums of squares of such values are none of its numbers.
+#: From here on, and from its reciprocal down, single precision is left: sums of squares of such
+#: values are none of its numbers.
 LARGEST_SINGLE = 1e15
 #: Numbers looked through at a time: what fits a core's cache.
 _BLOCK = 2**16
@@ -140,8 +141,10 @@ def read_table(
                 rows = validate_data(estimator, X, reset=reset, **options)
     except FOREIGN_ERRORS as error:
         raise explained(error, X, who) from error
-    if rows.dtype == np.float32 and _extremes(rows)[1] > LARGEST_SINGLE:
-        rows = rows.astype(np.float64)
+    if rows.dtype == np.float32 and rows.size:
+        largest = _extremes(rows)[1]
+        if largest > LARGEST_SINGLE or 0 < largest < 1 / LARGEST_SINGLE:
+            return rows.astype(np.float64)
     return rows
 
 

@@ -8,22 +8,26 @@ from __future__ import annotations
 
 import gzip
 import math
-import pickle
 import struct
 import tokenize
 import zipfile
 import zlib
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from acr_sklearn.datasets._pickles import plain_content
+
 __all__ = [
+    "MAX_BYTES",
+    "LimitError",
     "checked_parsing",
     "data_files",
+    "need_bytes",
     "need_file",
     "need_folder",
     "read_idx",
@@ -51,11 +55,16 @@ _PARSER_ERRORS = (
     struct.error,
     tokenize.TokenError,
     zipfile.BadZipFile,
-    pickle.UnpicklingError,
     zlib.error,
 )
 _IDX_UINT8 = 0x08
+_MAX_RATIO = 1040  # more than the 1032 bytes into which deflate can turn one
+MAX_BYTES = 8 * 2**30  # of values that are read at once; as float32 rows they take four times that
 _ARCHIVE_FOLDER = "__MACOSX"  # what macOS adds to the archives that it packs
+
+
+class LimitError(ValueError):
+    """A file asks for more memory or time than a reader gives."""
 
 
 def need_file(path: Path, expected: str) -> Path:
@@ -134,6 +143,8 @@ def checked_parsing(path: Path, expected: str, *also: type[Exception]) -> Iterat
     errors: tuple[type[Exception], ...] = (*_PARSER_ERRORS, *also)
     try:
         yield
+    except LimitError as error:  # nothing is wrong with the file that fetching it would cure
+        raise ValueError(f"{path} cannot be read: {error}.") from error
     except MemoryError as error:
         raise ValueError(
             f"{path} cannot be read: it asks for more memory than there is ({error}). If "
@@ -147,28 +158,95 @@ def checked_parsing(path: Path, expected: str, *also: type[Exception]) -> Iterat
         ) from error
 
 
+def need_bytes(n_bytes: int, what: str) -> None:
+    """Refuse what would take more memory than any set that is read here."""
+    if n_bytes > MAX_BYTES:
+        raise LimitError(
+            f"{what} asks for {n_bytes:,} bytes of memory; the limit is {MAX_BYTES:,}: take a part "
+            "of the rows, or smaller pictures"
+        )
+
+
+def _array_size(file: IO[bytes]) -> int:
+    """Return the bytes of an .npy file's values; refuse types that are not plain."""
+    version = np.lib.format.read_magic(file)
+    read = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    if version not in read:
+        raise ValueError(f"version {version} of the format, which plain arrays do not need")
+    shape, _, dtype = read[version](file)
+    if dtype.kind not in "biufSU":
+        raise ValueError(f"values of type {dtype}; only b, i, u, f, S, U are read")
+    if any(n < 0 for n in shape):
+        raise ValueError(f"a shape {shape}")
+    return math.prod(shape) * dtype.itemsize
+
+
 def read_npy(path: Path, expected: str, *, mmap: bool = False) -> NDArray[Any]:
     """Read an array from an .npy file, without unpickling; `mmap` leaves it on disk."""
     need_file(path, expected)
     with checked_parsing(path, expected):
+        with path.open("rb") as file:
+            if file.read(2) == b"PK":
+                raise ValueError("an archive of arrays, not one array")
+            file.seek(0)
+            size = _array_size(file)
+            there = path.stat().st_size - file.tell()
+        if there < size:
+            raise ValueError(f"its header says {size:,} bytes of values; it has {there:,}")
+        if not mmap:
+            need_bytes(size, "its header")
         array: NDArray[Any] = np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
-        if not isinstance(array, np.ndarray):
-            raise ValueError("an archive of arrays, not one array")
     return array
 
 
 def read_npz(path: Path, names: tuple[str, ...], expected: str) -> dict[str, NDArray[Any]]:
     """Read the named arrays from an .npz file, without unpickling."""
     need_file(path, expected)
-    # Opened here, because NumPy leaves the file open when its content is no archive.
     with checked_parsing(path, expected), path.open("rb") as file:
-        archive = np.load(file, allow_pickle=False)
-        if isinstance(archive, np.ndarray):
+        if file.read(6) == b"\x93NUMPY":
             raise ValueError("a single array, not an archive")
-        missing = [name for name in names if name not in archive]
-        if missing:
-            raise ValueError(f"no {', '.join(missing)} among {', '.join(archive)}")
-        return {name: archive[name] for name in names}
+        with zipfile.ZipFile(file) as archive:
+            there = [member.removesuffix(".npy") for member in archive.namelist()]
+            missing = [name for name in names if name not in there]
+            if missing:
+                raise ValueError(f"no {', '.join(missing)} among {', '.join(there[:20])}")
+            members = {name: _member(archive, name) for name in names}
+            need_bytes(sum(member.file_size for member in members.values()), "it")
+            return {name: _member_array(archive, member) for name, member in members.items()}
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
+    """Return where an array is in its archive; refuse one that cannot be as large as it says."""
+    try:
+        member = archive.getinfo(f"{name}.npy")
+    except KeyError:
+        raise ValueError(f"its member {name} is not named {name}.npy, so it is no array") from None
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f"{name}.npy is packed in a way that NumPy does not use")
+    if member.file_size > _MAX_RATIO * member.compress_size:
+        raise ValueError(
+            f"{name}.npy says that {member.compress_size:,} bytes unpack to {member.file_size:,}"
+        )
+    with archive.open(member) as file:
+        size = _array_size(file)
+        head = file.tell()
+    if head + size != member.file_size:
+        raise ValueError(
+            f"the header of {name}.npy says {size:,} bytes of values; it has "
+            f"{member.file_size - head:,}"
+        )
+    return member
+
+
+def _member_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
+    with archive.open(member) as file:
+        array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
+        if file.read(1):  # at the end the checksum is compared
+            raise ValueError(f"{member.filename} goes on behind its array")
+    return array
 
 
 def read_idx(path: Path, n_dims: int, expected: str) -> NDArray[np.uint8]:
@@ -192,62 +270,42 @@ def read_idx(path: Path, n_dims: int, expected: str) -> NDArray[np.uint8]:
     if not path.is_file() and packed.is_file():
         path = packed
     need_file(path, f"{expected}, plain or with .gz")
-    with checked_parsing(path, expected):
-        content = path.read_bytes()
-        if path is packed:
-            content = gzip.decompress(content)
-        head = 4 + 4 * n_dims
-        if content[:4] != bytes([0, 0, _IDX_UINT8, n_dims]):
+    with (
+        checked_parsing(path, expected),
+        path.open("rb") as plain,
+        gzip.open(plain) if path is packed else nullcontext(plain) as file,
+    ):
+        size = 4 + 4 * n_dims
+        head = file.read(size)
+        if head[:4] != bytes([0, 0, _IDX_UINT8, n_dims]):
             raise ValueError(
-                f"it begins with {content[:4].hex() or 'nothing'}, "
+                f"it begins with {head[:4].hex() or 'nothing'}, "
                 f"not 0000{_IDX_UINT8:02x}{n_dims:02x}"
             )
-        shape = np.frombuffer(content[:head], ">u4", offset=4, count=n_dims)
-        n_values = math.prod(shape.tolist())  # of whole numbers that cannot overflow
-        if len(content) != head + n_values:
-            raise ValueError(
-                f"its header says {tuple(shape.tolist())}, so {head + n_values:,} bytes; "
-                f"it has {len(content):,}"
-            )
-        return np.frombuffer(content, np.uint8, offset=head).reshape(shape)
-
-
-class _ArrayUnpickler(pickle.Unpickler):
-    """Unpickles dicts, lists, strings, numbers and arrays; a pickle may otherwise run any code."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        """Allow what NumPy's arrays are made of, under NumPy's old and new module names."""
-        # What arrays are rebuilt by, up to protocol 4 and from 5 on.
-        rebuild, frombuffer = (np.empty(0).__reduce_ex__(protocol)[0] for protocol in (2, 5))
-        allowed: dict[tuple[str, str], Any] = {
-            ("numpy.core.multiarray", "_reconstruct"): rebuild,
-            ("numpy._core.multiarray", "_reconstruct"): rebuild,
-            ("numpy.core.numeric", "_frombuffer"): frombuffer,
-            ("numpy._core.numeric", "_frombuffer"): frombuffer,
-            ("numpy", "ndarray"): np.ndarray,
-            ("numpy", "dtype"): np.dtype,
-        }
-        if (module, name) == ("_codecs", "encode"):  # how Python 3 writes bytes in protocol 2
-            return _encode_latin1
-        if (module, name) not in allowed:
-            raise pickle.UnpicklingError(f"it refers to {module}.{name}, which data does not need")
-        return allowed[module, name]
-
-
-def _encode_latin1(text: str, _encoding: str = "latin1") -> bytes:
-    return text.encode("latin1")
+        shape = tuple(np.frombuffer(head, ">u4", offset=4, count=n_dims).tolist())
+        n_values = math.prod(shape)  # of whole numbers that cannot overflow
+        says = f"its header says {shape}, so {size + n_values:,} bytes"
+        need_bytes(n_values, "its header")
+        there = path.stat().st_size
+        if path is packed:  # more than it can hold is refused before any of it is unpacked
+            there = min(size + n_values, _MAX_RATIO * there)
+        if there != size + n_values:
+            raise ValueError(f"{says}; it has {there:,}{' at most' if path is packed else ''}")
+        content = file.read(n_values)
+        rest = len(file.read(1))  # no more is unpacked than tells that there is more
+        if len(content) != n_values or rest:
+            more = "more" if rest else f"{size + len(content):,}"
+            raise ValueError(f"{says}; it has {more}")
+        return np.frombuffer(content, np.uint8).reshape(shape)
 
 
 def read_pickle(path: Path, keys: tuple[str, ...], expected: str) -> dict[str, Any]:
     """Read the named entries of a pickled dict of data, also from a pickle of Python 2."""
     need_file(path, expected)
-    with checked_parsing(path, expected), path.open("rb") as file:
-        # latin1 is the one encoding that lets Python 2's byte strings, arrays among them, through.
-        content = _ArrayUnpickler(file, encoding="latin1").load()
-        if not isinstance(content, dict):
-            raise ValueError(f"a {type(content).__name__}, not a dict")
-        content = {k.decode("latin1") if isinstance(k, bytes) else k: v for k, v in content.items()}
+    with checked_parsing(path, expected):
+        need_bytes(path.stat().st_size, "the file")
+        content = plain_content(path.read_bytes())
         missing = [key for key in keys if key not in content]
         if missing:
-            raise ValueError(f"no {', '.join(missing)} among {', '.join(map(str, content))}")
+            raise ValueError(f"no {', '.join(missing)} among {', '.join(list(content)[:20])}")
     return {key: content[key] for key in keys}

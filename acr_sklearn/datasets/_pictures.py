@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from acr_sklearn._input.pillow import open_pillow
+from acr_sklearn._input.pillow import open_picture, open_pillow
 from acr_sklearn.datasets._files import checked_parsing, data_files, need_file
 
 __all__ = ["list_pictures", "read_mask", "read_picture"]
@@ -121,10 +121,9 @@ def _open(path: Path, mode: str | None = None) -> Any:
     """Return a Pillow image of 8 bits, converted to `mode`; None reads no more than its header."""
     image_module = open_pillow("Reading pictures needs", "datasets")
     need_file(path, "a picture")
-    too_large = image_module.DecompressionBombError
     with (
-        checked_parsing(path, "a complete picture", too_large),
-        image_module.open(path) as opened,
+        checked_parsing(path, "a complete picture"),
+        open_picture(image_module, path) as opened,
     ):
         deep = opened.mode.startswith(("I", "F"))
         picture = opened if mode is None or deep else opened.convert(mode)

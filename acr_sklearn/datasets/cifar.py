@@ -6,12 +6,20 @@ from collections.abc import Sequence
 from functools import lru_cache, partial
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from acr_sklearn.datasets._classes import class_domains, flat_rows
-from acr_sklearn.datasets._files import data_files, need_file, read_npy, read_pickle
+from acr_sklearn.datasets._files import (
+    checked_parsing,
+    data_files,
+    need_bytes,
+    need_file,
+    read_npy,
+    read_pickle,
+)
 from acr_sklearn.datasets._lists import listed_names, listed_numbers
 from acr_sklearn.datasets.domain_data import DomainData
 
@@ -63,8 +71,8 @@ def load_cifar100c(
 
     Notes
     -----
-    The pickles of cifar-100-python are read by an unpickler that knows arrays and plain Python
-    data and refuses all else.
+    The pickles of cifar-100-python are read as plain data: nothing in them is called, and arrays
+    are made from their bytes, whose number must be what shape and type say.
 
     References
     ----------
@@ -75,7 +83,7 @@ def load_cifar100c(
     folder = Path(folder)
     severities = _severities(severities)
     images, label, names = _read_train(folder)
-    present = sorted(set(label.tolist()))
+    present = np.unique(label).tolist()
     corrupted = folder / "CIFAR-100-C"
     chosen = _corruptions(corrupted, corruptions)
     labels = _arrays(corrupted).get("labels", corrupted / "labels.npy")
@@ -128,7 +136,12 @@ def _read_train(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64], lis
         listed = read_pickle(
             meta, ("fine_label_names",), "the pickled names of CIFAR-100's classes"
         )
-        names = [str(name) for name in listed["fine_label_names"]]
+        names = listed["fine_label_names"]
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError(
+                f"{meta}: fine_label_names is no list of names. Expected the pickled names of "
+                "CIFAR-100's classes: fetch or unpack it again."
+            )
     elif (folder / "cifar-100-binary").is_dir():
         path = folder / "cifar-100-binary" / "train.bin"
         images, label = _read_binary(path)
@@ -151,7 +164,7 @@ def _read_train(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64], lis
 def _read_pickled(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     expected = "a pickled dict of CIFAR-100 with data and fine_labels"
     content = read_pickle(path, ("data", "fine_labels"), expected)
-    data, label = np.asarray(content["data"]), np.asarray(content["fine_labels"])
+    data, label = (_whole_numbers(path, key, content[key]) for key in ("data", "fine_labels"))
     if data.dtype != np.uint8 or data.shape != (len(label), _N_VALUES):
         raise ValueError(
             f"{path}: data has shape {data.shape} and type {data.dtype} for {len(label)} labels. "
@@ -160,8 +173,22 @@ def _read_pickled(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     return data.reshape(-1, *_SHAPE), label.astype(np.int64)
 
 
+def _whole_numbers(path: Path, key: str, value: Any) -> NDArray[Any]:
+    """Return an array, or a list of whole numbers that fit a class's, as an array."""
+    if isinstance(value, list) and all(type(n) is int and abs(n) < 2**31 for n in value):
+        return np.array(value, np.int64)
+    if not isinstance(value, np.ndarray) or value.ndim == 0 or value.dtype.kind not in "iuf":
+        raise ValueError(
+            f"{path}: {key} holds no whole numbers. Expected an array or a list of them: fetch or "
+            "unpack it again."
+        )
+    return value
+
+
 def _read_binary(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     need_file(path, "CIFAR-100's binary version")
+    with checked_parsing(path, "CIFAR-100's binary version"):
+        need_bytes(path.stat().st_size, "it")
     content = np.fromfile(path, np.uint8)
     # A record is the coarse label, the fine label, and the image.
     if len(content) == 0 or len(content) % (2 + _N_VALUES):
@@ -191,7 +218,7 @@ def _tested_classes(path: Path, present: list[int], names: list[str]) -> list[in
             f"1 to 5 of the same images. {wanted} Fetch it again, or put the images of all five "
             "severities, each in the same order, into every file."
         )
-    tested = sorted(set(label.tolist()))
+    tested = np.unique(label).tolist()
     if odd := [c for c in tested if c not in present]:
         called = ", ".join(f"{c} ({names[c]})" if 0 <= c < len(names) else str(c) for c in odd[:5])
         raise ValueError(

@@ -25,12 +25,12 @@ class LabelledDomain:
     load : callable
         Reads the domain: ``X, y = domain.load()`` with X a float32 array (float64 from
         `load_folder`) of shape (n_samples, n_features), not to be written to because domains may
-        share it, and y in {1, -1} of shape (n_samples,), 1 = normal.
+        share it, and y in {1, -1} of shape (n_samples,), 1 = normal; None where nothing is known.
     """
 
     name: str
     group: str
-    load: Callable[[], tuple[NDArray[Any], NDArray[np.int8]]]
+    load: Callable[[], tuple[NDArray[Any], NDArray[np.int8] | None]]
 
     def draw(
         self,
@@ -64,7 +64,7 @@ class LabelledDomain:
         Raises
         ------
         ValueError
-            If `fraction` is not in (0, 1), or the domain lacks normals or anomalies.
+            If `fraction` is not in (0, 1), or the domain lacks labels, normals or anomalies.
         """
         if not 0 < fraction < 1:
             raise ValueError(
@@ -72,6 +72,11 @@ class LabelledDomain:
                 "the fraction of anomalies as a number between 0 and 1, such as 0.05."
             )
         X, y = self.load()
+        if y is None:
+            raise ValueError(
+                f"Domain {self.name!r} has no labels, so that normal rows and anomalies cannot be "
+                "drawn. Use the rows of load(), or give the file a column of labels."
+            )
         normal, anomalous = np.flatnonzero(y == 1), np.flatnonzero(y == -1)
         if len(normal) == 0 or len(anomalous) == 0:
             raise ValueError(

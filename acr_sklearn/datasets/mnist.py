@@ -75,6 +75,11 @@ def _by(shape: tuple[int, ...]) -> str:
 def _read_part(folder: Path, part: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     images = _read_idx(folder, f"{part}-images", 3, "images in MNIST's idx3 format")
     labels = _read_idx(folder, f"{part}-labels", 1, "labels in MNIST's idx1 format")
+    if images.size == 0:  # a header alone may claim millions of pictures without a pixel
+        raise ValueError(
+            f"{folder / part}-images-idx3-ubyte has images of shape {images.shape}, without a "
+            "pixel. Expected images in MNIST's idx3 format: fetch it again."
+        )
     if len(images) != len(labels):
         raise ValueError(
             f"{folder / part}-labels-idx1-ubyte has {len(labels):,} labels for the "
@@ -143,7 +148,7 @@ def _check_medmnist(
     path: Path, part: str, arrays: dict[str, NDArray[Any]]
 ) -> tuple[NDArray[np.uint8], NDArray[Any]]:
     images, labels = arrays[f"{part}_images"], arrays[f"{part}_labels"]
-    is_2d = images.ndim == 3 or (images.ndim == 4 and images.shape[3] == 3)
+    is_2d = images.size and (images.ndim == 3 or (images.ndim == 4 and images.shape[3] == 3))
     if images.dtype != np.uint8 or not is_2d:
         raise ValueError(
             f"{path}: {part}_images has shape {images.shape} and type {images.dtype}. Expected "
@@ -159,7 +164,7 @@ def _check_medmnist(
             f"{path}: {part}_labels has type {labels.dtype}. Expected numbers of classes in an "
             "integer type, as uint8: convert them."
         )
-    if odd := sorted(set(labels.ravel().tolist()) - set(range(len(_NAMES)))):
+    if odd := sorted(set(np.unique(labels).tolist()) - set(range(len(_NAMES)))):
         raise ValueError(
             f"{path}: {part}_labels has {', '.join(map(str, odd[:5]))}. Expected numbers of "
             f"classes from 0 to {len(_NAMES) - 1}: number the classes from 0."

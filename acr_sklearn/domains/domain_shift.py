@@ -31,6 +31,8 @@ _FEATURES, _DOMAINS, _ROWS, _AXIS_ROWS = 512, 1024, 4096, 1024
 _NOISE_DOMAINS = 64
 #: Multiple of the typical row's distance from the median beyond which a row is left out.
 _GROSS = 3.0
+#: The standard normal's upper quartile, its median absolute deviation.
+_QUARTILE = 0.6745
 #: Directions in which training rows vary most.
 _AXES = 16
 #: Added to variances relative to their mean, so that a feature that hardly varies does not decide.
@@ -210,7 +212,8 @@ def warn_unfamiliar_batches(
         f"{who} got a batch unlike every training domain: {shown}{more}, as multiples of the "
         "distance to the nearest training domain that 95 % of new domains of their kind would "
         "keep. What was learnt may not hold there. Check the order, the units and the "
-        "preprocessing of the features; if they are right, fit again with such a domain.",
+        "preprocessing of the features, not single anomalous rows, which hardly count; if they "
+        "are right, fit again with such a domain.",
         UnfamiliarBatchWarning,
         stacklevel=stacklevel,
     )
@@ -258,11 +261,17 @@ def _views(
     centred = _centred(rows[:, features], scale)
     # The peak comes out first, so that squares neither overflow nor vanish.
     centred /= max(np.abs(centred).max(), np.finfo(np.float64).tiny)
-    variances = np.square(centred).mean(axis=0)
+    variances = _robust_variances(centred)
     typical = max(variances.mean(), np.finfo(np.float64).tiny)
-    along = np.square(centred @ axes).mean(axis=0)
+    along = _robust_variances(centred @ axes)
     spreads = 0.5 * np.log(variances / typical + _FLOOR)
     return spreads.astype(np.float32), (0.5 * np.log(along / typical + _FLOOR)).astype(np.float32)
+
+
+def _robust_variances(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Squares of the median absolute deviations, or mean squares where most values are equal."""
+    middle = np.median(np.abs(values - np.median(values, axis=0)), axis=0) / _QUARTILE
+    return np.where(middle > 0, np.square(middle), np.square(values).mean(axis=0))
 
 
 def _distances(some: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float64]:

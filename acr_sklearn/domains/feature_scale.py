@@ -42,6 +42,15 @@ class FeatureScale:
     location: NDArray[np.float64]
     scale: NDArray[np.float64]
 
+    @property
+    def relative(self) -> NDArray[np.float64]:
+        """Scale over the power of two next to its median, which a batch's own spread cancels.
+
+        Features and rows near both ends of the numbers are then still divided to numbers, and all
+        others to the same ones as by `scale`.
+        """
+        return np.ldexp(self.scale, -int(np.round(np.log2(np.median(self.scale)))))
+
     def training_rows(self, rows: NDArray[Any]) -> NDArray[np.float32]:
         """Standardize rows for training.
 
@@ -78,9 +87,16 @@ class FeatureScale:
         centred = rows - rows.mean(axis=-2, keepdims=True, dtype=np.float64).astype(dtype)
         # A second pass removes what rounding of a huge mean left over.
         centred -= centred.mean(axis=-2, keepdims=True, dtype=np.float64).astype(dtype)
-        centred /= np.maximum(self.scale, np.finfo(dtype).tiny).astype(dtype)
+        with np.errstate(over="ignore", divide="ignore"):
+            centred /= np.maximum(self.relative, np.finfo(dtype).tiny).astype(dtype)
         # The peak comes out first, so that squares neither overflow nor vanish.
-        centred /= _positive(np.abs(centred).max(axis=(-2, -1), keepdims=True))
+        peak = np.abs(centred).max(axis=(-2, -1), keepdims=True)
+        if not np.isfinite(peak).all():
+            # Columns in units so different from training's that no number holds them.
+            largest = np.finfo(dtype).max / 4
+            np.clip(centred, -largest, largest, out=centred)
+            peak = np.minimum(peak, largest)
+        centred /= _positive(peak)
         power = np.mean(np.square(centred), axis=(-2, -1), keepdims=True, dtype=np.float64)
         centred /= _positive(np.sqrt(power)).astype(dtype)
         return centred

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from acr_sklearn._compute import resolve_device
 from acr_sklearn.images.loading import image_stacks
+from acr_sklearn.images.map_file import MapFile
 from acr_sklearn.images.mobilenet import load_mobilenet_v2
 
 __all__ = ["FeatureExtractor", "mobilenet_extractor"]
@@ -162,7 +162,10 @@ class FeatureExtractor:
             A sequence holds arrays of shape (channels, height, width), or paths of picture files.
             Whole numbers are read as 0 to 255, floats as 0 to 1; grey images have one channel.
         out : str, pathlib.Path or None, default=None
-            File (``.npy``) that keeps the maps; what is returned is then a memory map of it.
+            File (``.npy``) that keeps the maps; what is returned is then a memory map of it. It is
+            written beside its place, in space reserved beforehand, and moved there when complete:
+            after an error or a kill, what was there is as it was. A killed process leaves a hidden
+            ``.<name>.<letters>.part``, which may be deleted.
 
         Returns
         -------
@@ -171,17 +174,30 @@ class FeatureExtractor:
 
         Raises
         ------
+        FileNotFoundError
+            If a picture, or the folder of `out`, is missing.
+        OSError
+            If there is too little space for `out`.
         ValueError
-            For images that differ in size or in channels, that are unreadable, or that the network
-            turns into values that are not finite.
+            For images that differ in size or in channels, that are unreadable or larger than
+            Pillow's limit, or that the network turns into values that are not finite.
         """
         who = f"{type(self).__name__}.transform"
+        if out is None:
+            return self._fill(images, who, np.empty)
+        with MapFile(out, who=who) as file:
+            self._fill(images, who, file.allocate)
+            return file.finish()
+
+    def _fill(
+        self, images: Any, who: str, allocate: Callable[[tuple[int, ...], str], NDArray[Any]]
+    ) -> NDArray[Any]:
         maps: NDArray[Any] | None = None
         start = 0
         for stack in image_stacks(images, self.batch_size, who=who):
             part = self._extract(torch.from_numpy(stack), who).cpu().numpy()
             if maps is None:
-                maps = self._allocate((len(images), *part.shape[1:]), out)
+                maps = allocate((len(images), *part.shape[1:]), self.dtype)
             maps[start : start + len(part)] = part
             if not np.isfinite(maps[start : start + len(part)]).all():
                 raise ValueError(
@@ -191,11 +207,6 @@ class FeatureExtractor:
             start += len(part)
         assert maps is not None
         return maps
-
-    def _allocate(self, shape: tuple[int, ...], out: str | Path | None) -> NDArray[Any]:
-        if out is None:
-            return np.empty(shape, self.dtype)
-        return open_memmap(Path(out), mode="w+", dtype=np.dtype(self.dtype), shape=shape)
 
     def _extract(self, colours: Tensor, who: str) -> Tensor:
         x = colours.to(self.device)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from acr_sklearn._input.pillow import open_pillow
+from acr_sklearn._input.pillow import open_picture, open_pillow
 
 __all__ = ["image_stacks"]
 
@@ -103,7 +103,7 @@ def _read_one(image: Any, position: int, who: str) -> NDArray[np.float32]:
 def _read_file(path: Path, who: str) -> NDArray[np.uint8]:
     pillow = open_pillow(f"{who} got paths; reading pictures needs", "images")
     try:
-        with pillow.open(path) as picture:
+        with open_picture(pillow, path) as picture:
             grey = picture.mode in ("1", "L", "I;16")
             values = np.asarray(picture.convert("L" if grey else "RGB"))
     except FileNotFoundError as error:

@@ -2,6 +2,7 @@
 
 from acr_sklearn.model_selection.contamination import ContaminationThreshold
 from acr_sklearn.model_selection.domain_lists import concat_domains, split_domains
+from acr_sklearn.model_selection.fit_on_normals import FitOnNormals
 from acr_sklearn.model_selection.scorers import (
     PerDomainScorer,
     anomaly_average_precision_scorer,
@@ -11,6 +12,7 @@ from acr_sklearn.model_selection.splits import NormalTrainSplit
 
 __all__ = [
     "ContaminationThreshold",
+    "FitOnNormals",
     "NormalTrainSplit",
     "PerDomainScorer",
     "anomaly_average_precision_scorer",

@@ -13,7 +13,7 @@ from sklearn.model_selection import BaseCrossValidator, check_cv
 from sklearn.utils import check_consistent_length
 
 from acr_sklearn._input.labels import read_is_normal, read_labels
-from acr_sklearn.exceptions import PooledDomainsWarning
+from acr_sklearn.exceptions import ACRWarning, PooledDomainsWarning
 
 __all__ = ["NormalTrainSplit"]
 
@@ -30,6 +30,9 @@ class NormalTrainSplit(BaseCrossValidator):
     Wrap ``LeaveOneGroupOut()`` with the domains as groups: a test fold is then one domain that
     training never saw, and one batch. In a batch that mixes domains no anomaly stands out. Folds
     of several domains, such as those of ``GroupKFold``, need a `PerDomainScorer`.
+
+    A test fold with one kind of label only cannot tell detectors apart: most metrics are nan on
+    it, and one nan makes the mean of a whole search nan. Such folds are left out.
 
     Parameters
     ----------
@@ -94,18 +97,22 @@ class NormalTrainSplit(BaseCrossValidator):
         train : ndarray of shape (n_train_samples,)
             Positions of the normal rows of the wrapped splitter's train fold.
         test : ndarray of shape (n_test_rows,)
-            Positions of the rows of its test fold, unchanged.
+            Positions of the rows of its test fold, unchanged. Folds whose test rows are all
+            normal or all anomalous are left out.
 
         Raises
         ------
         ValueError
-            If `y` is not made of 1 and -1, if a train fold has no normal row, or, with
-            ``pooled="raise"``, if a test fold would be scored as one batch of several domains.
+            If `y` is not made of 1 and -1, if a train fold has no normal row, if no test fold
+            has both labels, or, with ``pooled="raise"``, if a test fold would be scored as one
+            batch of several domains.
 
         Warns
         -----
         PooledDomainsWarning
             Instead of that last error, with ``pooled="warn"``.
+        ACRWarning
+            Once, for test folds that are left out; names their groups.
         """
         if y is None:
             raise ValueError(
@@ -117,25 +124,26 @@ class NormalTrainSplit(BaseCrossValidator):
         index = None
         if groups is not None and self.pooled != "ignore" and not _scored_per_domain():
             index = read_labels(groups, len(normal), who="NormalTrainSplit.split", what="groups")[1]
-        for number, fold in enumerate(self._splitter(y).split(X, y, groups)):
-            # Searches also take boolean masks from an iterable of folds.
-            train, test = (np.arange(len(normal))[part] for part in fold)
-            kept = train[normal[train]]
-            if len(kept) == 0:
+        folds = self._folds(X, y, groups, normal)
+        for number, train, _ in folds:
+            if not normal[train].any():
                 raise ValueError(
                     f"NormalTrainSplit.split got y == -1 in all {len(train)} rows of train fold "
                     f"{number}. A detector trains on normal rows: use other folds, or leave out "
                     "the domains that hold anomalies only."
                 )
+        usable = [fold for fold in folds if _has_both(normal[fold[2]])]
+        _report_left_out(folds, usable, groups)
+        for number, train, test in usable:
             if index is not None and (several := len(np.unique(index[test]))) > 1:
                 self._complain(number, several)
                 index = None  # once is enough
-            yield kept, test
+            yield train[normal[train]], test
 
     def get_n_splits(
         self, X: Any = None, y: ArrayLike | None = None, groups: ArrayLike | None = None
     ) -> int:
-        """Return the number of folds of the wrapped splitter.
+        """Return the number of folds that `split` yields.
 
         Parameters
         ----------
@@ -149,9 +157,14 @@ class NormalTrainSplit(BaseCrossValidator):
         Returns
         -------
         int
-            Number of folds.
+            Number of folds with both labels in the test rows; without `y`, that of the wrapped
+            splitter.
         """
-        return int(self._splitter(y).get_n_splits(X, y, groups))
+        if y is None:
+            return int(self._splitter(y).get_n_splits(X, y, groups))
+        normal = read_is_normal(y, None, who="NormalTrainSplit.get_n_splits")
+        rows = np.zeros((len(normal), 1)) if X is None else X
+        return sum(_has_both(normal[test]) for _, _, test in self._folds(rows, y, groups, normal))
 
     @property
     def random_state(self) -> Any:
@@ -175,9 +188,47 @@ class NormalTrainSplit(BaseCrossValidator):
             raise ValueError(message)
         warnings.warn(message, PooledDomainsWarning, stacklevel=3)
 
+    def _folds(
+        self, X: Any, y: ArrayLike, groups: Any, normal: NDArray[np.bool_]
+    ) -> list[tuple[int, NDArray[np.intp], NDArray[np.intp]]]:
+        # Searches also take boolean masks from an iterable of folds.
+        rows = np.arange(len(normal))
+        folds = self._splitter(y).split(X, y, groups)
+        return [(number, rows[train], rows[test]) for number, (train, test) in enumerate(folds)]
+
     def _splitter(self, y: ArrayLike | None) -> Any:
         # classifier=True is scikit-learn's word for "stratify by y"; it concerns an int only.
         return check_cv(self.cv, y, classifier=True)
+
+
+def _has_both(normal: NDArray[np.bool_]) -> bool:
+    return bool(normal.any() and not normal.all())
+
+
+def _report_left_out(folds: list[Any], usable: list[Any], groups: Any) -> None:
+    if not usable:
+        raise ValueError(
+            f"NormalTrainSplit.split got {len(folds)} test folds, none with both normal rows (1) "
+            "and anomalies (-1), so that no detector can be told from another. Label anomalies "
+            "in at least one domain, or use larger folds with a PerDomainScorer."
+        )
+    kept = {number for number, _, _ in usable}
+    left_out = [(number, test) for number, _, test in folds if number not in kept]
+    if not left_out:
+        return
+    names = [f"fold {number}" for number, _ in left_out]
+    if groups is not None:
+        labels = np.asarray(groups)
+        found = [labels[test].tolist() for _, test in left_out]
+        names = list(dict.fromkeys(f"group {label!r}" for part in found for label in part))
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    warnings.warn(
+        f"NormalTrainSplit.split left out {len(left_out)} of {len(folds)} test folds, whose rows "
+        f"have one kind of label only: {', '.join(names[:5])}{more}. Their scores would be nan; "
+        "label anomalies there to have them count.",
+        ACRWarning,
+        stacklevel=3,
+    )
 
 
 def _scored_per_domain() -> bool:

@@ -37,6 +37,9 @@ from acr_sklearn.scoring.standardize import Standardizer
 __all__ = ["measure_batch"]
 
 
+#: Below it squares of deviations may have vanished.
+_SMALLEST_VARIANCE = 1e-200
+
 _Measure = Callable[[Tensor, Tensor | None], Tensor]
 
 
@@ -137,7 +140,8 @@ class _Builder:
 
     def _statistics(self, scale: FeatureScale, kept: Tensor | None) -> tuple[Tensor, Tensor]:
         """Centre and divisor, float64, of the batch or of its kept rows."""
-        unit = torch.as_tensor(scale.scale).to(self.device).clamp_min(torch.finfo(self.dtype).tiny)
+        unit = torch.as_tensor(scale.relative).to(self.device)
+        unit = unit.clamp_min(torch.finfo(self.dtype).tiny)
 
         def measure(divisor: Tensor | float) -> Moments:
             moments = Moments()
@@ -146,9 +150,9 @@ class _Builder:
             return moments
 
         moments, factor = measure(1.0), 1.0
-        if not torch.isfinite(moments.variance).all():
-            # Squares of the largest numbers there are; of such a batch the peak comes out first.
-            factor = max(x.abs().max().item() for x in self._tensors())
+        if not _SMALLEST_VARIANCE < moments.variance.max() < torch.inf:
+            # Squares at both ends of the numbers; of such a batch the peak comes out first.
+            factor = max(x.abs().max().item() for x in self._tensors()) or 1.0
             moments = measure(factor)
         own = moments.variance.sqrt() / unit
         peak = own.max()

@@ -24,14 +24,14 @@ def cache_key(network: dict[str, Any], source: object) -> dict[str, Any]:
     Returns
     -------
     dict
-        Equal for two fits only if the code of the module's parts and of the source is.
+        Equal for two fits only if the code is of the classes of the module's parts, of the source
+        and of what it holds. Of functions that they call nothing is known.
     """
     backbone = network["backbone"]
     if isinstance(backbone, nn.Module):
         # A module's own pickle holds addresses, so two equal ones would never share a result.
         backbone = _contents(backbone)
-    code = None if source is None else _code(type(source))
-    return network | {"backbone": backbone, "source": code, "version": _version()}
+    return network | {"backbone": backbone, "source": _codes(source), "version": _version()}
 
 
 def _contents(module: nn.Module) -> list[Any]:
@@ -42,6 +42,23 @@ def _contents(module: nn.Module) -> list[Any]:
         for name, part in module.named_modules()
     ]
     return contents + [(k, v.cpu().double().numpy()) for k, v in module.state_dict().items()]
+
+
+def _codes(thing: object) -> list[str]:
+    """Give the code of an object's class and of those of the objects that it holds, each once."""
+    found: dict[type, str] = {}
+    waiting = [thing]
+    while waiting:
+        one = waiting.pop()
+        kind = type(one)
+        if isinstance(one, list | tuple):
+            waiting += one
+        elif isinstance(one, dict):
+            waiting += one.values()
+        elif hasattr(one, "__dict__") and kind not in found and not isinstance(one, type):
+            found[kind] = _code(kind)
+            waiting += vars(one).values()
+    return sorted(found.values())
 
 
 def _code(kind: type) -> str:

@@ -112,7 +112,8 @@ class Progress(Callback):
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Show losses and measures."""
         row = net.history[-1]
-        shown = {k: f"{row[k]:.4g}" for k in ("train_loss", "valid_loss", "valid_auc") if k in row}
+        measured = [k for k in row if k.startswith(("train_loss", "valid_")) and row[k] is not None]
+        shown = {k: f"{row[k]:.4g}" for k in measured if not k.endswith(("_best", "_batch_count"))}
         self.bar_.set_postfix(shown)
 
     def on_train_end(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:

@@ -1,4 +1,4 @@
-"""The only door to skorch: any module, any loss, any source of steps in, a fitted net out."""
+"""Door to skorch: any module, any loss, any source of steps in, a fitted net out."""
 
 from __future__ import annotations
 
@@ -73,23 +73,17 @@ def train_net(
     KeyboardInterrupt
         Passed on: skorch's own fit would swallow it and keep a half-trained net.
     """
-    assert steps.limit is not None
+    if steps.limit is None:
+        raise ValueError(f"{parts.name} got steps without a limit and would never end. Give one.")
     first = steps.next_step
     n_steps = steps.limit - first
-    ours: dict[str, Any] = {"acr_loss_guard": LossGuard()}
-    if held_out is not None:
-        assert parts.measure is not None
-        ours["acr_metric"] = HeldOutMetric(parts.measure)
-    if settings.callback is not None:  # before the stopper, which ends the last evaluation
-        ours["acr_callback"] = Watched(settings.callback, steps)
-    if held_out is not None and parts.measure is not None:
-        ours["acr_stop"] = stopper(f"valid_{parts.measure.name}", settings.n_iter_no_change)
+    ours = _watchers(steps, settings, parts, held_out)
     with isolated_rng(settings.seed):
         net = _make_net(template, settings, parts)
         if settings.lr_schedule == "cosine" and not has_schedule(net):
-            ours["acr_schedule"] = cosine(n_steps)
+            ours["our_schedule"] = cosine(n_steps)
         if net.verbose:
-            ours["acr_progress"] = Progress(n_steps, parts.name)
+            ours["our_progress"] = Progress(n_steps, parts.name)
         theirs = [] if net.callbacks in (None, "disable") else net.callbacks
         net.set_params(
             verbose=0,
@@ -107,6 +101,25 @@ def train_net(
     history = history_rows(net.history, steps.n_steps, steps.next_step - first)
     _drop_training_state(net, set(ours))
     return TrainedNet(net, history, steps.next_step - first, steps.next_step)
+
+
+def _watchers(
+    steps: Steps, settings: TrainingSettings, parts: NetParts, held_out: Steps | None
+) -> dict[str, Any]:
+    """Callbacks of ours that watch the evaluations, in the order in which they are called."""
+    found: dict[str, Any] = {"our_loss_guard": LossGuard()}
+    if held_out is not None:
+        if parts.measure is None:
+            raise ValueError(
+                f"{parts.name} got held-out steps but no measure of them. Give NetParts one, or "
+                "leave held_out at None."
+            )
+        found["our_metric"] = HeldOutMetric(parts.measure)
+    if settings.callback is not None:  # before the stopper, which ends the last evaluation
+        found["our_callback"] = Watched(settings.callback, steps)
+    if held_out is not None and parts.measure is not None:
+        found["our_stop"] = stopper(f"valid_{parts.measure.name}", settings.n_iter_no_change)
+    return found
 
 
 def _go_on_from(previous: NeuralNet, net: NeuralNet, parts: NetParts) -> None:
@@ -151,7 +164,7 @@ def _make_net(template: NeuralNet | None, settings: TrainingSettings, parts: Net
         "verbose": settings.verbose,
         **parts.options,
     }
-    if template is None or parts.merge is None:
+    if template is None:
         return _PartwiseNet(**ours)
     if not isinstance(template, NeuralNet) or isinstance(template, _WITH_A_TASK_OF_THEIR_OWN):
         got = template.__name__ if isinstance(template, type) else type(template).__name__
@@ -160,6 +173,8 @@ def _make_net(template: NeuralNet | None, settings: TrainingSettings, parts: Net
             "its classifiers or regressors, for example NeuralNet(None, None, "
             "optimizer=torch.optim.AdamW)."
         )
+    if parts.merge is None:
+        raise ValueError(f"{parts.name} takes no net template. Leave net at None.")
     return parts.merge(template, ours, settings.explicit)
 
 

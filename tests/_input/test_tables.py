@@ -116,9 +116,11 @@ def test_a_value_whose_own_code_fails_is_named():
         read(with_cell(Odd()))
 
 
-def test_large_single_precision_is_read_in_double():
+def test_single_precision_that_could_not_compute_is_read_in_double():
     assert read(np.float32(ROWS)).dtype == np.float32
     assert read(np.float32(ROWS) * np.float32(1e20)).dtype == np.float64
+    assert read(np.float32(ROWS) * np.float32(1e-40)).dtype == np.float64
+    assert read(np.float32(ROWS) * 0).dtype == np.float32
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 2 * LARGEST, -2 * LARGEST])

@@ -171,3 +171,22 @@ def test_one_name_or_number_is_not_a_list(tmp_path):
     with pytest.raises(TypeError, match=r"load_cifar100c got severities=5\..*severities=\[5\]"):
         load_cifar100c(tmp_path, severities=5)
     assert len(load_cifar100c(tmp_path, severities=np.array([1, 5])).test) == 20
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("train", {"data": "text", "fine_labels": [1]}, "train: data holds no whole numbers"),
+        ("train", {"fine_labels": [[1], [1, 2]]}, "train: fine_labels holds no whole numbers"),
+        ("train", {"fine_labels": [10**400] * 100}, "train: fine_labels holds no whole numbers"),
+        ("train", {"fine_labels": 5}, "train: fine_labels holds no whole numbers"),
+        ("meta", {"fine_label_names": 7}, "meta: fine_label_names is no list of names"),
+        ("meta", {"fine_label_names": [7]}, "meta: fine_label_names is no list of names"),
+    ],
+)
+def test_entries_of_another_kind_are_named(tmp_path, name, content, message):
+    folder = make_cifar(tmp_path) / "cifar-100-python"
+    whole = {"data": np.zeros((100, 3072), np.uint8), "fine_labels": [0] * 100}
+    pickle_of_python2(folder / name, whole | content)
+    with pytest.raises(ValueError, match=message):
+        load_cifar100c(tmp_path)

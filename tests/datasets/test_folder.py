@@ -74,8 +74,6 @@ def test_domains_that_do_not_exist_are_named(folder):
         FileNotFoundError, match=r"No west\.csv or west\.parquet .*east, north, sou"
     ):
         load_folder(folder, label="fault", test=["west"])
-    with pytest.raises(ValueError, match=r"test=\['north'\] without label"):
-        load_folder(folder, test=["north"])
     with pytest.raises(ValueError, match="none is left to train on"):
         load_folder(folder, label="fault", test=["north", "south", "east"])
     frame(0).to_csv(folder / "north.csv", index=False)
@@ -144,3 +142,67 @@ def test_a_label_that_is_not_there_or_alone_is_named(folder, tmp_path_factory):
     frame(0)[["fault"]].to_csv(alone / "a.csv", index=False)
     with pytest.raises(ValueError, match=r"a\.csv has no columns but the label 'fault'\. Expected"):
         load_folder(alone, label="fault")
+
+
+def test_an_index_column_is_warned_of_and_can_be_left_out(tmp_path):
+    for name in "ab":
+        pd.DataFrame({"x": [1.0, 2], "y": [3.0, 4]}).to_csv(tmp_path / f"{name}.csv")
+    with pytest.warns(UserWarning, match=r"a\.csv, which has no name.*drop=\['Unnamed: 0'\]"):
+        assert load_folder(tmp_path).feature_names == ("Unnamed: 0", "x", "y")
+    assert load_folder(tmp_path, drop=["Unnamed: 0"]).feature_names == ("x", "y")
+    data = load_folder(tmp_path, columns=["y", "x"])
+    assert data.feature_names == ("y", "x")
+    assert data.train[1].tolist() == [[3, 1], [4, 2]]
+
+
+def test_columns_that_are_not_there_or_named_twice_are_refused(folder):
+    for argument in ("columns", "drop"):
+        with pytest.raises(ValueError, match=rf"no column 'z', named in {argument}="):
+            load_folder(folder, **{argument: ["z"]})
+    with pytest.raises(ValueError, match="got 'a' in columns= and in drop="):
+        load_folder(folder, columns=["a"], drop=["a"])
+
+
+def test_semicolons_and_decimal_commas(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("x;y\n1,5;2\n2,5;3\n")
+    with pytest.raises(ValueError, match=r"a\.csv .*separated by ';'.*pass sep=';', and decimal"):
+        load_folder(tmp_path)
+    with pytest.raises(ValueError, match=r"'1,5' is not a number.*pass decimal=','"):
+        load_folder(tmp_path, sep=";")
+    data = load_folder(tmp_path, sep=";", decimal=",")
+    assert data.train[0].tolist() == [[1.5, 2], [2.5, 3]]
+    path.write_text("x;y\n1.500;2\n2.500;3\n")
+    with pytest.raises(ValueError, match=r"column 'x', row 0: '1.500' has a point"):
+        load_folder(tmp_path, sep=";", decimal=",")
+    path.write_text("x,y\n1,5,2,5\n")
+    with pytest.raises(ValueError, match="see sep= and decimal="):
+        load_folder(tmp_path)
+
+
+@pytest.mark.parametrize("given", [{"sep": ";;"}, {"sep": ""}, {"decimal": ";"}, {"missing": "no"}])
+def test_settings_that_do_not_exist_are_named(folder, given):
+    with pytest.raises(ValueError, match=f"load_folder got {next(iter(given))}="):
+        load_folder(folder, **given)
+
+
+def test_missing_cells_are_kept_where_asked(tmp_path):
+    (tmp_path / "a.csv").write_text("x,y,fault\n1,,1\n2,3,1\n")
+    with pytest.raises(ValueError, match=r"a\.csv, column 'y', row 0.*pass missing='keep'"):
+        load_folder(tmp_path, label="fault")
+    data = load_folder(tmp_path, label="fault", missing="keep")
+    np.testing.assert_array_equal(data.train[0], [[1, np.nan], [2, 3]])
+    (tmp_path / "a.csv").write_text("x,y,fault\n1,2,\n2,3,1\n")
+    with pytest.raises(ValueError, match=r"column 'fault', row 0: a value is missing"):
+        load_folder(tmp_path, label="fault", missing="keep")
+
+
+def test_a_test_domain_may_have_no_labels(folder):
+    frame(2).drop(columns="fault").to_csv(folder / "east.csv", index=False)
+    data = load_folder(folder, label="fault", test=["east"])
+    X, y = data.test[0].load()
+    assert X.shape == (6, 2)
+    assert y is None
+    with pytest.raises(ValueError, match="Domain 'east' has no labels"):
+        data.test[0].draw(0.1, np.random.default_rng(0))
+    assert load_folder(folder, test=["east"], drop=[], columns=["a"]).test[0].load()[1] is None

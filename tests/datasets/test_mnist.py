@@ -127,3 +127,13 @@ def test_one_class_is_not_a_list_and_needs_test_images(tmp_path):
     write_idx(folder / "t10k-labels-idx1-ubyte", np.zeros(200))
     with pytest.raises(ValueError, match=r"load_mnist got unseen=\(0, 7\).*no test images of 7\."):
         load_mnist(folder, unseen=(0, 7))
+
+
+def test_pictures_without_a_pixel_are_refused(tmp_path):
+    folder, path = make_mnist(tmp_path), make_medmnist(tmp_path / "x.npz")
+    write_idx(folder / "train-images-idx3-ubyte", np.zeros((10**6, 0, 0)))
+    with pytest.raises(ValueError, match=r"images of shape \(1000000, 0, 0\), without a pixel"):
+        load_mnist(folder, unseen=(1,))
+    np.savez(path, **(dict(np.load(path)) | {"train_images": np.zeros((220, 0, 6), np.uint8)}))
+    with pytest.raises(ValueError, match=r"train_images has shape \(220, 0, 6\)"):
+        load_medmnist(path, unseen=(1,))

@@ -80,7 +80,7 @@ def test_pictures_of_more_than_8_bits_are_refused(tmp_path, values, mode):
 def test_a_picture_larger_than_pillow_opens_is_named(tmp_path, monkeypatch):
     path = save(tmp_path / "a.png", np.zeros((30, 30), np.uint8))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 400)
-    with pytest.raises(ValueError, match=r"a\.png cannot be read: .*DecompressionBombError"):
+    with pytest.raises(ValueError, match=r"a\.png cannot be read: .*limit; scale it down"):
         read_picture(path, "L")
 
 

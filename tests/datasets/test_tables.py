@@ -82,3 +82,24 @@ def test_times_are_no_numbers(tmp_path):
     frame = pd.DataFrame({"x": pd.to_datetime(["2020-01-01 12:00"]).tz_localize("UTC")})
     with pytest.raises(ValueError, match=r"t\.parquet, column 'x' holds times \(datetime64.*hours"):
         column_numbers(frame, "x", tmp_path / "t.parquet")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_tables_beyond_the_limits_are_refused_before_they_are_read(tmp_path, monkeypatch, suffix):
+    path = write(tmp_path / f"t.{suffix}")
+    with pytest.raises(ValueError, match=rf"t\.{suffix} cannot .*limit .*5 values"):
+        read_table(path, "a table", max_values=5)
+    assert len(read_table(path, "a table", max_values=9)) == 2
+    monkeypatch.setattr("acr_sklearn.datasets._tables.MAX_COLUMNS", 2)
+    with pytest.raises(ValueError, match=r"3 columns, and the limit is 2"):
+        read_table(path, "a table")
+
+
+def test_a_wide_table_is_refused_at_once(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text(",".join(map(str, range(100_000))) + "\n")
+    with pytest.raises(ValueError, match=r"100,000 columns, and the limit is 10,000"):
+        read_table(path, "a table")
+    path.write_text("x" * 2**23)
+    with pytest.raises(ValueError, match=r"first line of more than"):
+        read_table(path, "a table")

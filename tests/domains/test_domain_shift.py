@@ -182,3 +182,23 @@ def test_the_warning_can_be_silenced(known):
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UnfamiliarBatchWarning)
         warn_unfamiliar_batches(known, scored([domain(1)[:, ::-1]], [0]), who="X")
+
+
+@pytest.mark.parametrize("n_features", [8, 32])
+def test_a_tenth_of_the_rows_off_in_one_feature_is_not_unfamiliar_but_permuted_features_are(
+    n_features,
+):
+    rng = np.random.default_rng(0)
+    mix = np.eye(n_features) + 0.3 * rng.normal(size=(n_features, n_features))
+    mix *= np.exp(rng.normal(size=n_features))[:, None]
+    rows = rng.normal(size=(12 * 200, n_features)) @ mix
+    shift = fit_domain_shift(rows, np.repeat(np.arange(12), 200), np.arange(12))
+    warned = np.zeros(2)
+    for _ in range(40):
+        clean = rng.normal(size=(200, n_features)) @ mix
+        anomalous = clean.copy()
+        anomalous[:20, rng.integers(n_features)] += 6 * clean.std()
+        permuted = clean[:, rng.permutation(n_features)]
+        warned += [shift.distance(batch) > module.UNFAMILIAR for batch in (anomalous, permuted)]
+    assert warned[0] <= 2
+    assert warned[1] >= 36

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.base import BaseEstimator, OutlierMixin, clone
+from sklearn.ensemble import IsolationForest
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
@@ -22,7 +23,7 @@ from sklearn.model_selection import (
     cross_validate,
 )
 
-from acr_sklearn.exceptions import PooledDomainsWarning
+from acr_sklearn.exceptions import ACRWarning, PooledDomainsWarning
 from acr_sklearn.model_selection import (
     NormalTrainSplit,
     PerDomainScorer,
@@ -53,7 +54,7 @@ class Recorder(OutlierMixin, BaseEstimator):
 
 
 @pytest.mark.parametrize(
-    "cv", [LeaveOneGroupOut(), GroupKFold(3), KFold(4), StratifiedKFold(3), 3], ids=repr
+    "cv", [LeaveOneGroupOut(), GroupKFold(3), KFold(3), StratifiedKFold(3), 3], ids=repr
 )
 def test_train_folds_lose_the_anomalies_and_nothing_else(cv):
     grouped = isinstance(cv, LeaveOneGroupOut | GroupKFold)
@@ -81,14 +82,66 @@ def test_property_folds(y, groups):
         ):
             list(splitter.split(np.zeros((20, 1)), y, groups))
         return
+    usable = [g for g in np.unique(groups) if len(np.unique(y[groups == g])) == 2]
+    if not usable:
+        with pytest.raises(ValueError, match=r"none with both normal rows \(1\) and anomalies"):
+            list(splitter.split(np.zeros((20, 1)), y, groups))
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ACRWarning)
+        folds = list(splitter.split(np.zeros((20, 1)), y, groups))
+    assert len(folds) == splitter.get_n_splits(None, y, groups)
     tested = []
-    for train, test in splitter.split(np.zeros((20, 1)), y, groups):
+    for train, test in folds:
         assert (y[train] == 1).all()
         assert set(groups[train]).isdisjoint(groups[test])
         # Every normal row is on one side or the other; none is lost.
         assert (y == 1).sum() == len(train) + (y[test] == 1).sum()
         tested.extend(test)
-    assert sorted(tested) == list(range(20))
+    assert sorted(tested) == np.flatnonzero(np.isin(groups, usable)).tolist()
+
+
+@pytest.mark.parametrize(
+    "scoring",
+    [
+        anomaly_roc_auc_scorer,
+        PerDomainScorer("balanced_accuracy", if_unknown="one domain"),
+        "balanced_accuracy",
+    ],
+    ids=["roc_auc", "per_domain", "plain"],
+)
+def test_a_domain_without_anomalies_is_left_out_of_a_search_with_one_warning(scoring):
+    rng = np.random.default_rng(0)
+    rows, site = rng.normal(size=(120, 2)), np.repeat(["a", "b", "clean"], 40)
+    y = np.ones(120, int)
+    for start in (0, 40):
+        y[start : start + 4] = -1
+        rows[start : start + 4, 0] += 8
+    search = GridSearchCV(
+        IsolationForest(n_estimators=10, random_state=0),
+        {"contamination": [0.4, 0.1]},
+        cv=NormalTrainSplit(LeaveOneGroupOut()),
+        scoring=scoring,
+        refit=False,
+    )
+    with pytest.warns(ACRWarning) as caught:
+        search.fit(rows, y, groups=site)
+    (message,) = (str(warning.message) for warning in caught)
+    assert "left out 1 of 3 test folds" in message
+    assert "group 'clean'" in message
+    assert search.n_splits_ == 2
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+def test_left_out_folds_are_named_by_number_without_groups():
+    with pytest.warns(ACRWarning, match=r"left out 1 of 4 test folds.*: fold 0\."):
+        folds = list(NormalTrainSplit(KFold(4)).split(X, Y))
+    assert len(folds) == 3
+
+
+def test_folds_without_a_single_anomaly_are_refused():
+    with pytest.raises(ValueError, match=r"got 3 test folds, none with both"):
+        list(NormalTrainSplit(LeaveOneGroupOut()).split(X, np.ones(12, int), SITE))
 
 
 def test_an_int_stratifies_so_that_every_test_fold_has_anomalies():

@@ -37,3 +37,19 @@ def test_a_scale_measured_on_some_rows_serves_others():
     some, others = torch.from_numpy(RNG.lognormal(size=(2, 1, 50)))
     together = RobustLogScale.of(some).standardise(torch.cat([some, others], dim=1))
     torch.testing.assert_close(together[:, :50], robust_z_scores(some))
+
+
+@pytest.mark.parametrize("share", [0.1, 0.4, 0.5, 0.6, 0.8, 0.95])
+@pytest.mark.parametrize("idle", [0.0, 1.7])
+def test_equal_rows_leave_the_scores_of_the_others_on_their_scale(share, idle):
+    moving = torch.from_numpy(np.random.default_rng(1).lognormal(size=(1, 200)))
+    n_idle = round(200 * share / (1 - share))
+    batch = torch.cat([torch.full((1, n_idle), idle, dtype=torch.float64), moving], dim=1)
+    z = robust_z_scores(batch)
+    torch.testing.assert_close(z[:, n_idle:], robust_z_scores(moving), atol=0.1, rtol=0.05)
+    assert (z[:, :n_idle] < 1).all()
+
+
+def test_two_values_differ_by_no_more_than_a_unit_or_two():
+    z = robust_z_scores(torch.tensor([[0.0] * 190 + [2.0] * 10], dtype=torch.float64))
+    assert z.abs().max() < 2

@@ -43,6 +43,22 @@ def test_edited_code_of_an_outlier_source_is_another_training(edited, tmp_path, 
     assert not torch.equal(weights[0], weights[2])
 
 
+class Wrapped:
+    def __init__(self, sources):
+        self.sources = sources
+
+    def sample(self, X, domain_index, n, rng):
+        return self.sources["one"].sample(X, domain_index, n, rng)
+
+
+def test_so_is_that_of_a_source_that_another_holds(edited):
+    keys = []
+    for line in ("X[:n]", "X[:n]", "X[-n:]"):
+        source = Wrapped({"one": edited(line).Source()})
+        keys.append(joblib.hash(cache_key({"backbone": "mlp"}, source)))
+    assert keys[0] == keys[1] != keys[2]
+
+
 def test_keys_hold_weights_and_not_addresses():
     def key(scale):
         torch.manual_seed(0)

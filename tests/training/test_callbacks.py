@@ -68,7 +68,9 @@ def test_the_bar_is_closed_and_counts_training_steps(capsys):
         )
 
     progress = Progress(7, "training", bar)
-    net = SimpleNamespace(history=[{"train_loss": 0.5, "valid_auc": 0.75, "dur": 1.0}])
+    net = SimpleNamespace(
+        history=[{"train_loss": 0.5, "valid_fit": 0.75, "valid_fit_best": True, "dur": 1.0}]
+    )
     progress.on_train_begin(net)
     progress.on_batch_end(net, training=True)
     progress.on_batch_end(net, training=False)
@@ -76,4 +78,4 @@ def test_the_bar_is_closed_and_counts_training_steps(capsys):
     progress.on_train_end(net)
     settings, *rest = bars
     assert settings == {"total": 7, "desc": "training", "unit": "step"}
-    assert rest == [1, {"train_loss": "0.5", "valid_auc": "0.75"}, "closed"]
+    assert rest == [1, {"train_loss": "0.5", "valid_fit": "0.75"}, "closed"]

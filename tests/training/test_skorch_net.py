@@ -3,6 +3,7 @@ import pytest
 import torch
 from scipy.linalg import subspace_angles
 from sklearn.decomposition import PCA
+from skorch import NeuralNet
 from skorch.callbacks import Callback
 from torch import nn
 from torch.utils.data import IterableDataset
@@ -77,9 +78,15 @@ def test_a_linear_autoencoder_finds_the_principal_components(rows):
 
 
 def test_a_step_may_go_backward_in_parts(rows):
+    sizes = []
+
     class InParts(LinearAutoencoder):
         def tasks_at_once(self, inputs, device):
-            return 100
+            return 150
+
+        def forward(self, x):
+            sizes.append(len(x))
+            return super().forward(x)
 
     settings = TrainingSettings(seed=0)
     whole = train_net(Rows(rows), settings, PARTS).net.module_
@@ -87,7 +94,7 @@ def test_a_step_may_go_backward_in_parts(rows):
     in_parts = train_net(Rows(rows), settings, parts).net.module_
     for one, other in zip(whole.parameters(), in_parts.parameters(), strict=True):
         torch.testing.assert_close(one, other)
-    assert not torch.equal(whole.decoder.weight, LinearAutoencoder(6, 2).decoder.weight)
+    assert sizes == [150, 150, 100] * 10
 
 
 def test_the_best_held_out_weights_come_back(rows):
@@ -103,6 +110,14 @@ def test_the_best_held_out_weights_come_back(rows):
 
 
 def test_what_goes_wrong_is_said_and_ctrl_c_is_passed_on(rows):
+    bare = NetParts(LinearAutoencoder, nn.MSELoss, PARTS.options)
+    settings = TrainingSettings(seed=0)
+    with pytest.raises(ValueError, match="held-out steps but no measure"):
+        train_net(Rows(rows), settings, bare, held_out=HeldOutRows(rows))
+    with pytest.raises(ValueError, match="takes no net template"):
+        train_net(Rows(rows), settings, bare, template=NeuralNet(None, None))
+    with pytest.raises(ValueError, match="without a limit"):
+        train_net(Rows(rows, limit=None), settings, bare)
     with pytest.raises(ValueError, match="training loss became"):
         train_net(Rows(rows * 1e30), TrainingSettings(seed=0), PARTS)
 

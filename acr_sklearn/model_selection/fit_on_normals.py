@@ -1,0 +1,217 @@
+"""A detector that keeps known anomalies out of its own training, refits of a search included."""
+
+from __future__ import annotations
+
+from inspect import signature
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, OutlierMixin, _fit_context, clone
+from sklearn.utils import _safe_indexing, get_tags
+from sklearn.utils._param_validation import HasMethods
+from sklearn.utils.metadata_routing import (
+    MetadataRouter,
+    MethodMapping,
+    _routing_enabled,
+    process_routing,
+)
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import _check_method_params, check_is_fitted
+
+from acr_sklearn._input.labels import read_is_normal
+
+__all__ = ["FitOnNormals"]
+
+# scikit-learn routes nothing to score_samples: there, parameters go on as they are.
+_ROUTED = ("fit", "predict", "decision_function")
+
+
+def _detector_has(name: str) -> Any:
+    return available_if(lambda self: hasattr(self.detector, name))
+
+
+class FitOnNormals(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
+    """Train a detector on the rows with ``y == 1`` and leave those with ``y == -1`` out.
+
+    A search refits its best candidate on all rows that it was given, known anomalies included,
+    and a detector ignores `y`: it learns the anomalies as normal. Around the detector, this class
+    keeps them out of every fit, that of ``best_estimator_`` too. Scoring is the detector's own.
+
+    Parameters
+    ----------
+    detector : estimator
+        A detector, or a Pipeline that ends with one.
+
+    Attributes
+    ----------
+    detector_ : estimator
+        The detector, fitted on normal rows.
+    n_features_in_ : int
+        Columns of `X`, where the detector counts them.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where the detector keeps them.
+
+    See Also
+    --------
+    NormalTrainSplit : Keeps known anomalies out of the train folds, but not out of the refit.
+
+    Examples
+    --------
+    >>> from sklearn.ensemble import IsolationForest
+    >>> from acr_sklearn.model_selection import FitOnNormals
+    >>> X, y = [[0.0], [0.1], [0.2], [9.0]], [1, 1, 1, -1]
+    >>> model = FitOnNormals(IsolationForest(random_state=0)).fit(X, y)
+    >>> model.detector_.max_samples_
+    3
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {"detector": [HasMethods(["fit"])]}
+
+    def __init__(self, detector: Any) -> None:
+        self.detector = detector
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X: Any, y: ArrayLike | None = None, **fit_params: Any) -> Self:
+        """Fit a clone of the detector on the normal rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows.
+        y : array-like of shape (n_samples,), default=None
+            1 for a normal row, -1 for an anomalous one. Without it all rows are used.
+        **fit_params : dict
+            Passed on to the detector's fit; what has one entry per row, such as ``domains=``,
+            loses the entries of the anomalous rows. With metadata routing on, as routed.
+
+        Returns
+        -------
+        self : object
+            With the detector fitted.
+
+        Raises
+        ------
+        ValueError
+            If `y` is not made of 1 and -1, one per row, or if no row is normal.
+        """
+        if y is not None:
+            n_rows = int(X.shape[0]) if hasattr(X, "shape") else len(X)
+            normal = read_is_normal(y, n_rows, who="FitOnNormals.fit")
+            if not normal.any():
+                raise ValueError(
+                    f"FitOnNormals.fit got y == -1 in all {n_rows} rows. A detector trains on "
+                    "normal rows: give it some with y == 1."
+                )
+            kept = np.flatnonzero(normal)
+            fit_params = _check_method_params(X, fit_params, indices=kept)
+            X, y = _safe_indexing(X, kept), np.ones(len(kept), dtype=np.int64)
+        self.detector_ = clone(self.detector).fit(X, y, **self._routed("fit", fit_params))
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(self.detector_, name):
+                setattr(self, name, getattr(self.detector_, name))
+        return self
+
+    @_detector_has("predict")
+    def predict(self, X: Any, **params: Any) -> Any:
+        """Label rows as the detector does.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to label.
+        **params : dict
+            Passed on, such as ``domains=``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            1 for normal rows, -1 for anomalies.
+        """
+        return self._ask("predict", X, params)
+
+    @_detector_has("decision_function")
+    def decision_function(self, X: Any, **params: Any) -> Any:
+        """Score rows relative to the detector's threshold.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to score.
+        **params : dict
+            Passed on, such as ``domains=``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Negative for anomalies.
+        """
+        return self._ask("decision_function", X, params)
+
+    @_detector_has("score_samples")
+    def score_samples(self, X: Any, **params: Any) -> Any:
+        """Score rows; the higher, the more normal.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to score.
+        **params : dict
+            Passed on, such as ``domains=``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            The detector's scores.
+        """
+        return self._ask("score_samples", X, params)
+
+    def fit_predict(self, X: Any, y: ArrayLike | None = None, **fit_params: Any) -> Any:
+        """Fit on the normal rows, then label all rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            As in `fit`.
+        y : array-like of shape (n_samples,), default=None
+            As in `fit`.
+        **fit_params : dict
+            As in `fit`; those that the detector's predict takes go there too.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            1 for normal rows, -1 for anomalies.
+        """
+        self.fit(X, y, **fit_params)
+        known = signature(self.detector_.predict).parameters
+        return self.predict(X, **{k: v for k, v in fit_params.items() if k in known})
+
+    def _ask(self, method: str, X: Any, params: dict[str, Any]) -> Any:
+        check_is_fitted(self)
+        return getattr(self.detector_, method)(X, **self._routed(method, params))
+
+    def _routed(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        if method not in _ROUTED or not _routing_enabled():
+            return params
+        return dict(process_routing(self, method, **params).detector[method])
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Say what this estimator passes on.
+
+        Returns
+        -------
+        MetadataRouter
+            What the detector asks for, method by method.
+        """
+        mapping = MethodMapping()
+        for method in _ROUTED:
+            mapping.add(caller=method, callee=method)
+        return MetadataRouter(owner=self).add(detector=self.detector, method_mapping=mapping)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        inner = get_tags(self.detector)
+        tags.input_tags = inner.input_tags
+        tags.non_deterministic = inner.non_deterministic
+        return tags

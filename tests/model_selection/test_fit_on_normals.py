@@ -1,0 +1,84 @@
+"""FitOnNormals: no fit sees a known anomaly, the refit of a search least of all."""
+
+import numpy as np
+import pytest
+import sklearn
+from sklearn.base import clone
+from sklearn.ensemble import IsolationForest
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+
+from acr_sklearn import NormalTrainSplit, ZeroShotACRDetector
+from acr_sklearn.model_selection import FitOnNormals
+
+
+def _labelled_sites():
+    rng = np.random.default_rng(0)
+    X, site, y = rng.normal(size=(800, 5)), np.repeat(np.arange(8), 100), np.ones(800, int)
+    for start in range(0, 800, 100):
+        y[start : start + 10] = -1
+        X[start : start + 10, 0] += 8
+    unseen = rng.normal(size=(200, 5))
+    unseen[:20, 0] += 4
+    return X, y, site, unseen
+
+
+# A tenth of the rows of a test fold are off by 8 standard deviations.
+@pytest.mark.filterwarnings("ignore::acr_sklearn.exceptions.UnfamiliarBatchWarning")
+@pytest.mark.parametrize("shape", ["bare", "inside", "around"])
+@pytest.mark.parametrize("routing", [False, True])
+def test_best_estimator_of_a_search_is_trained_on_normal_rows(routing, shape):
+    X, y, site, unseen = _labelled_sites()
+    acr = ZeroShotACRDetector(max_iter=20, random_state=0)
+    name = "domains"
+    with sklearn.config_context(enable_metadata_routing=routing):
+        model, grid = FitOnNormals(acr), "detector__contamination"
+        if shape == "inside":
+            model = Pipeline([("acr", model)])
+            grid = "acr__" + grid
+            name = name if routing else "acr__domains"
+        elif shape == "around":
+            model = FitOnNormals(Pipeline([("acr", acr)]))
+            grid = "detector__acr__contamination"
+            name = name if routing else "acr__domains"
+        search = GridSearchCV(
+            model,
+            {grid: [0.05]},
+            cv=NormalTrainSplit([(np.arange(100, 800), np.arange(100))]),
+            scoring="balanced_accuracy",
+        )
+        search.fit(X, y, groups=site, **{name: site})
+        found = search.best_estimator_.predict(unseen)
+    assert (found[:20] == -1).mean() >= 0.8
+
+
+def test_it_equals_a_fit_on_the_normal_rows():
+    X, y, _, unseen = _labelled_sites()
+    weight = np.random.default_rng(1).uniform(size=800)
+    forest = IsolationForest(n_estimators=20, random_state=0)
+    model = FitOnNormals(forest).fit(X, y, sample_weight=weight)
+    wanted = clone(forest).fit(X[y == 1], sample_weight=weight[y == 1])
+    for method in ("predict", "decision_function", "score_samples"):
+        np.testing.assert_array_equal(
+            getattr(model, method)(unseen), getattr(wanted, method)(unseen)
+        )
+    assert model.n_features_in_ == 5
+
+
+def test_fit_predict_leaves_anomalies_out_too():
+    X, y, _, _ = _labelled_sites()
+    model = FitOnNormals(IsolationForest(n_estimators=20, random_state=0))
+    np.testing.assert_array_equal(model.fit_predict(X, y), model.fit(X, y).predict(X))
+
+
+def test_methods_that_the_detector_lacks_are_lacking():
+    assert not hasattr(FitOnNormals(StandardScaler()), "score_samples")
+
+
+@pytest.mark.parametrize(
+    ("y", "match"), [([-1] * 3, "in all 3 rows"), ([0, 1, 1], "y"), ([1, -1], "y")]
+)
+def test_labels_it_cannot_use(y, match):
+    with pytest.raises(ValueError, match=match):
+        FitOnNormals(IsolationForest()).fit([[0.0], [1.0], [2.0]], y)

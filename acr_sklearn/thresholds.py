@@ -25,7 +25,7 @@ _KEPT_QUANTILES = (np.arange(_KEPT_SCORES) + 0.5) / _KEPT_SCORES
 #: Modified z-score beyond which Iglewicz and Hoaglin call a value an outlier, and the standard
 #: normal's upper quartile, which makes it comparable with a standard deviation.
 _OUTLYING, _QUARTILE = 3.5, 0.6745
-#: Cuts looked at are those below which at most this share of calibration scores lies, and the
+#: Cuts looked at are those below which at most this fraction of calibration scores lies, and the
 #: standard errors taken off: chosen on validation domains, see docs/concepts.md.
 _HIGHEST_CUT, _STANDARD_ERRORS = 0.1, 0.25
 _MOST = 0.5
@@ -42,7 +42,7 @@ def contamination_offset(scores: NDArray[np.float64], contamination: float | str
     scores : ndarray of shape (n_rows,)
         Calibration scores, high for normal rows.
     contamination : float or "auto"
-        Share in (0, 0.5], or "auto" for `mad_offset`.
+        Fraction in (0, 0.5], or "auto" for `mad_offset`.
 
     Returns
     -------
@@ -101,44 +101,45 @@ def batch_offsets(
     batches : list of ndarray of int
         Positions of the rows of each batch.
     contamination : float or "auto"
-        Share of every batch to be cut off, or "auto" to estimate it by `estimate_contamination`.
+        Fraction of every batch to be cut off, or "auto" to estimate it by `estimate_contamination`.
     calibration : ndarray of shape (n_scores,)
         Sorted scores of normal rows; only "auto" looks at them.
 
     Returns
     -------
     ndarray of shape (n_rows,)
-        The offset of the row's batch. Below it lies the share asked for, rounded up to whole rows;
-        less where scores tie, as rows that score the same are cut off together or not at all.
+        The offset of the row's batch. Below it lies the fraction asked for, rounded up to whole
+        rows; less where scores tie, as rows that score the same are cut off together or not at all.
     """
     offsets = np.empty(len(scores))
     for rows in batches:
         own = scores[rows]
         auto = isinstance(contamination, str)
-        share = estimate_contamination(own, calibration) if auto else float(contamination)
-        offsets[rows] = _percentile(own, share)
+        fraction = estimate_contamination(own, calibration) if auto else float(contamination)
+        offsets[rows] = _percentile(own, fraction)
     return offsets
 
 
-def _percentile(scores: NDArray[np.float64], share: float) -> float:
-    """Take the percentile, or the value above it where ties would carry the cut past the share."""
-    offset = np.percentile(scores, 100.0 * share)
-    allowed = np.ceil(share * (len(scores) - 1))
+def _percentile(scores: NDArray[np.float64], fraction: float) -> float:
+    """Take the percentile, or the value above it where ties carry the cut past the fraction."""
+    offset = np.percentile(scores, 100.0 * fraction)
+    # Of n distinct scores ceil(fraction (n - 1)) lie below the percentile; tied ones may be more.
+    allowed = np.ceil(fraction * (len(scores) - 1))
     if np.count_nonzero(scores < offset) > allowed:
         offset = scores[scores < offset].max()
     return float(offset)
 
 
 def estimate_contamination(scores: NDArray[np.float64], calibration: NDArray[np.float64]) -> float:
-    """Estimate the share of anomalies in a batch.
+    """Estimate the fraction of anomalies in a batch.
 
     The estimator of Meinshausen and Rice [1]_. With p-values p against the calibration scores,
-    F(t) the share of the batch with p <= t, and d(t) = sqrt(t (1 - t)), it is the largest
+    F(t) the fraction of the batch with p <= t, and d(t) = sqrt(t (1 - t)), it is the largest
     ``(F(t) - t - b d(t)) / (1 - t)``, with b a quarter of ``sqrt(1 / n_rows + 1 / n_scores)``. It
-    falls short of the true share where anomalies score like normal rows. Unlike the paper's, the
+    falls short of the true fraction where anomalies score like normal rows. Unlike the paper's, the
     maximum is over t <= 0.1 only: scores are relative to their batch, so anomalies change the
     scores of its normal rows, least in the lower tail. At b = 0 and one t this is one minus the
-    share of true hypotheses by Storey [2]_.
+    fraction of true hypotheses by Storey [2]_.
 
     Parameters
     ----------
@@ -167,6 +168,8 @@ def estimate_contamination(scores: NDArray[np.float64], calibration: NDArray[np.
     t, reached = t[low], reached[low]
     if len(t) == 0:
         return 0.0
+    # In n normal rows F(t) has the variance t (1 - t) / n; so has the rank among calibration
+    # scores that t is read from, with their number.
     noise = _STANDARD_ERRORS * np.sqrt(t * (1 - t) * (1 / n_rows + 1 / n_scores))
     return float(np.clip(((reached - t - noise) / (1 - t)).max(), 0.0, _MOST))
 
@@ -186,6 +189,8 @@ def p_values(scores: NDArray[np.float64], calibration: NDArray[np.float64]) -> N
     ndarray of shape (n_rows,)
         One plus the calibration scores that are as low, over one plus their number.
     """
+    # A normal score is the lowest of itself and n others with probability 1 / (n + 1), the least
+    # p-value: it is never 0.
     return (1 + np.searchsorted(calibration, scores, side="right")) / (len(calibration) + 1)
 
 

@@ -230,7 +230,7 @@ def _first_bad_cell(X: Any) -> str:
 
 
 def _cells(X: Any, names: list[Any] | None) -> Iterator[tuple[int, int, Any]]:
-    """Cells with their places: column by column in a frame, row by row elsewhere."""
+    """Cells with their positions: column by column in a frame, row by row elsewhere."""
     try:
         if names is not None:
             for column in range(len(names)):

@@ -255,7 +255,7 @@ def _take_domain_column(
         X = _object_array(X, who)
     if len(X.shape) != 2:
         raise ValueError(f"{who} with domain_column needs a 2-D X, got shape {tuple(X.shape)}.")
-    place = _place_of(column, names, X.shape[1], who)
+    position = _position_of(column, names, X.shape[1], who)
     # Counts and names include the domain column; its values never meet the numeric checks.
     try:
         validate_data(estimator, X, skip_check_array=True, reset=reset)
@@ -266,16 +266,16 @@ def _take_domain_column(
             f"{who} got an X whose only column is the domain column {column!r}. "
             "It needs at least one feature beside it."
         )
-    keep = [i for i in range(X.shape[1]) if i != place]
+    keep = [i for i in range(X.shape[1]) if i != position]
     kept = [names[i] for i in keep] if names else list(keep)
     if names and hasattr(X, "iloc"):
-        return X.iloc[:, keep], X.iloc[:, place], kept
+        return X.iloc[:, keep], X.iloc[:, position], kept
     if names:  # polars and other frames that speak the same few words
-        return X[kept], X[names[place]], kept
-    return X[:, keep], X[:, place], kept
+        return X[kept], X[names[position]], kept
+    return X[:, keep], X[:, position], kept
 
 
-def _place_of(column: str | int, names: list[Any], width: int, who: str) -> int:
+def _position_of(column: str | int, names: list[Any], width: int, who: str) -> int:
     """Position of the domain column."""
     if isinstance(column, str):
         if not names:
@@ -288,13 +288,13 @@ def _place_of(column: str | int, names: list[Any], width: int, who: str) -> int:
                 f"{who} found no column {column!r} in X. Columns: {', '.join(map(str, names))}."
             )
         return names.index(column)
-    place = int(column)
-    if not -width <= place < width:
+    position = int(column)
+    if not -width <= position < width:
         raise ValueError(
-            f"{who} got domain_column={place} but X has {width} columns. "
+            f"{who} got domain_column={position} but X has {width} columns. "
             f"Give a position from 0 to {width - 1}."
         )
-    return place % width
+    return position % width
 
 
 def _object_array(X: Any, who: str) -> NDArray[Any]:

@@ -157,7 +157,7 @@ def column_numbers(frame: Any, name: str, path: Path) -> NDArray[np.float64]:
 
     Returns
     -------
-    ndarray of shape (n_rows,)
+    ndarray of shape (n_samples,)
         The values.
 
     Raises

@@ -24,8 +24,8 @@ class LabelledDomain:
         What domains are reported together: "FAR", "gaussian_noise-5", an alphabet.
     load : callable
         Reads the domain: ``X, y = domain.load()`` with X a float32 array (float64 from
-        `load_folder`) of shape (n_rows, n_features), not to be written to because domains may
-        share it, and y in {1, -1} of shape (n_rows,), 1 = normal; None where nothing is known.
+        `load_folder`) of shape (n_samples, n_features), not to be written to because domains may
+        share it, and y in {1, -1} of shape (n_samples,), 1 = normal; None where nothing is known.
     """
 
     name: str
@@ -34,20 +34,21 @@ class LabelledDomain:
 
     def draw(
         self,
-        share: float,
+        fraction: float,
         rng: np.random.Generator,
         *,
         n_normals: int | None = None,
     ) -> tuple[NDArray[Any], NDArray[np.int8]]:
-        """Draw a batch with a given share of anomalies.
+        """Draw a batch with a given fraction of anomalies.
 
-        As in the released code of Li et al. (2023), n normals get floor(n share / (1 - share))
-        anomalies, at least one; theirs may repeat, these do not.
+        As in the released code of Li et al. (2023), n normals get
+        floor(n fraction / (1 - fraction)) anomalies, at least one; theirs may repeat, these do
+        not.
 
         Parameters
         ----------
-        share : float
-            Share of the rows that are anomalies, in (0, 1).
+        fraction : float
+            Fraction of the rows that are anomalies, in (0, 1).
         rng : numpy.random.Generator
             Source of all randomness.
         n_normals : int or None, default=None
@@ -55,20 +56,20 @@ class LabelledDomain:
 
         Returns
         -------
-        X : ndarray of shape (n_rows, n_features)
+        X : ndarray of shape (n_samples, n_features)
             In the type of `load`. Rows in random order, none of them twice.
-        y : ndarray of shape (n_rows,), int8
+        y : ndarray of shape (n_samples,), int8
             1 = normal, -1 = anomaly. Fewer anomalies than asked for if there are no more.
 
         Raises
         ------
         ValueError
-            If `share` is not in (0, 1), or the domain lacks labels, normals or anomalies.
+            If `fraction` is not in (0, 1), or the domain lacks labels, normals or anomalies.
         """
-        if not 0 < share < 1:
+        if not 0 < fraction < 1:
             raise ValueError(
-                f"LabelledDomain.draw got share={share!r} for domain {self.name!r}. Give the share "
-                "of anomalies as a number between 0 and 1, such as 0.05."
+                f"LabelledDomain.draw got fraction={fraction!r} for domain {self.name!r}. Give "
+                "the fraction of anomalies as a number between 0 and 1, such as 0.05."
             )
         X, y = self.load()
         if y is None:
@@ -85,7 +86,7 @@ class LabelledDomain:
         if n_normals is not None and n_normals < len(normal):
             normal = rng.choice(normal, n_normals, replace=False)
         # The small number undoes rounding: 172 * .2 / .8 must be 43.
-        wanted = max(1, int(len(normal) * share / (1 - share) + 1e-9))
+        wanted = max(1, int(len(normal) * fraction / (1 - fraction) + 1e-9))
         drawn = rng.choice(anomalous, min(wanted, len(anomalous)), replace=False)
         rows = rng.permutation(np.concatenate([normal, drawn]))
         return X[rows], y[rows]
@@ -97,7 +98,7 @@ class DomainData:
 
     Attributes
     ----------
-    train : list of ndarray of shape (n_rows, n_features), float32
+    train : list of ndarray of shape (n_samples, n_features), float32
         The normal rows of each training domain: what a detector's `fit` takes. In float64 from
         `load_folder`, whose columns may have any range.
     train_names : list of str

@@ -1,4 +1,4 @@
-"""Rows scored one by one under the statistics of a reference batch, and batches held fixed."""
+"""Rows scored one by one under the statistics of a reference batch, and fixed batch statistics."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ _POOLED_ROWS = 65536
 
 
 class Reference:
-    """A batch held fixed, in both precisions, so that scoring never converts it.
+    """Fixed batch statistics, in both precisions, so that scoring never converts it.
 
     Parameters
     ----------
-    frozen : FixedBatch
+    fixed : FixedBatch
         In float64.
     """
 
-    def __init__(self, frozen: FixedBatch):
-        self.frozen = {np.dtype(np.float64): frozen, np.dtype(np.float32): frozen.single()}
+    def __init__(self, fixed: FixedBatch):
+        self.fixed = {np.dtype(np.float64): fixed, np.dtype(np.float32): fixed.single()}
 
     def score(self, chunks: Chunks) -> NDArray[np.float64]:
         """Anomaly score of every row by itself.
@@ -55,7 +55,7 @@ class Reference:
         ndarray of shape (n_samples,), float64
             High for abnormal rows.
         """
-        return score_rows(self.frozen[chunks.dtype], chunks)
+        return score_rows(self.fixed[chunks.dtype], chunks)
 
 
 class ReferenceMixin(BatchScoring):
@@ -113,7 +113,7 @@ class ReferenceMixin(BatchScoring):
 
     def _hold_reference(self, reference: Reference) -> None:
         self._reference = reference
-        self.reference_stats_ = reference.frozen[np.dtype(np.float64)]
+        self.reference_stats_ = reference.fixed[np.dtype(np.float64)]
 
     def _pooled_reference(self, data: DomainRows, trained_on: NDArray[np.int64]) -> Reference:
         rows = np.flatnonzero(np.isin(data.index, trained_on))
@@ -128,8 +128,8 @@ class ReferenceMixin(BatchScoring):
 
     def _hold(self, chunks: Chunks) -> tuple[Reference, NDArray[np.float64]]:
         scorer = Scorer(self.module_, self.feature_scale_, self.head_, self._limits_of_reference)
-        frozen, scores = scorer.freeze(chunks)
-        return Reference(frozen), scores
+        fixed, scores = scorer.freeze(chunks)
+        return Reference(fixed), scores
 
     def adapt(self, X_ref: Any, *, recalibrate: bool | str = "auto") -> Self:
         """Hold the statistics of a reference batch, to score rows one by one from now on.

@@ -96,7 +96,7 @@ class ZeroShotACRDetector(ReferenceMixin, BaseBatchDetector):
     task_size : int, default=128
         Rows per task, fewer if no domain can fill one; a domain that cannot repeats rows.
     outlier_fraction : float, default=0.2
-        Share of a task's rows that are outliers, in (0, 1).
+        Fraction of a task's rows that are outliers, in (0, 1).
     outlier_source : {"auto", "mixed", "domains", "synthetic"} or object, default="auto"
         Where outliers come from: other domains, rows of the task's own changed at random, a
         mixture of these and of rows between them, or an object with ``sample(X, domain_index, n,
@@ -112,8 +112,8 @@ class ZeroShotACRDetector(ReferenceMixin, BaseBatchDetector):
     n_neighbors : int, default=5
         Neighbours for "neighbors" and "combined".
     trim_fraction : float, default=0.25
-        Share of the batch, the most anomalous rows at first sight, that the batch statistics and
-        the neighbours leave out; 0 for none. In [0, 0.5). See docs/concepts.md.
+        Fraction of the batch, the rows of largest initial outlyingness, that the batch
+        statistics and the neighbours leave out; 0 for none. In [0, 0.5). See docs/concepts.md.
     n_estimators : int, default=1
         Networks trained on the same tasks from different random weights; neighbours are looked for
         in the layers of all, the objective's score is their mean.
@@ -124,11 +124,11 @@ class ZeroShotACRDetector(ReferenceMixin, BaseBatchDetector):
         Whether to hold out domains (not below 4), stop when the AUROC of their tasks no longer
         improves, and restore the best weights; `HeldOutDomains` says how many and when.
     contamination : float or "auto", default=0.1
-        Share of rows to be flagged, in (0, 0.5]; "auto" takes it from the scores.
+        Fraction of rows to be flagged, in (0, 0.5]; "auto" takes it from the scores.
     threshold : {"train", "batch"}, default="train"
         "train" cuts at `offset_`, set on training rows in batches of up to 256 (of the held-out
         domains if there are any); "auto" puts it below all but their outliers. "batch" cuts each
-        batch by itself; "auto" estimates its share, see `acr_sklearn.thresholds`.
+        batch by itself; "auto" estimates its fraction, see `acr_sklearn.thresholds`.
     norm_mode : {"auto", "batch", "reference"}, default="auto"
         "batch" scores rows under the statistics of their batch, "reference" each by itself under
         fixed ones: of the rows given to `adapt`, or else, if set before fit, of all training
@@ -175,7 +175,7 @@ class ZeroShotACRDetector(ReferenceMixin, BaseBatchDetector):
     module_ : torch.nn.Module
         Its network.
     feature_scale_ : FeatureScale or None
-        Units of the features, measured in fit; None for a user's backbone.
+        Standardization of the features, measured in fit; None for a user's backbone.
     head_ : ScoreHead
         How rows are scored.
     history_ : list of dict

@@ -112,7 +112,7 @@ class HeldOutDomains(BaseEstimator):
     Parameters
     ----------
     validation_fraction : float, default=0.2
-        Share of the domains held out, at least one.
+        Fraction of the domains held out, at least one.
     n_iter_no_change : int, default=10
         Evaluations without improvement before stopping; one every ``max(1, max_iter // 50)`` steps.
 

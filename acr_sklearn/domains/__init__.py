@@ -1,3 +1,3 @@
-"""What the training domains have in common, and how they differ; private."""
+"""Statistics of the training domains: scale, covariance, shift, discriminability; private."""
 
 __all__ = []

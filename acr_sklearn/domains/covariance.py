@@ -1,4 +1,4 @@
-"""How normal rows vary around the centre of their domain: what training normals have in common."""
+"""Within-domain covariance: the covariance of training normals centred by domain."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class WithinDomainCovariance:
     Attributes
     ----------
     scale : FeatureScale
-        Units in which it is measured.
+        Standardization under which it is measured.
     axes : ndarray of shape (n_features, n_features), float64, or None
         Orthonormal columns; None where the features themselves are the axes.
     variances : ndarray of shape (n_features,), float64
@@ -59,7 +59,7 @@ class WithinDomainCovariance:
         return 1 / np.sqrt(self.variances + ridge * (mean if mean > 0 else 1.0))
 
     def whitening(self, ridge: float) -> NDArray[np.float64]:
-        """Give what rows in units are multiplied by to be whitened.
+        """Matrix that whitens standardized rows by multiplication.
 
         Parameters
         ----------
@@ -117,7 +117,7 @@ def whitened(rows: Any, whitening: Any) -> Any:
     Parameters
     ----------
     rows : ndarray or Tensor of shape (..., n_samples, n_features)
-        In the units of the covariance.
+        Standardized like the covariance.
     whitening : ndarray or Tensor of shape (n_features, n_features) or (n_features,)
         Of `WithinDomainCovariance.whitening`.
 

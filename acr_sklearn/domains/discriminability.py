@@ -1,4 +1,4 @@
-"""Can the training domains be told apart? If not, rows of one are poor outliers for another."""
+"""Domain discriminability: rows of domains told apart serve as outliers of one another."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from acr_sklearn.metrics.detection import auroc
 
 __all__ = ["domain_discriminability"]
 
-#: Pairs of domains that are looked at, and rows that either half of a domain gives to a pair.
+#: Pairs of domains that are compared, and rows that either half of a domain gives to a pair.
 _PAIRS, _ROWS = 50, 100
 _RIDGE = 0.1
 
 
 def domain_discriminability(rows: NDArray[Any], index: NDArray[np.int64], seed: int) -> float:
-    """How well rows of one domain can be told from rows of another, on average.
+    """Mean AUROC at which rows of one domain are told from rows of another.
 
     Parameters
     ----------

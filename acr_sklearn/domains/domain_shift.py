@@ -1,4 +1,4 @@
-"""Whether a batch looks like a domain of the kind that was trained on.
+"""Domain shift: distance of a batch to the training domains.
 
 What is compared is what scoring responds to: how the rows of a batch vary around their mean. The
 mean itself and the overall spread are cancelled before the network, so neither counts.
@@ -27,7 +27,7 @@ _LEAST_DOMAINS = 3
 #: Caps that keep the cost small on any data: evenly spaced features, domains, rows of a domain or
 #: batch, and rows that the axes are measured on.
 _FEATURES, _DOMAINS, _ROWS, _AXIS_ROWS = 512, 1024, 4096, 1024
-#: Domains from which the share of chance in a distance is taken.
+#: Domains from which the fraction of chance in a distance is taken.
 _NOISE_DOMAINS = 64
 #: Multiple of the typical row's distance from the median beyond which a row is left out.
 _GROSS = 3.0
@@ -52,7 +52,7 @@ _CHANCE = 0.99
 
 @dataclass(frozen=True)
 class DomainShift:
-    """How the training domains vary, in two views, and how far apart they are.
+    """Spreads and centres of the training domains, and the distances between them.
 
     A view is a vector of log spreads, one per feature or one per common axis; its distance
     between two data sets is the root mean square difference.
@@ -60,7 +60,7 @@ class DomainShift:
     Attributes
     ----------
     scale : FeatureScale
-        Units of the chosen features.
+        Standardization of the chosen features.
     features : ndarray of shape (n_chosen,), int
         Positions of the chosen features.
     axes : ndarray of shape (n_chosen, n_axes), float32
@@ -128,6 +128,7 @@ class DomainShift:
         near = [
             _distances(own[None], known).min() for own, known in zip(views, self.views, strict=True)
         ]
+        # The mean of w squared standard normals is below chi2_w(0.99) / w with probability 0.99.
         # A small batch is off by chance, the more so the fewer numbers its distance is a mean of.
         widths = np.array([max(known.shape[1], 1) for known in self.views])
         chance = self.noise / min(len(rows), _ROWS) * chi2.ppf(_CHANCE, widths) / widths
@@ -177,13 +178,13 @@ def fit_domain_shift(
 
 
 def warn_unfamiliar_batches(
-    familiarity: DomainShift | None, data: DomainRows, *, who: str, stacklevel: int = 5
+    domain_shift: DomainShift | None, data: DomainRows, *, who: str, stacklevel: int = 5
 ) -> None:
     """Warn once, naming the batches that look unlike every training domain.
 
     Parameters
     ----------
-    familiarity : DomainShift or None
+    domain_shift : DomainShift or None
         None says nothing.
     data : DomainRows
         The rows to be scored; batches of fewer than 16 rows are not judged.
@@ -192,13 +193,13 @@ def warn_unfamiliar_batches(
     stacklevel : int, default=5
         Frames up to the user's.
     """
-    if familiarity is None or not gives_batch_advice():
+    if domain_shift is None or not gives_batch_advice():
         return
     odd = []
     for label, batch in zip(data.labels, data.batches(), strict=True):
         if len(batch) < SMALL_BATCH:
             continue
-        times = familiarity.distance(data.rows[_spaced(batch)])
+        times = domain_shift.distance(data.rows[_spaced(batch)])
         if times > UNFAMILIAR:
             name = f"domain {shown_label(label)}" if data.named else "the batch"
             odd.append((times, f"{name} ({times:.1f} times)"))
@@ -226,7 +227,7 @@ def _spaced(items: NDArray[Any], most: int = _ROWS) -> NDArray[Any]:
 
 
 def _centred(rows: NDArray[Any], scale: FeatureScale) -> NDArray[np.float64]:
-    """All but gross outliers around their mean, in units."""
+    """All but gross outliers around their mean, standardized."""
     # The median comes out in the users' units, before an offset of 1e9 costs precision.
     around = np.subtract(rows, np.median(rows, axis=0), dtype=np.float64)
     around /= np.maximum(scale.scale, np.finfo(np.float64).tiny)
@@ -238,9 +239,9 @@ def _centred(rows: NDArray[Any], scale: FeatureScale) -> NDArray[np.float64]:
 
 
 def _center(rows: NDArray[Any], scale: FeatureScale) -> NDArray[np.float64]:
-    """Median row in units: a few gross anomalies do not move it."""
-    units = np.maximum(scale.scale, np.finfo(np.float64).tiny)
-    return np.median(np.asarray(rows, dtype=np.float64), axis=0) / units
+    """Median row over the scale: a few gross anomalies do not move it."""
+    divisor = np.maximum(scale.scale, np.finfo(np.float64).tiny)
+    return np.median(np.asarray(rows, dtype=np.float64), axis=0) / divisor
 
 
 def _common_axes(parts: list[NDArray[Any]], scale: FeatureScale) -> NDArray[np.float32]:
@@ -276,6 +277,7 @@ def _robust_variances(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def _distances(some: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float64]:
     """Root mean square differences, shape (n_some, n_others)."""
     a, b = some.astype(np.float64), others.astype(np.float64)
+    # |a - b|^2 = |a|^2 + |b|^2 - 2 a.b may round to just below 0 where a and b agree.
     squares = np.square(a).sum(axis=1)[:, None] + np.square(b).sum(axis=1) - 2 * a @ b.T
     return np.sqrt(np.maximum(squares, 0.0) / max(a.shape[1], 1))
 
@@ -289,7 +291,8 @@ def _noise(
     own = np.arange(part.shape[1])
     halves = [_views(part[start::2], own, scale, axes) for start in (0, 1)]
     apart = [_distances(a[None], b[None]).item() for a, b in zip(*halves, strict=True)]
-    # Two halves, each of half the rows, differ by four times what the whole is off by.
+    # An error of mean square v / n in n rows is 2 v / n in each half; the difference of two
+    # independent halves has the sum, 4 v / n: v is the mean square times n / 4.
     return np.square(apart) * len(part) / 4
 
 
@@ -305,6 +308,8 @@ def _reach(view: NDArray[np.float32]) -> float:
     np.fill_diagonal(apart, np.inf)
     logs = np.log(np.maximum(apart.min(axis=1), _LEAST_DISTANCE))
     n = len(logs)
+    # s^2 = (d0 s0^2 + (n - 1) s_n^2) / (d0 + n - 1); one more draw exceeds the mean of n by
+    # less than t s sqrt(1 + 1 / n): 1 for its own spread, 1 / n for the error of the mean.
     freedom = _PRIOR_DOMAINS + n - 1
     variance = (_PRIOR_DOMAINS * _PRIOR_SPREAD**2 + (n - 1) * logs.var(ddof=1)) / freedom
     width = student_t.ppf(_WITHIN, freedom) * np.sqrt(variance * (1 + 1 / n))

@@ -1,4 +1,4 @@
-"""Units: what is subtracted from and divided out of the rows before the network.
+"""Standardization of features: location and scale for the rows before the network.
 
 The batch norm behind the first linear layer cancels any shift of the batch, so subtracting is
 only a matter of precision; dividing fixes how much each feature weighs at the start of training.
@@ -25,7 +25,7 @@ _LARGEST_OFFSET = 1e9
 
 @dataclass(frozen=True)
 class FeatureScale:
-    """Fixed units of the features, measured on the training rows.
+    """Fixed standardization of the features, measured on the training rows.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class FeatureScale:
         return np.ldexp(self.scale, -int(np.round(np.log2(np.median(self.scale)))))
 
     def training_rows(self, rows: NDArray[Any]) -> NDArray[np.float32]:
-        """Rows in the network's units, for training.
+        """Standardize rows for training.
 
         Parameters
         ----------
@@ -69,7 +69,7 @@ class FeatureScale:
         return np.divide(centred, self.scale, out=centred).astype(np.float32)
 
     def batch(self, rows: NDArray[Any]) -> NDArray[Any]:
-        """One batch in the network's units, for scoring.
+        """Standardize batches for scoring.
 
         Parameters
         ----------
@@ -102,7 +102,7 @@ class FeatureScale:
         return centred
 
     def uniform(self) -> FeatureScale:
-        """Give all features the unit of the median one, as the pixels of an image want it.
+        """Give all features the scale of the median one, as the pixels of an image want it.
 
         Returns
         -------

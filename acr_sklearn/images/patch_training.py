@@ -72,7 +72,7 @@ def training_domains(
 
     Returns
     -------
-    domains : list of ndarray of shape (n_rows, channels), float32
+    domains : list of ndarray of shape (n_samples, channels), float32
         Normal rows as the detector sees them.
     outliers : list of ndarray of shape (n_outliers, channels), float32
         Of each domain.
@@ -102,7 +102,7 @@ def training_domains(
 
 
 def _sample_rows(maps: NDArray[Any], n: int, rng: np.random.Generator) -> Tensor:
-    """Rows of a product at random places, shape (n, channels)."""
+    """Rows of a product at random positions, shape (n, channels)."""
     n_images, _, height, width = maps.shape
     image, y, x = (rng.integers(size, size=n) for size in (n_images, height, width))
     return torch.from_numpy(np.asarray(maps[image, :, y, x], np.float32))
@@ -145,10 +145,10 @@ def make_patch_outliers(
     )
     spread = rows.std(dim=1, keepdim=True)
     noise = torch.from_numpy(rng.standard_normal(rows.shape, dtype=np.float32)) * spread
-    place = torch.from_numpy(rng.integers(n_positions, size=shape[:2]))
+    position = torch.from_numpy(rng.integers(n_positions, size=shape[:2]))
     image = torch.from_numpy(rng.integers(n_rows, size=shape[:2]))
     other = foreign[torch.from_numpy(rng.integers(len(foreign), size=shape[:2]))]
-    pull = torch.where(chosen == 1, rows[place, image], other) - rows
+    pull = torch.where(chosen == 1, rows[position, image], other) - rows
     strength = torch.from_numpy(rng.uniform(*_STRENGTH, size=shape).astype(np.float32))
     return rows + strength * torch.where(chosen == 0, noise, pull)
 
@@ -172,7 +172,7 @@ class OutlierBank:
 
         Parameters
         ----------
-        X : ndarray of shape (n_rows, n_features)
+        X : ndarray of shape (n_samples, n_features)
             Not used: the outliers are there.
         domain_index : int
             Which domain.

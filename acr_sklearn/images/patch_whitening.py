@@ -21,7 +21,7 @@ __all__ = ["Whitening", "fit_whitening", "log_lengths"]
 
 #: Added to correlations, so that channels without variance do not decide.
 _RIDGE = 1e-3
-#: Share of a row's own direction that others are taken to fill at the least.
+#: Fraction of a row's own direction that others are taken to fill at the least.
 _LEAST_REST = 1e-3
 #: Added to lengths: a row at the mean of its region has none, and zero no logarithm.
 _TINY = 1e-6
@@ -74,20 +74,20 @@ class Whitening:
         if others is not None:
             return white
         # Sherman and Morrison: without x, x'Sx becomes x'Sx / (1 - w x'Sx) where x weighed w.
-        share = white.square().sum(dim=2, keepdim=True) * (1 - self.shrinkage) / rows.shape[1]
-        return white / (1 - share).clamp_min(_LEAST_REST).sqrt()
+        fraction = white.square().sum(dim=2, keepdim=True) * (1 - self.shrinkage) / rows.shape[1]
+        return white / (1 - fraction).clamp_min(_LEAST_REST).sqrt()
 
     def whiten_each(self, regions: list[Tensor]) -> list[Tensor]:
         """Whiten regions, together where they are of one size.
 
         Parameters
         ----------
-        regions : list of Tensor of shape (n_rows, channels)
+        regions : list of Tensor of shape (n_samples, channels)
             All rows of each region.
 
         Returns
         -------
-        list of Tensor of shape (n_rows, channels)
+        list of Tensor of shape (n_samples, channels)
             See `whiten`.
         """
         if len({len(rows) for rows in regions}) == 1:

@@ -144,7 +144,7 @@ def centred_by_region(
     Returns
     -------
     ndarray of shape (n_positions, n_images), float64
-        In units of 1.4826 times the median absolute deviation: a place where normal images are
+        In units of 1.4826 times the median absolute deviation: a position where normal images are
         hard to describe does not outshout the others.
     """
     centred = np.empty_like(scores)

@@ -27,7 +27,7 @@ __all__ = [
 
 
 def auroc(above: NDArray[Any], below: NDArray[Any]) -> Any:
-    """Area under the ROC curve, as the share of pairs in the right order.
+    """Area under the ROC curve, as the fraction of pairs in the right order.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def task_auc(scores: Tensor, is_outlier: Tensor) -> Tensor:
     Returns
     -------
     Tensor of shape (n_tasks,)
-        Share of (outlier, normal) pairs in the right order, ties counted half.
+        Fraction of (outlier, normal) pairs in the right order, ties counted half.
     """
     n_tasks = len(scores)
     above, below = (
@@ -81,9 +81,9 @@ def mean_domain_auc(
 
     Parameters
     ----------
-    scores : ndarray of shape (n_rows,)
+    scores : ndarray of shape (n_samples,)
         High for normal rows.
-    y : ndarray of shape (n_rows,)
+    y : ndarray of shape (n_samples,)
         1 for normal rows, -1 for anomalies.
     labels : ndarray of shape (n_domains,)
         Names of the domains.
@@ -183,15 +183,15 @@ def anomaly_roc_auc(y_true: ArrayLike, scores: ArrayLike) -> float:
 
     Parameters
     ----------
-    y_true : array-like of shape (n_rows,)
+    y_true : array-like of shape (n_samples,)
         1 for a normal row, -1 for an anomalous one.
-    scores : array-like of shape (n_rows,)
+    scores : array-like of shape (n_samples,)
         High for normal rows.
 
     Returns
     -------
     float
-        Share of pairs of an anomaly and a normal row in which the anomaly scores lower.
+        Fraction of pairs of an anomaly and a normal row in which the anomaly scores lower.
 
     Raises
     ------
@@ -208,16 +208,16 @@ def anomaly_average_precision(y_true: ArrayLike, scores: ArrayLike) -> float:
 
     Parameters
     ----------
-    y_true : array-like of shape (n_rows,)
+    y_true : array-like of shape (n_samples,)
         1 for a normal row, -1 for an anomalous one.
-    scores : array-like of shape (n_rows,)
+    scores : array-like of shape (n_samples,)
         High for normal rows.
 
     Returns
     -------
     float
-        About the share of anomalies for a detector that guesses. With normal rows as the positive
-        class it would be near 1 for every detector.
+        About the fraction of anomalies for a detector that guesses. With normal rows as the
+        positive class it would be near 1 for every detector.
 
     Raises
     ------

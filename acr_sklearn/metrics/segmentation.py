@@ -55,8 +55,8 @@ def f1_max(y_true: ArrayLike, anomaly_score: ArrayLike) -> float:
 def per_region_overlap(masks: ArrayLike, maps: ArrayLike, *, max_fpr: float = 0.3) -> float:
     """Per-region overlap (PRO), averaged up to a false-positive rate.
 
-    At every threshold the share of pixels found is averaged over the connected defective regions,
-    so that small defects weigh as much as large ones; the area under that curve over the
+    At every threshold the fraction of pixels found is averaged over the connected defective
+    regions, so that small defects weigh as much as large ones; the area under that curve over the
     false-positive rate of the normal pixels is divided by `max_fpr`. P. Bergmann, M. Fauser,
     D. Sattlegger, C. Steger, "Uninformed Students", CVPR 2020, section 4.
 

@@ -46,7 +46,7 @@ class ContaminationThreshold(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
     detector : estimator
         A detector, a Pipeline that ends with one, or a `sklearn.frozen.FrozenEstimator` of these.
     contamination : float or "auto", default=0.1
-        Share of the rows of fit below the threshold, in (0, 0.5]. "auto" puts it below all but
+        Fraction of the rows of fit below the threshold, in (0, 0.5]. "auto" puts it below all but
         the outliers among their scores, see `acr_sklearn.thresholds.mad_offset`.
     polarity : {"auto", "normal", "anomaly"}, default="auto"
         Which rows score high. "auto" knows scikit-learn's OutlierMixin ("normal") and PyOD's
@@ -111,11 +111,11 @@ class ContaminationThreshold(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, n_features)
+        X : array-like of shape (n_samples, n_features)
             Normal rows.
-        y : array-like of shape (n_rows,), default=None
+        y : array-like of shape (n_samples,), default=None
             Passed on to the detector; detectors of outliers ignore it.
-        domains : array-like of shape (n_rows,), default=None
+        domains : array-like of shape (n_samples,), default=None
             Label of each row's domain. Passed on to a detector whose fit takes it.
         **fit_params : dict
             Passed on to the detector's fit: with metadata routing off under the names that it
@@ -167,14 +167,14 @@ class ContaminationThreshold(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, n_features)
+        X : array-like of shape (n_samples, n_features)
             Rows to score.
-        domains : array-like of shape (n_rows,), default=None
+        domains : array-like of shape (n_samples,), default=None
             Label of each row's domain; each domain is scored in a call of its own.
 
         Returns
         -------
-        ndarray of shape (n_rows,), float64
+        ndarray of shape (n_samples,), float64
             The detector's scores, their sign turned if anomalies score high with it.
         """
         check_is_fitted(self)
@@ -192,14 +192,14 @@ class ContaminationThreshold(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, n_features)
+        X : array-like of shape (n_samples, n_features)
             Rows to score.
-        domains : array-like of shape (n_rows,), default=None
+        domains : array-like of shape (n_samples,), default=None
             As in `score_samples`.
 
         Returns
         -------
-        ndarray of shape (n_rows,), float64
+        ndarray of shape (n_samples,), float64
             ``score_samples(X) - offset_``.
         """
         return self.score_samples(X, domains=domains) - self.offset_
@@ -209,14 +209,14 @@ class ContaminationThreshold(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, n_features)
+        X : array-like of shape (n_samples, n_features)
             Rows to label.
-        domains : array-like of shape (n_rows,), default=None
+        domains : array-like of shape (n_samples,), default=None
             As in `score_samples`.
 
         Returns
         -------
-        ndarray of shape (n_rows,), int64
+        ndarray of shape (n_samples,), int64
             1 for normal rows, -1 for anomalies.
         """
         below = self.decision_function(X, domains=domains) < 0
@@ -229,18 +229,18 @@ class ContaminationThreshold(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, n_features)
+        X : array-like of shape (n_samples, n_features)
             As in `fit`.
-        y : array-like of shape (n_rows,), default=None
+        y : array-like of shape (n_samples,), default=None
             As in `fit`.
-        domains : array-like of shape (n_rows,), default=None
+        domains : array-like of shape (n_samples,), default=None
             As in `fit`.
         **fit_params : dict
             As in `fit`.
 
         Returns
         -------
-        ndarray of shape (n_rows,), int64
+        ndarray of shape (n_samples,), int64
             1 for normal rows, -1 for anomalies.
         """
         self.fit(X, y, domains=domains, **fit_params)

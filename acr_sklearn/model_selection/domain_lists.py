@@ -27,17 +27,17 @@ def concat_domains(
 
     Parameters
     ----------
-    data_sets : list or mapping of array-like of shape (n_rows_i, n_features)
+    data_sets : list or mapping of array-like of shape (n_samples_i, n_features)
         One data set per domain: NumPy arrays or DataFrames.
     labels : array-like of shape (n_domains,), default=None
         One distinct label per data set; 0, 1, 2, ... when None, or a mapping's names.
 
     Returns
     -------
-    X : ndarray or DataFrame of shape (n_rows, n_features)
+    X : ndarray or DataFrame of shape (n_samples, n_features)
         The rows of all data sets, in order: a DataFrame if all data sets are DataFrames of one
         library (pandas or polars), which keeps its index, an array otherwise.
-    domains : ndarray of shape (n_rows,)
+    domains : ndarray of shape (n_samples,)
         The label of the data set that each row comes from.
 
     Raises
@@ -91,7 +91,7 @@ def _check_data_sets(data_sets: Sequence[Any]) -> None:
         if not is_domain_list([data_set]) or issparse(data_set) or shape[0] == 0:
             raise ValueError(
                 f"{who} of type {type(data_set).__name__}, shape {shape}. Every element must be a "
-                "dense array or DataFrame of shape (n_rows, n_features) with at least one row."
+                "dense array or DataFrame of shape (n_samples, n_features) with at least one row."
             )
         if shape[1] != data_sets[0].shape[1]:
             raise ValueError(
@@ -126,11 +126,11 @@ def split_domains(values: Any, domains: Any) -> Any:
 
     Parameters
     ----------
-    values : array-like of shape (n_rows,) or (n_rows, n_columns)
+    values : array-like of shape (n_samples,) or (n_samples, n_columns)
         What to cut: scores, predictions, labels or rows.
-    domains : array-like of shape (n_rows,), list or mapping of array-like
+    domains : array-like of shape (n_samples,), list or mapping of array-like
         The label of each row's domain, in any order; or the list or mapping of data sets of shape
-        (n_rows_i, n_features) that was scored.
+        (n_samples_i, n_features) that was scored.
 
     Returns
     -------

@@ -77,9 +77,9 @@ class FitOnNormals(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, n_features)
+        X : array-like of shape (n_samples, n_features)
             The rows.
-        y : array-like of shape (n_rows,), default=None
+        y : array-like of shape (n_samples,), default=None
             1 for a normal row, -1 for an anomalous one. Without it all rows are used.
         **fit_params : dict
             Passed on to the detector's fit; what has one entry per row, such as ``domains=``,
@@ -118,14 +118,14 @@ class FitOnNormals(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, n_features)
+        X : array-like of shape (n_samples, n_features)
             Rows to label.
         **params : dict
             Passed on, such as ``domains=``.
 
         Returns
         -------
-        ndarray of shape (n_rows,)
+        ndarray of shape (n_samples,)
             1 for normal rows, -1 for anomalies.
         """
         return self._ask("predict", X, params)
@@ -136,14 +136,14 @@ class FitOnNormals(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, n_features)
+        X : array-like of shape (n_samples, n_features)
             Rows to score.
         **params : dict
             Passed on, such as ``domains=``.
 
         Returns
         -------
-        ndarray of shape (n_rows,)
+        ndarray of shape (n_samples,)
             Negative for anomalies.
         """
         return self._ask("decision_function", X, params)
@@ -154,14 +154,14 @@ class FitOnNormals(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, n_features)
+        X : array-like of shape (n_samples, n_features)
             Rows to score.
         **params : dict
             Passed on, such as ``domains=``.
 
         Returns
         -------
-        ndarray of shape (n_rows,)
+        ndarray of shape (n_samples,)
             The detector's scores.
         """
         return self._ask("score_samples", X, params)
@@ -171,16 +171,16 @@ class FitOnNormals(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, n_features)
+        X : array-like of shape (n_samples, n_features)
             As in `fit`.
-        y : array-like of shape (n_rows,), default=None
+        y : array-like of shape (n_samples,), default=None
             As in `fit`.
         **fit_params : dict
             As in `fit`; those that the detector's predict takes go there too.
 
         Returns
         -------
-        ndarray of shape (n_rows,)
+        ndarray of shape (n_samples,)
             1 for normal rows, -1 for anomalies.
         """
         self.fit(X, y, **fit_params)

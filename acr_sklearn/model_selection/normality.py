@@ -119,7 +119,7 @@ def normality_response(estimator: Any, X: Any, method: str, *, polarity: str) ->
     ----------
     estimator : estimator
         Fitted.
-    X : array-like of shape (n_rows, n_features)
+    X : array-like of shape (n_samples, n_features)
         One batch.
     method : {"predict", "decision_function", "score_samples"}
         Which answer; a score is taken from the other of the two methods where this one is missing.
@@ -128,7 +128,7 @@ def normality_response(estimator: Any, X: Any, method: str, *, polarity: str) ->
 
     Returns
     -------
-    ndarray of shape (n_rows,)
+    ndarray of shape (n_samples,)
         Predictions 1 (normal) and -1, or scores that are high for normal rows. PyOD's
         "decision_function" comes with its threshold taken off.
     """
@@ -153,7 +153,7 @@ def domain_parts(n_rows: int, domains: Any, *, who: str) -> Iterator[tuple[Any, 
     ----------
     n_rows : int
         How many labels are needed.
-    domains : array-like of shape (n_rows,) or None
+    domains : array-like of shape (n_samples,) or None
         None makes all rows one domain, with the label None.
     who : str
         For the messages.
@@ -186,9 +186,9 @@ def respond_by_domain(
     ----------
     estimator : estimator
         Fitted.
-    X : array-like of shape (n_rows, n_features)
+    X : array-like of shape (n_samples, n_features)
         Rows of one or more domains.
-    domains : array-like of shape (n_rows,) or None
+    domains : array-like of shape (n_samples,) or None
         None makes one call with all rows.
     method, polarity : str
         As in `normality_response`.
@@ -197,7 +197,7 @@ def respond_by_domain(
 
     Returns
     -------
-    ndarray of shape (n_rows,), float64
+    ndarray of shape (n_samples,), float64
         In the order of the rows.
     """
     if domains is None:
@@ -219,9 +219,9 @@ def scored_rows(
     ----------
     estimator : estimator
         Fitted; whose polarity is known.
-    X : array-like of shape (n_rows, n_features) or list of such
+    X : array-like of shape (n_samples, n_features) or list of such
         Rows of one or more domains; the arrays of a list are domains 0, 1, 2, ...
-    domains : array-like of shape (n_rows,) or None
+    domains : array-like of shape (n_samples,) or None
         None takes the detector's own `domain_column`, where it has one.
     method : {"decision_function", "score_samples"}
         Which score.
@@ -230,9 +230,9 @@ def scored_rows(
 
     Returns
     -------
-    scores : ndarray of shape (n_rows,)
+    scores : ndarray of shape (n_samples,)
         High for normal rows.
-    domains : array-like of shape (n_rows,) or None
+    domains : array-like of shape (n_samples,) or None
         The labels that were used.
 
     Raises

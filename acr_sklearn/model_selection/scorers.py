@@ -152,11 +152,11 @@ class PerDomainScorer:
         ----------
         estimator : estimator
             Fitted.
-        X : array-like of shape (n_rows, n_features)
+        X : array-like of shape (n_samples, n_features)
             Rows of one or more domains.
-        y : array-like of shape (n_rows,)
+        y : array-like of shape (n_samples,)
             1 for a normal row, -1 for an anomalous one.
-        domains : array-like of shape (n_rows,), default=None
+        domains : array-like of shape (n_samples,), default=None
             Label of each row's domain.
 
         Returns
@@ -175,11 +175,11 @@ class PerDomainScorer:
         ----------
         estimator : estimator
             Fitted.
-        X : array-like of shape (n_rows, n_features)
+        X : array-like of shape (n_samples, n_features)
             Rows of one or more domains.
-        y : array-like of shape (n_rows,)
+        y : array-like of shape (n_samples,)
             1 for a normal row, -1 for an anomalous one.
-        domains : array-like of shape (n_rows,), default=None
+        domains : array-like of shape (n_samples,), default=None
             Label of each row's domain.
 
         Returns

@@ -38,7 +38,7 @@ class NormalTrainSplit(BaseCrossValidator):
     ----------
     cv : int, cross-validation splitter or iterable, default=5
         The splitter to wrap. An int means that many folds stratified by `y`, so that each test
-        fold has its share of anomalies; an iterable yields pairs (train, test) of positions.
+        fold has its fraction of anomalies; an iterable yields pairs (train, test) of positions.
     pooled : {"warn", "raise", "ignore"}, default="warn"
         What to do when a test fold holds several `groups` and the `scoring` of the search that
         asks for the folds is not a `PerDomainScorer` that gets to know the domains. "ignore" is
@@ -85,16 +85,16 @@ class NormalTrainSplit(BaseCrossValidator):
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, n_features)
+        X : array-like of shape (n_samples, n_features)
             The rows.
-        y : array-like of shape (n_rows,)
+        y : array-like of shape (n_samples,)
             1 for a normal row, -1 for an anomalous one.
-        groups : array-like of shape (n_rows,), default=None
+        groups : array-like of shape (n_samples,), default=None
             Handed to the wrapped splitter, usually the domain of each row.
 
         Yields
         ------
-        train : ndarray of shape (n_train_rows,)
+        train : ndarray of shape (n_train_samples,)
             Positions of the normal rows of the wrapped splitter's train fold.
         test : ndarray of shape (n_test_rows,)
             Positions of the rows of its test fold, unchanged. Folds whose test rows are all
@@ -147,11 +147,11 @@ class NormalTrainSplit(BaseCrossValidator):
 
         Parameters
         ----------
-        X : array-like of shape (n_rows, n_features), default=None
+        X : array-like of shape (n_samples, n_features), default=None
             The rows, for splitters that count by them.
-        y : array-like of shape (n_rows,), default=None
+        y : array-like of shape (n_samples,), default=None
             1 for a normal row, -1 for an anomalous one.
-        groups : array-like of shape (n_rows,), default=None
+        groups : array-like of shape (n_samples,), default=None
             The domain of each row, for splitters that count by it.
 
         Returns

@@ -1,4 +1,4 @@
-"""The network that is meta-trained: backbone and objective head, or several of them stacked."""
+"""Backbone and objective head in one module, the network that is meta-trained."""
 
 from __future__ import annotations
 
@@ -101,15 +101,15 @@ class ACRNetwork(nn.Module):
         return output
 
     def tasks_at_once(self, x: Tensor, device: torch.device | str) -> int:
-        """How many tasks a CPU runs together before they fall out of its caches; 0 for all."""
+        """Tasks that a CPU runs together before they fall out of its caches; 0 for all."""
         if x.dim() == 2 or torch.device(device).type != "cpu":
             return 0
         numbers = x.shape[1] * self.objective.n_views * self.backbone.largest
         at_once = max(1, _NUMBERS_TOGETHER // numbers)
         return at_once if at_once < len(x) else 0
 
-    def views(self, x: Tensor, kept: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Compute what scoring looks at.
+    def layers_and_score(self, x: Tensor, kept: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Compute the layers and the objective's score of every row.
 
         Parameters
         ----------
@@ -155,7 +155,7 @@ class ACRNetwork(nn.Module):
             High for abnormal rows.
         """
         if len(self.objective.portions(x.shape[:-1].numel())) > 1:
-            return self.views(x, kept)[1]
+            return self.layers_and_score(x, kept)[1]
         rows, mask = self.objective.expand(x, kept)
         embedding = self.objective.embed(self.backbone.layers(rows, mask)[-1], mask)
         score: Tensor = self.objective.anomaly_score(self.objective(embedding))
@@ -167,7 +167,7 @@ class ACRNetwork(nn.Module):
         Parameters
         ----------
         score : Tensor of shape (..., n_rows)
-            What `views` returned.
+            Scores of `layers_and_score`.
 
         Returns
         -------

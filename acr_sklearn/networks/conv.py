@@ -24,7 +24,7 @@ class ConvNetwork(nn.Module):
     the largest of 2 by 2 pixels (their CIFAR network, whose output is all that is left). Batch norm
     runs per task over rows and pixels. The convolutions have no bias: batch norm would cancel it.
 
-    Before the first layer every pixel is centred on the rows that count. Behind a linear layer
+    Before the first layer every pixel is centred on the rows of the mask. Behind a linear layer
     batch norm would do that; at the padded border of a convolution it does not.
 
     Tasks are folded into the rows of one convolution, with statistics per task after it, as many
@@ -206,17 +206,17 @@ def check_images(
 
 
 class BatchCenter(nn.Module):
-    """The mean of the batch as a part that `scoring.fixed_norms` can hold fixed."""
+    """The mean of the batch as a part that `scoring.fixed_norms` can fix."""
 
     def forward(self, rows: Tensor, kept: RowMask = None) -> Tensor:
-        """Centre pixels on their mean over the rows that count.
+        """Centre pixels on their mean over the rows of the mask.
 
         Parameters
         ----------
         rows : Tensor of shape (n_rows, n_tasks, n_features)
             Rows first.
         kept : Tensor of shape (n_rows, n_tasks), bool, or int, or None
-            Rows that count, or how many of the first; None: all.
+            Mask of rows, or how many of the first; None: all.
 
         Returns
         -------
@@ -232,5 +232,5 @@ class BatchCenter(nn.Module):
 
 
 def _unstacked(rows: Tensor, x: Tensor) -> Tensor:
-    """Tasks first again: from (n_rows * n_tasks, width) to the leading axes of `x`."""
+    """Bring tasks first again: from (n_rows * n_tasks, width) to the leading axes of `x`."""
     return rows_first(rows.view(x.shape[-2], -1, rows.shape[1])) if x.dim() == 3 else rows

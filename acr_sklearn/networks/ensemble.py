@@ -13,7 +13,7 @@ __all__ = ["ACREnsemble"]
 
 
 class ACREnsemble(nn.Module):
-    """Several networks that differ in where they start, trained on the same tasks.
+    """Networks of different random weights, trained on the same tasks.
 
     Of a user's module each member has a copy; there only the heads start apart.
 
@@ -44,7 +44,7 @@ class ACREnsemble(nn.Module):
         return [member for member in self.members if isinstance(member, ACRNetwork)]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Run all members on the same tasks; embedded backbones run stacked on an accelerator.
+        """Run all members on the same tasks; built-in backbones run stacked on an accelerator.
 
         On a CPU one after the other is faster: a step of three members took 1.1 to 1.3 times as
         long stacked, and 1.6 to 3 times as long under `torch.vmap`.
@@ -62,16 +62,16 @@ class ACREnsemble(nn.Module):
         members = self._networks
         heads = [member.objective for member in members]
         backbones = [member.backbone for member in members]
-        embedded = [backbone for backbone in backbones if isinstance(backbone, MLPNetwork)]
+        built_in = [backbone for backbone in backbones if isinstance(backbone, MLPNetwork)]
         # Members that transform the rows, each in its own way, have no input in common.
-        shared = len(embedded) == len(members) and heads[0].n_views == 1
+        shared = len(built_in) == len(members) and heads[0].n_views == 1
         if not shared or x.device.type == "cpu":
             return torch.stack([member(x) for member in members])
-        hidden = run_stacked(embedded, x)
+        hidden = run_stacked(built_in, x)
         return torch.stack([head(head.embed(h)) for head, h in zip(heads, hidden, strict=True)])
 
-    def views(self, x: Tensor, kept: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Compute what scoring looks at: the members' layers side by side, their mean score.
+    def layers_and_score(self, x: Tensor, kept: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Compute the members' layers side by side, and their mean score.
 
         Parameters
         ----------
@@ -87,8 +87,8 @@ class ACREnsemble(nn.Module):
         anomaly_score : Tensor of shape (..., n_rows)
             Mean over the members; high for abnormal rows.
         """
-        views = [member.views(x, kept) for member in self._networks]
-        representations, scores = zip(*views, strict=True)
+        measured = [member.layers_and_score(x, kept) for member in self._networks]
+        representations, scores = zip(*measured, strict=True)
         return torch.cat(representations, dim=-1), torch.stack(scores).mean(dim=0)
 
     def anomaly_score(self, x: Tensor, kept: Tensor | None = None) -> Tensor:
@@ -114,7 +114,7 @@ class ACREnsemble(nn.Module):
         Parameters
         ----------
         score : Tensor of shape (..., n_rows)
-            What `views` returned.
+            Scores of `layers_and_score`.
 
         Returns
         -------

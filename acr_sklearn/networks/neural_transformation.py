@@ -15,10 +15,10 @@ from acr_sklearn.networks.objective_base import Objective
 
 __all__ = [
     "TRANSFORMATIONS",
-    "BatchUnits",
+    "BatchStandardization",
     "NeuralTransformationLearning",
     "NeuralTransformations",
-    "in_batch_units",
+    "standardized_by_batch",
 ]
 
 #: How a transformation's network output f and its input x become the view.
@@ -37,7 +37,7 @@ _WIDEST = 64
 
 
 class NeuralTransformations(nn.Module):
-    """Several small networks on the same rows, as products of stacked matrices.
+    """Small networks on the same rows, as products of stacked matrices.
 
     Each has three linear layers with ReLU between them, of the width of the input or 64, whichever
     is less (Qiu et al., 2021, section 3.1). The bias of the last layer starts standard normal, as
@@ -98,20 +98,20 @@ def _uniform(shape: tuple[int, ...], n_inputs: int) -> nn.Parameter:
     return nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
 
 
-def in_batch_units(rows: Tensor, kept: RowMask = None) -> Tensor:
-    """Bring rows to the mean and the overall spread of those of their task that count.
+def standardized_by_batch(rows: Tensor, kept: RowMask = None) -> Tensor:
+    """Standardize rows by mean and overall spread of the task's rows in the mask.
 
     Parameters
     ----------
     rows : Tensor of shape (n_rows, n_features) or (n_rows, n_tasks, n_features)
         Rows first.
     kept : Tensor of shape (n_rows,) or (n_rows, n_tasks), bool, or None
-        Rows that count; None: all.
+        Mask of rows; None: all.
 
     Returns
     -------
     Tensor of the shape of `rows`
-        With rows that count of mean 0 and mean square 1, unless they are all equal.
+        With rows of the mask of mean 0 and mean square 1, unless they are all equal.
     """
     weight = torch.ones(rows.shape[:-1]) if not isinstance(kept, Tensor) else kept
     weight = weight.to(rows)[..., None]
@@ -122,12 +122,12 @@ def in_batch_units(rows: Tensor, kept: RowMask = None) -> Tensor:
     return centred / torch.where(power > 0, power.sqrt(), 1.0)
 
 
-class BatchUnits(nn.Module):
-    """The units of the batch as a part that `scoring.fixed_norms` can hold fixed."""
+class BatchStandardization(nn.Module):
+    """Standardization by the batch as a part that `scoring.fixed_norms` can fix."""
 
     def forward(self, rows: Tensor, kept: RowMask = None) -> Tensor:
-        """Bring rows to the units of those that count: `in_batch_units`."""
-        return in_batch_units(rows, kept)
+        """Standardize rows by those in the mask: `standardized_by_batch`."""
+        return standardized_by_batch(rows, kept)
 
 
 class NeuralTransformationLearning(Objective):
@@ -143,7 +143,7 @@ class NeuralTransformationLearning(Objective):
     Before all that the rows are centred on their batch and brought to its spread: a transformation
     stands in front of the first batch norm, which would cancel a shift. Batch statistics are those
     of the rows themselves, and their transformations are normalised by the same ones; what is
-    unusual is measured from where the rows are, and views can be looked at in portions. Mean AUROC
+    unusual is measured from where the rows are, and views can be scored in portions. Mean AUROC
     on held-out classes of digits and of a set like letters (docs/concepts.md): .952 and .950; with
     statistics over all views together, as in the released code of Li et al., .912 and .943; with
     those of every view by itself, which cancels what sets views apart, .567 and .706. The encoder
@@ -163,7 +163,7 @@ class NeuralTransformationLearning(Objective):
         Of what kind.
     """
 
-    #: Rows, transformed ones included, that scoring looks at together.
+    #: Rows, transformed ones included, that are scored together.
     rows_together = 65536
 
     def __init__(
@@ -177,7 +177,7 @@ class NeuralTransformationLearning(Objective):
     ):
         super().__init__(in_features, embedding_dim, normalised=False)
         self.n_views = 1 + n_transformations
-        self.units = BatchUnits()
+        self.standardization = BatchStandardization()
         self.transformations = NeuralTransformations(n_features, n_transformations, transformation)
 
     def expand(
@@ -197,11 +197,11 @@ class NeuralTransformationLearning(Objective):
         Returns
         -------
         rows : Tensor of shape (..., n_views * n_rows, n_features)
-            View after view, the rows first, all in the units of the batch.
+            View after view, the rows first, all standardized by the batch.
         mask : Tensor of shape (..., n_views * n_rows), bool, or int
             The rows, or those of them that are kept.
         """
-        rows = self.units(rows_first(x), rows_first_mask(kept))
+        rows = self.standardization(rows_first(x), rows_first_mask(kept))
         views = self.transformations(rows, some)
         stacked = rows_first(torch.cat([rows[None], views]).flatten(0, 1))
         if kept is None:
@@ -210,7 +210,7 @@ class NeuralTransformationLearning(Objective):
         return stacked, torch.cat([kept, barred], dim=-1)
 
     def portions(self, n_rows: int) -> Sequence[slice | None]:
-        """Cut the transformations into portions that scoring looks at one after the other.
+        """Cut the transformations into portions that are scored one after the other.
 
         Parameters
         ----------

@@ -175,7 +175,7 @@ def rows_first_mask(kept: RowMask) -> RowMask:
     Parameters
     ----------
     kept : Tensor of shape (n_rows,) or (n_tasks, n_rows), bool, or int, or None
-        Rows that count.
+        Mask of rows.
 
     Returns
     -------

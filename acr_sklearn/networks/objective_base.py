@@ -1,4 +1,4 @@
-"""What all objectives share: a linear head, and the words in which networks speak to them."""
+"""Base class of objectives: a linear head, and the interface to the network."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Objective"]
 
 
 class Objective(nn.Module):
-    """What all objectives share.
+    """Base class of objectives.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class Objective(nn.Module):
     def expand(
         self, x: Tensor, kept: Tensor | None = None, some: slice | None = None
     ) -> tuple[Tensor, RowMask]:
-        """Make of the rows of each task what the backbone sees: here the rows themselves.
+        """Expand the rows of each task for the backbone: here the rows themselves.
 
         Parameters
         ----------
@@ -56,7 +56,7 @@ class Objective(nn.Module):
         return x, kept
 
     def portions(self, n_rows: int) -> Sequence[slice | None]:
-        """Cut further views into portions that scoring looks at one after the other.
+        """Cut further views into portions that are scored one after the other.
 
         Parameters
         ----------
@@ -107,7 +107,7 @@ class Objective(nn.Module):
 
     @staticmethod
     def losses(output: Tensor) -> tuple[Tensor, Tensor]:
-        """Loss of every row, were it normal and were it an outlier.
+        """Losses of every row as a normal row and as an outlier.
 
         Parameters
         ----------

@@ -105,7 +105,7 @@ class BinaryCrossEntropy(Objective):
 
     @staticmethod
     def distance(score: Tensor) -> Tensor:
-        """Take the loss that the row would have, were it normal."""
+        """Take the loss of the row as a normal row."""
         return F.softplus(score)
 
 

@@ -1,4 +1,4 @@
-"""A user's network, made to use the statistics of the rows at hand."""
+"""User's module under batch statistics, stacked over tasks."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _KEPT: ContextVar[Tensor | None] = ContextVar("kept rows", default=None)
 
 
 class StackedModule(nn.Module):
-    """A user's network made to use batch statistics, and stacked over tasks by `torch.vmap`.
+    """User's module under batch statistics, stacked over tasks by `torch.vmap`.
 
     Parameters
     ----------
@@ -79,8 +79,8 @@ class StackedModule(nn.Module):
         if calls and max(calls.values()) > 1:
             raise ValueError(
                 f"backbone {name} runs rows through one batch-norm layer several times. Each "
-                "time has statistics of its own, and a batch held fixed "
-                "keeps those of one: give each place a layer of its own."
+                "time has statistics of its own, and fixed batch statistics keep "
+                "those of one layer: give each call a layer of its own."
             )
         if not isinstance(out, Tensor) or out.dim() != 3 or out.shape[:2] != (2, 4):
             got = tuple(out.shape[1:]) if isinstance(out, Tensor) else type(out).__name__
@@ -151,7 +151,7 @@ class StackedModule(nn.Module):
         return torch.vmap(self._with_statistics_of, randomness="different")(x, mask)
 
     def layers(self, x: Tensor, kept: RowMask = None) -> list[Tensor]:
-        """Run the module; the one layer that is known of it is its output.
+        """Run the module; its output is the only layer known.
 
         Parameters
         ----------
@@ -259,7 +259,7 @@ def _alike(one: Tensor, other: Tensor) -> bool:
 
 
 def current_row_mask(x: Tensor) -> Tensor | None:
-    """Mask of what a layer inside a user's module gets from rows that count.
+    """Mask of the rows of the current call, for layers inside a user's module.
 
     Parameters
     ----------
@@ -276,7 +276,7 @@ def current_row_mask(x: Tensor) -> Tensor | None:
 
 
 def _statistics_of_kept_rows(layer: Any, given: tuple[Tensor, ...], out: Tensor) -> Tensor:
-    """Normalise anew where the caller named the rows that count; else leave what came out."""
+    """Normalise by the rows of the mask, where there is one; else leave the output."""
     x = given[0]
     kept = current_row_mask(x)
     if kept is None:

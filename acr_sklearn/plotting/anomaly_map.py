@@ -35,7 +35,7 @@ class AnomalyMapDisplay:
     figure_ : matplotlib.figure.Figure
         Where it was drawn last.
     axes_ : ndarray of matplotlib.axes.Axes
-        Of shape (n_rows, pictures per row).
+        Of shape (n_samples, pictures per row).
 
     Raises
     ------

@@ -31,7 +31,7 @@ class BatchSizeCurveDisplay:
     """Detection against the number of rows that are scored together.
 
     Use `from_estimator`; the parameters are stored as attributes. From each labelled domain
-    batches of several sizes are drawn at random, with the domain's own share of anomalies (at
+    batches of several sizes are drawn at random, with the domain's own fraction of anomalies (at
     least one), and each is scored by itself.
 
     Parameters
@@ -91,11 +91,11 @@ class BatchSizeCurveDisplay:
         ----------
         estimator : estimator
             A fitted detector, or a Pipeline that ends with one; PyOD's too.
-        X : array-like of shape (n_rows, n_features) or list of such
+        X : array-like of shape (n_samples, n_features) or list of such
             Rows of one or more domains.
-        y : array-like of shape (n_rows,)
+        y : array-like of shape (n_samples,)
             1 for a normal row, -1 for an anomalous one.
-        domains : array-like of shape (n_rows,), default=None
+        domains : array-like of shape (n_samples,), default=None
             Label of each row's domain.
         sizes : sequence of int, default=(16, 32, 64, 128, 256, 512)
             Rows per batch, 16 or more; a domain with fewer rows is left out there.
@@ -202,7 +202,7 @@ class BatchSizeCurveDisplay:
 def _draw(
     rows: NDArray[np.int64], normal: NDArray[np.bool_], size: int, rng: np.random.RandomState
 ) -> NDArray[np.int64]:
-    """Draw a batch without replacement, with the share of anomalies of the whole domain."""
+    """Draw a batch without replacement, with the fraction of anomalies of the whole domain."""
     ordinary, odd = rows[normal[rows]], rows[~normal[rows]]
     n_odd = int(np.clip(round(size * len(odd) / len(rows)), 1, len(odd)))
     n_odd = max(n_odd, size - len(ordinary))

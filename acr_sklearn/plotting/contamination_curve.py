@@ -26,11 +26,11 @@ class ContaminationCurveDisplay:
 
     Parameters
     ----------
-    y : array-like of shape (n_rows,)
+    y : array-like of shape (n_samples,)
         1 for a normal row, -1 for an anomalous one.
-    scores : array-like of shape (n_rows,)
+    scores : array-like of shape (n_samples,)
         High for normal rows.
-    domains : array-like of shape (n_rows,), default=None
+    domains : array-like of shape (n_samples,), default=None
         Label of each row's domain.
     calibration_scores : array-like of shape (n_scores,), default=None
         Scores of normal rows, whose percentile is the threshold, as with ``threshold="train"``;
@@ -98,11 +98,11 @@ class ContaminationCurveDisplay:
             A fitted detector, or a Pipeline that ends with one. A `ContaminationThreshold`, and a
             detector of this package with ``threshold="train"``, is cut as it would cut itself,
             every other at the percentiles of each domain.
-        X : array-like of shape (n_rows, n_features) or list of such
+        X : array-like of shape (n_samples, n_features) or list of such
             Rows of one or more domains; each domain is one batch.
-        y : array-like of shape (n_rows,)
+        y : array-like of shape (n_samples,)
             1 for a normal row, -1 for an anomalous one.
-        domains : array-like of shape (n_rows,), default=None
+        domains : array-like of shape (n_samples,), default=None
             Label of each row's domain.
         metric : callable, default=None
             Function of labels and predictions, both 1 and -1; None is
@@ -141,11 +141,11 @@ class ContaminationCurveDisplay:
 
         Parameters
         ----------
-        y : array-like of shape (n_rows,)
+        y : array-like of shape (n_samples,)
             1 for a normal row, -1 for an anomalous one.
-        scores : array-like of shape (n_rows,)
+        scores : array-like of shape (n_samples,)
             High for normal rows.
-        domains : array-like of shape (n_rows,), default=None
+        domains : array-like of shape (n_samples,), default=None
             Label of each row's domain.
         calibration_scores : array-like of shape (n_scores,), default=None
             Scores of normal rows whose percentile is the threshold; None cuts each domain at its

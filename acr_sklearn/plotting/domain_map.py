@@ -59,7 +59,7 @@ class DomainMapDisplay:
     batch_points_ : ndarray of shape (n_batches, 2)
         Where the batches were drawn.
     explained_ : ndarray of shape (2,)
-        Share of the variance among all points along each axis.
+        Fraction of the variance among all points along each axis.
 
     Examples
     --------
@@ -104,9 +104,9 @@ class DomainMapDisplay:
         ----------
         estimator : estimator
             A fitted detector of this package, or a Pipeline or frozen estimator around one.
-        X : array-like of shape (n_rows, n_features) or list of such
+        X : array-like of shape (n_samples, n_features) or list of such
             Rows of one or more new batches, as for the estimator's `predict`.
-        domains : array-like of shape (n_rows,), default=None
+        domains : array-like of shape (n_samples,), default=None
             Label of each row's batch.
         statistic : {"spread", "center"}, default="spread"
             What to compare.
@@ -171,14 +171,16 @@ class DomainMapDisplay:
         # A sign is arbitrary: fix it, or the same data would make mirrored pictures.
         signs = np.sign(axes[np.arange(2), np.abs(axes).argmax(axis=1)])
         points = everything @ (axes * np.where(signs == 0, 1, signs)[:, None]).T
-        shares = np.append(np.square(values), [0.0, 0.0])[:2]
-        self.explained_ = shares / max(np.square(values).sum(), np.finfo(np.float64).tiny)
+        fractions = np.append(np.square(values), [0.0, 0.0])[:2]
+        self.explained_ = fractions / max(np.square(values).sum(), np.finfo(np.float64).tiny)
         self.training_points_, self.batch_points_ = np.split(points, [len(self.training)])
         named = len(self.training) <= _MOST_NAMED if names is None else names
         texts = self._draw_training(named) + self._draw_batches()
-        for axis, share in zip((self.ax_.xaxis, self.ax_.yaxis), self.explained_, strict=True):
+        for axis, fraction in zip((self.ax_.xaxis, self.ax_.yaxis), self.explained_, strict=True):
             number = 1 if axis is self.ax_.xaxis else 2
-            axis.set_label_text(f"{self.statistic}, direction {number} ({share:.0%} of variance)")
+            axis.set_label_text(
+                f"{self.statistic}, direction {number} ({fraction:.0%} of variance)"
+            )
         self.ax_.margins(0.12)
         self._write(texts)
         self.ax_.legend(

@@ -17,7 +17,7 @@ __all__ = ["DomainPrecisionRecallDisplay", "DomainRocDisplay"]
 
 
 class _DomainCurves:
-    """What the two displays share: a curve and its area for each domain."""
+    """What the two displays fraction: a curve and its area for each domain."""
 
     _axes: ClassVar[tuple[str, str]]
     _area: ClassVar[str]
@@ -51,11 +51,11 @@ class _DomainCurves:
         ----------
         estimator : estimator
             A fitted detector, or a Pipeline that ends with one; PyOD's too.
-        X : array-like of shape (n_rows, n_features) or list of such
+        X : array-like of shape (n_samples, n_features) or list of such
             Rows of one or more domains; each domain is one batch.
-        y : array-like of shape (n_rows,)
+        y : array-like of shape (n_samples,)
             1 for a normal row, -1 for an anomalous one.
-        domains : array-like of shape (n_rows,), default=None
+        domains : array-like of shape (n_samples,), default=None
             Label of each row's domain.
         ax : matplotlib.axes.Axes, default=None
             Where to draw; None opens a figure.
@@ -77,11 +77,11 @@ class _DomainCurves:
 
         Parameters
         ----------
-        y : array-like of shape (n_rows,)
+        y : array-like of shape (n_samples,)
             1 for a normal row, -1 for an anomalous one.
-        scores : array-like of shape (n_rows,)
+        scores : array-like of shape (n_samples,)
             High for normal rows.
-        domains : array-like of shape (n_rows,), default=None
+        domains : array-like of shape (n_samples,), default=None
             Label of each row's domain.
         ax : matplotlib.axes.Axes, default=None
             Where to draw; None opens a figure.
@@ -114,11 +114,11 @@ class _DomainCurves:
         who = type(self).__name__
         scores = np.asarray(self.scores, dtype=np.float64)
         normal = read_is_normal(read_y(self.y, len(scores), who=who), len(scores), who=who)
-        found, shares = {}, []
+        found, fractions = {}, []
         for label, rows in domain_parts(len(scores), self.domains, who=who):
             if normal[rows].any() and not normal[rows].all():
                 found[label] = rows
-                shares.append(float((~normal[rows]).mean()))
+                fractions.append(float((~normal[rows]).mean()))
         if not found:
             raise ValueError(
                 f"{who} needs at least one domain with both normal rows (1) and anomalies (-1); "
@@ -134,11 +134,11 @@ class _DomainCurves:
             if "label" in style:
                 style["label"] += f"  {self.areas_[label]:.3f}"
             self.lines_ += self.ax_.plot(*self.curves_[label], **style)
-        self._finish(shares)
+        self._finish(fractions)
         return self
 
-    def _finish(self, shares: list[float]) -> None:
-        self._draw_chance(shares)
+    def _finish(self, fractions: list[float]) -> None:
+        self._draw_chance(fractions)
         areas = np.array(list(self.areas_.values()))
         shown = f"{self._area} {areas[0]:.3f}"
         if len(areas) > 1:
@@ -151,7 +151,7 @@ class _DomainCurves:
             # Below the curve of a detector that works there is room.
             add_legend(self.ax_)
 
-    def _draw_chance(self, shares: list[float]) -> None:
+    def _draw_chance(self, fractions: list[float]) -> None:
         raise NotImplementedError
 
 
@@ -163,11 +163,11 @@ class DomainRocDisplay(_DomainCurves):
 
     Parameters
     ----------
-    y : array-like of shape (n_rows,)
+    y : array-like of shape (n_samples,)
         1 for a normal row, -1 for an anomalous one.
-    scores : array-like of shape (n_rows,)
+    scores : array-like of shape (n_samples,)
         High for normal rows.
-    domains : array-like of shape (n_rows,), default=None
+    domains : array-like of shape (n_samples,), default=None
         Label of each row's domain.
 
     Attributes
@@ -177,7 +177,7 @@ class DomainRocDisplay(_DomainCurves):
     figure_ : matplotlib.figure.Figure
         Its figure.
     curves_ : dict of label to pair of ndarray
-        False alarm rate and share of anomalies found.
+        False alarm rate and fraction of anomalies found.
     areas_ : dict of label to float
         Area under the curve.
     lines_ : list of matplotlib.lines.Line2D
@@ -191,7 +191,7 @@ class DomainRocDisplay(_DomainCurves):
     {None: 1.0}
     """
 
-    _axes = ("false alarms (share of normal rows)", "found (share of anomalies)")
+    _axes = ("false alarms (fraction of normal rows)", "found (fraction of anomalies)")
     _area = "AUROC"
 
     @staticmethod
@@ -202,7 +202,7 @@ class DomainRocDisplay(_DomainCurves):
     def _measure(y: NDArray[np.int64], scores: NDArray[np.float64]) -> float:
         return anomaly_roc_auc(y, scores)
 
-    def _draw_chance(self, shares: list[float]) -> None:
+    def _draw_chance(self, fractions: list[float]) -> None:
         self.ax_.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=":")
 
 
@@ -210,15 +210,15 @@ class DomainPrecisionRecallDisplay(_DomainCurves):
     """Precision-recall curve of each domain, with anomalies as the positive class.
 
     Use `from_estimator` or `from_predictions`; the parameters are stored as attributes. The
-    dotted line is what guessing gives: the mean share of anomalies.
+    dotted line is what guessing gives: the mean fraction of anomalies.
 
     Parameters
     ----------
-    y : array-like of shape (n_rows,)
+    y : array-like of shape (n_samples,)
         1 for a normal row, -1 for an anomalous one.
-    scores : array-like of shape (n_rows,)
+    scores : array-like of shape (n_samples,)
         High for normal rows.
-    domains : array-like of shape (n_rows,), default=None
+    domains : array-like of shape (n_samples,), default=None
         Label of each row's domain.
 
     Attributes
@@ -242,7 +242,10 @@ class DomainPrecisionRecallDisplay(_DomainCurves):
     {None: 1.0}
     """
 
-    _axes = ("recall (share of anomalies found)", "precision (share of alarms that are right)")
+    _axes = (
+        "recall (fraction of anomalies found)",
+        "precision (fraction of alarms that are right)",
+    )
     _area = "Average precision"
 
     @staticmethod
@@ -255,5 +258,5 @@ class DomainPrecisionRecallDisplay(_DomainCurves):
     def _measure(y: NDArray[np.int64], scores: NDArray[np.float64]) -> float:
         return anomaly_average_precision(y, scores)
 
-    def _draw_chance(self, shares: list[float]) -> None:
-        self.ax_.axhline(float(np.mean(shares)), color=GREY, linewidth=0.8, linestyle=":")
+    def _draw_chance(self, fractions: list[float]) -> None:
+        self.ax_.axhline(float(np.mean(fractions)), color=GREY, linewidth=0.8, linestyle=":")

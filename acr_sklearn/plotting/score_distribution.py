@@ -26,11 +26,11 @@ class ScoreDistributionDisplay:
 
     Parameters
     ----------
-    scores : array-like of shape (n_rows,)
+    scores : array-like of shape (n_samples,)
         High for normal rows.
-    y : array-like of shape (n_rows,), default=None
+    y : array-like of shape (n_samples,), default=None
         1 for a normal row, -1 for an anomalous one; without them all bars have one colour.
-    domains : array-like of shape (n_rows,), default=None
+    domains : array-like of shape (n_samples,), default=None
         Label of each row's domain.
     threshold : float, default=0.0
         Where scores are cut; None draws no line.
@@ -87,11 +87,11 @@ class ScoreDistributionDisplay:
         ----------
         estimator : estimator
             A fitted detector, or a Pipeline that ends with one; PyOD's too.
-        X : array-like of shape (n_rows, n_features) or list of such
+        X : array-like of shape (n_samples, n_features) or list of such
             Rows of one or more domains; each domain is one batch.
-        y : array-like of shape (n_rows,), default=None
+        y : array-like of shape (n_samples,), default=None
             1 for a normal row, -1 for an anomalous one.
-        domains : array-like of shape (n_rows,), default=None
+        domains : array-like of shape (n_samples,), default=None
             Label of each row's domain.
         bins : int, default=40
             Bars from the lowest to the highest score.
@@ -124,11 +124,11 @@ class ScoreDistributionDisplay:
 
         Parameters
         ----------
-        scores : array-like of shape (n_rows,)
+        scores : array-like of shape (n_samples,)
             High for normal rows.
-        y : array-like of shape (n_rows,), default=None
+        y : array-like of shape (n_samples,), default=None
             1 for a normal row, -1 for an anomalous one.
-        domains : array-like of shape (n_rows,), default=None
+        domains : array-like of shape (n_samples,), default=None
             Label of each row's domain.
         threshold : float, default=0.0
             Where scores are cut; None draws no line.

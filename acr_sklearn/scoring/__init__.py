@@ -1,3 +1,3 @@
-"""From a batch, and what a network makes of it, to one score per row; private."""
+"""Scoring of batches: one score per row; private."""
 
 __all__ = []

@@ -1,4 +1,4 @@
-"""A batch at fixed statistics: what scores any row by itself as it scores within the batch."""
+"""Module that scores single rows under fixed batch statistics."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ __all__ = ["FixedBatch"]
 
 
 class FixedBatch(nn.Module):
-    """Scores rows one by one under the statistics of one batch.
+    """Module that scores rows one by one under fixed batch statistics.
 
     Attributes
     ----------
     standardizer : Standardizer
-        What brings a row to the units of the network.
+        Standardization of a row for the network.
     network : nn.Module
         With fixed batch statistics; None for a score of the features alone.
     whitening : Tensor or None
@@ -36,7 +36,7 @@ class FixedBatch(nn.Module):
     neighbors : Neighbors or None
         In the network's layers.
     scales : Tensor of shape (3, 2, 1) or None
-        Of the distances to neighbours and to the centre, where both are looked at.
+        Of the distances to neighbours and to the centre, where both are part of the score.
     chain : FusedMLP or FusedNeighbors or None
         The same once more, for many rows without gradient, see `measure`.
     known : ReferenceIndex or None
@@ -77,14 +77,14 @@ class FixedBatch(nn.Module):
         """
         if x.shape[-1] != len(self.standardizer.divisor):
             raise ValueError(
-                f"A frozen batch got rows of {x.shape[-1]} features, but holds the statistics of "
+                f"FixedBatch got rows of {x.shape[-1]} features, but holds the statistics of "
                 f"{len(self.standardizer.divisor)}. Pass the features that the detector was "
                 "fitted on."
             )
         return self.combined(self.distances(x))
 
     def distances(self, x: Tensor, own: Tensor | None = None) -> Tensor:
-        """Measure what the score is made of.
+        """Measure the distances that make up the score.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Batch norm at fixed statistics: measured layer by layer over the chunks of a batch, then held."""
+"""Batch norm at fixed statistics: measured layer by layer over the chunks of a batch."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from torch.nn.utils import skip_init
 
 from acr_sklearn.networks.conv import BatchCenter
 from acr_sklearn.networks.mlp import MLPNetwork, WhitenedLinear
-from acr_sklearn.networks.neural_transformation import BatchUnits
+from acr_sklearn.networks.neural_transformation import BatchStandardization
 from acr_sklearn.networks.normalization import ImageBatchNorm, RowMask, TaskBatchNorm
 from acr_sklearn.networks.objective_base import Objective
 from acr_sklearn.networks.user_module import current_row_mask
 
-__all__ = ["FixedNorm", "FixedUnits", "Moments", "fix_norms"]
+__all__ = ["FixedNorm", "FixedStandardization", "Moments", "fix_norms"]
 
-_UNITS = (BatchCenter, BatchUnits)
+_STANDARDIZATIONS = (BatchCenter, BatchStandardization)
 _NORMS = (TaskBatchNorm, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
@@ -56,6 +56,7 @@ class Moments:
         # Not torch.var_mean: along the rows it took 10 to 50 times as long.
         mean = rows.mean(dim=0)
         around = rows - mean
+        # With m the rounded mean and r = mean(x - m): sum (x - m - r)^2 = sum (x - m)^2 - n r^2.
         # What rounding left of the mean matters where the deviations are small beside it.
         rest = around.mean(dim=0)
         n = len(rows)
@@ -78,6 +79,8 @@ class Moments:
         if not self.count:
             self.count, self.mean, self.deviations = n, mean, deviations
             return
+        # With d the difference of the means: mean_a + d n_b / n, M_a + M_b + d^2 n_a n_b / n. There
+        # is no difference of large squares, which E[x^2] - E[x]^2 would be.
         total, step = self.count + n, mean - self.mean
         self.mean = self.mean + step * (n / total)
         self.deviations = self.deviations + deviations + step**2 * (self.count * n / total)
@@ -90,7 +93,7 @@ class Moments:
 
 
 class _Measured(Exception):  # noqa: N818 - it ends a pass that has done its work, and is no error
-    """What comes behind the layer being measured has nothing to work on yet."""
+    """Signal that a layer was measured: later layers have no input yet."""
 
 
 class FixedStatistics(nn.Module):
@@ -99,7 +102,7 @@ class FixedStatistics(nn.Module):
     Attributes
     ----------
     moments : Moments or None
-        Of the rows that count; None once they are held.
+        Of the rows of the mask; None once they are fixed.
     """
 
     def __init__(self) -> None:
@@ -108,14 +111,14 @@ class FixedStatistics(nn.Module):
         self.dtype = torch.get_default_dtype()
 
     def measure(self, x: Tensor, kept: RowMask, channels: int) -> None:
-        """Take in the rows that count, and end the pass.
+        """Take in the rows of the mask, and end the pass.
 
         Parameters
         ----------
         x : Tensor of shape (n_rows, ...)
             Rows first.
         kept : Tensor of shape (n_rows, ...), bool, or int, or None
-            Rows that count, or how many of the first; None: all.
+            Mask of rows, or how many of the first; None: all.
         channels : int
             Axis of `x` along which everything is measured apart.
         """
@@ -131,8 +134,8 @@ class FixedStatistics(nn.Module):
         raise NotImplementedError
 
 
-class FixedUnits(FixedStatistics):
-    """A centre, and where wanted an overall spread, that are those of one batch.
+class FixedStandardization(FixedStatistics):
+    """Standardization by the centre and, where wanted, the overall spread of one batch.
 
     Parameters
     ----------
@@ -150,19 +153,19 @@ class FixedUnits(FixedStatistics):
         self.register_buffer("divisor", None)
 
     def forward(self, x: Tensor, kept: RowMask = None) -> Tensor:
-        """Bring rows to the units of the batch, or measure these.
+        """Standardize rows by the batch, or measure its mean and spread.
 
         Parameters
         ----------
         x : Tensor of shape (n_rows, ..., n_features)
             Rows first.
         kept : Tensor of shape (n_rows, ...), bool, or int, or None
-            Rows that count while measuring.
+            Mask of rows while measuring.
 
         Returns
         -------
         Tensor of the shape of `x`
-            In units.
+            Standardized.
         """
         if self.moments is not None:
             self.measure(x, kept, x.dim() - 1)
@@ -179,7 +182,7 @@ class FixedUnits(FixedStatistics):
 
 
 class FixedNorm(FixedStatistics):
-    """Batch norm whose statistics are those of one batch, once and for all.
+    """Batch norm whose statistics are fixed to one batch.
 
     Parameters
     ----------
@@ -206,7 +209,7 @@ class FixedNorm(FixedStatistics):
         x : Tensor of shape (n_rows, ...)
             Rows first.
         kept : Tensor of shape (n_rows, ...), bool, or int, or None
-            Rows that count while measuring.
+            Mask of rows while measuring.
 
         Returns
         -------
@@ -215,7 +218,7 @@ class FixedNorm(FixedStatistics):
         """
         axis = self.channels % x.dim()
         if self.moments is not None:
-            # Inside a user's module nothing hands on which rows count.
+            # Inside a user's module nothing hands on the mask of rows.
             self.measure(x, current_row_mask(x) if kept is None else kept, axis)
         tail = (-1,) + (1,) * (x.dim() - 1 - axis)
         assert self.gain is not None
@@ -224,6 +227,7 @@ class FixedNorm(FixedStatistics):
     def hold(self) -> None:
         """Turn what was measured into a multiplication and an addition."""
         assert self.moments is not None
+        # w (x - mean) / sqrt(var + eps) + b = gain x + shift, in float64 up to the last step.
         gain = (self.moments.variance + self.eps).rsqrt()
         if self.weight is not None:
             gain = gain * self.weight.detach().double()
@@ -245,30 +249,30 @@ def fix_norms(network: nn.Module, inputs: Callable[[], Iterable[Tensor]]) -> nn.
     network : ACRNetwork or ACREnsemble
         Left as it is.
     inputs : callable
-        Returns the chunks of the rows that count, each a Tensor of shape (n_rows, n_inputs); called
-        once per batch norm and once more.
+        Returns the chunks of the rows of the mask, each a Tensor of shape (n_rows, n_inputs);
+        called once per batch norm and once more.
 
     Returns
     -------
     nn.Module
         The copy, in eval mode, without gradient. It maps every row by itself.
     """
-    frozen = copy.deepcopy(network).eval()
-    norms = _replace_norms(frozen)
+    fixed = copy.deepcopy(network).eval()
+    norms = _replace_norms(fixed)
     with torch.no_grad():
         while any(norm.moments is not None for norm in norms):
-            _round(frozen, norms, inputs)
-        _fold(frozen)
-    return frozen.requires_grad_(False)
+            _round(fixed, norms, inputs)
+        _fold(fixed)
+    return fixed.requires_grad_(False)
 
 
 def _round(
-    frozen: Any, norms: list[FixedStatistics], inputs: Callable[[], Iterable[Tensor]]
+    fixed: Any, norms: list[FixedStatistics], inputs: Callable[[], Iterable[Tensor]]
 ) -> None:
     through = True
     for x in inputs():
         try:
-            frozen.anomaly_score(x)
+            fixed.anomaly_score(x)
         except _Measured:
             through = False
     for norm in (unknown := [norm for norm in norms if norm.moments is not None]):
@@ -279,27 +283,27 @@ def _round(
             norm.hold()
     if all(norm.moments is not None for norm in unknown):
         raise ValueError(
-            "No row counts, so no batch norm could be measured: first scores are not finite. Look "
-            "for huge values in the features, or scale them."
+            "No row is left to measure batch norms on: initial scores are not finite. Look for "
+            "huge values in the features, or scale them."
         )
 
 
 def _replace_norms(network: nn.Module) -> list[FixedStatistics]:
-    """Put a frozen layer in the place of each, under all the names that it has."""
+    """Replace each norm by a fixed one, under all its names."""
     made: dict[nn.Module, FixedStatistics] = {}
     for module in list(network.modules()):
         for name, child in list(module._modules.items()):
-            if isinstance(child, _NORMS + _UNITS):
+            if isinstance(child, _NORMS + _STANDARDIZATIONS):
                 if child not in made:
-                    units = isinstance(child, _UNITS)
-                    scaled = isinstance(child, BatchUnits)
-                    made[child] = FixedUnits(scaled) if units else FixedNorm(child)
+                    standardizes = isinstance(child, _STANDARDIZATIONS)
+                    scaled = isinstance(child, BatchStandardization)
+                    made[child] = FixedStandardization(scaled) if standardizes else FixedNorm(child)
                 setattr(module, name, made[child])
     return list(made.values())
 
 
 def _fold(network: nn.Module) -> None:
-    """Fold the fixed norms of embedded parts into the linear layers before them."""
+    """Fold the fixed norms of built-in parts into the linear layers before them."""
     for part in list(network.modules()):
         if isinstance(part, MLPNetwork):
             for i, (linear, norm) in enumerate(zip(part.linears, part.norms, strict=True)):
@@ -310,6 +314,7 @@ def _fold(network: nn.Module) -> None:
 
 def _folded(linear: Any, norm: Any) -> nn.Linear:
     weight = linear.folded_weight() if isinstance(linear, WhitenedLinear) else linear.weight
+    # gain (W x) + shift = (gain W) x + shift: layers before a norm have no bias.
     # Weights that are written over need not be drawn, and would move torch's global generator.
     out = skip_init(nn.Linear, weight.shape[1], weight.shape[0]).to(weight)
     out.weight.copy_(weight.double() * norm.gain.double()[:, None])
@@ -318,7 +323,7 @@ def _folded(linear: Any, norm: Any) -> nn.Linear:
 
 
 class _Passed(nn.Module):
-    """Stands where a norm was that is folded into the layer before it."""
+    """Identity in place of a norm that was folded into the layer before it."""
 
     def forward(self, x: Tensor, kept: RowMask = None) -> Tensor:
         return x

@@ -1,4 +1,4 @@
-"""An embedded network under fixed statistics as a chain of matrix products in reused memory."""
+"""Fused MLP: a built-in network under fixed batch statistics, in reused memory."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class FusedMLP(nn.Module):
     Parameters
     ----------
     standardizer : Standardizer
-        What brings a row to the units of the network.
+        Standardization of a row for the network.
     weights, biases : list of Tensor
         Of the linear layers.
     center : Tensor of shape (embedding_dim,)
@@ -51,12 +51,15 @@ class FusedMLP(nn.Module):
         super().__init__()
         self.standardizer = standardizer
         self.register_buffer("center", center)
+        # W ((x - m) / s) = (W / s) (x - m). The location m is subtracted from the rows, not folded
+        # into the bias: beside a large offset W x and W m would cancel, and their digits with them.
         weights = [weights[0] / standardizer.divisor, *weights[1:]]
         biases = [*biases[:-1], biases[-1] - center]
         self.widths = [len(bias) for bias in biases]
         #: First column of each layer; behind each but the last stands a one.
         self.starts = [0, *accumulate(width + 1 for width in self.widths[:-1])]
         for i, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+            # [x, 1] [W^T; b] = W x + b: the bias needs no pass of its own.
             self.register_buffer(f"matrix_{i}", torch.cat([weight.T, bias[None]]).contiguous())
 
     @classmethod
@@ -66,7 +69,7 @@ class FusedMLP(nn.Module):
         Parameters
         ----------
         standardizer : Standardizer
-            What brings a row to the units of the network.
+            Standardization of a row for the network.
         network : nn.Module
             With its norms folded into linear layers, see `acr_sklearn.scoring.fixed_norms`.
 
@@ -155,7 +158,7 @@ class FusedMLP(nn.Module):
             yield start, layers[:n]
 
     def as_layers(self, representation: Tensor) -> Tensor:
-        """Bring what `ACRNetwork.views` returns into the form of `blocks`.
+        """Bring what `ACRNetwork.layers_and_score` returns into the form of `blocks`.
 
         Parameters
         ----------
@@ -183,7 +186,7 @@ class FusedNeighbors(nn.Module):
     chain : FusedMLP
         Makes the layers.
     neighbors : Neighbors
-        With fixed rows in what `ACRNetwork.views` returns.
+        With fixed rows in what `ACRNetwork.layers_and_score` returns.
     """
 
     ranking: Tensor
@@ -193,7 +196,9 @@ class FusedNeighbors(nn.Module):
         self.chain = chain
         rows = chain.as_layers(neighbors.rows)
         self.neighbors = Neighbors(rows, neighbors.n_neighbors, False)
-        # The squares of the fixed rows, and what centring takes off, ride on a column of ones.
+        # For rows r and centre c: |x - r|^2 = |x - c|^2 - 2 (x - c).(r - c) + |r - c|^2. The first
+        # term ranks nothing; with `twice` = -2 (r - c) the others are x.twice + (|r - c|^2 -
+        # c.twice), and the constant rides on a column of ones, where r - c, so `twice`, is 0.
         ranking = self.neighbors.twice.clone()
         center = self.neighbors.center
         ranking[chain.starts[1] - 1] = (self.neighbors.squares - center @ ranking)[0]
@@ -223,7 +228,7 @@ class FusedNeighbors(nn.Module):
             ranks = torch.mm(layers, self.ranking, out=products[:n])
             here = None if own is None else own[start : start + n]
             nearest = self.neighbors.nearest(ranks, layers, here)
-            # The squared distance from the centre without a pass that writes.
+            # The term left out: |x - c|^2 = |x|^2 - 2 x.c + |c|^2, without a pass that writes.
             own_square = torch.linalg.vector_norm(layers, dim=1).square_()
             own_square.addmv_(layers, center, alpha=-2).add_(center @ center)
             nearest += own_square[:, None]

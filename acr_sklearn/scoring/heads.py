@@ -1,4 +1,4 @@
-"""Scoring heads: how a batch, and what the network makes of it, become one score per row.
+"""Scoring heads: from features and network layers to one score per row.
 
 What a head is stands here once; whole, stacked, chunked and fixed batches call it.
 """
@@ -64,13 +64,13 @@ SCORE_HEADS: dict[str, Join | None] = {
     "mahalanobis": None,
 }
 
-#: Share of the batch in the wide neighbourhood, chosen with the ridges below.
+#: Fraction of the batch in the wide neighbourhood, chosen with the ridges below.
 _WIDE = 0.3
 
 
 @dataclass(frozen=True)
 class ScoreHead:
-    """Way in which a batch, and what the network makes of it, become one score per row.
+    """Scoring head: from features and network layers to one score per row.
 
     The steps are the same for whole, stacked, chunked and fixed batches: `initial_distances` and
     `combined` give the initial outlyingness, `most_normal` trims by it, `mahalanobis_distances` or
@@ -82,7 +82,7 @@ class ScoreHead:
     kind : str
         Which head, a key of `SCORE_HEADS`.
     n_neighbors : int
-        Neighbours that count.
+        Number of nearest rows that a distance is the mean of.
     trim_fraction : float
         Fraction of the batch, of the highest initial outlyingness, that the statistics leave out.
     covariance : WithinDomainCovariance or None
@@ -121,7 +121,7 @@ class ScoreHead:
         x : Tensor of shape (n_batches, n_samples, n_inputs)
             Its input.
         features : Tensor of shape (n_batches, n_samples, n_features) or None
-            The batches in the units of `covariance`; None where there is no covariance.
+            The batches standardized like `covariance`; None where there is no covariance.
         rescale : bool, default=False
             Whether the network's input may be brought to the spread of the kept rows; not for a
             user's network, which sees rows as they are.
@@ -173,7 +173,7 @@ class ScoreHead:
         )
 
     def initial_outlyingness(self, features: Tensor | None) -> Tensor:
-        """Score rows by the features alone: what is far off there must not move the network.
+        """Score rows by the features alone, to trim the statistics of the network.
 
         Parameters
         ----------
@@ -197,12 +197,12 @@ class ScoreHead:
     def initial_distances(
         self, features: Tensor, near: Nearest | None = None, wide: Nearest | None = None
     ) -> Tensor:
-        """Measure what the initial outlyingness is made of.
+        """Measure the distances that make up the initial outlyingness.
 
         Parameters
         ----------
         features : Tensor of shape (..., n_samples, n_features)
-            Batches, centred, in the units of `covariance`.
+            Batches, centred, standardized like `covariance`.
         near, wide : callable or None
             Take whitened and plain features, return the distance of each row to near ones of the
             batch, and to the wide neighbourhood of `wide_neighbors`. Only where neighbours count.
@@ -298,7 +298,7 @@ def network_distances(
     """
     if kind == "objective":
         return torch.stack([network.anomaly_score(x, kept)])
-    layers, score = network.views(x, kept)
+    layers, score = network.layers_and_score(x, kept)
     near = nearest(layers)
     return near[None] if kind == "neighbors" else torch.stack([near, network.distance(score)])
 
@@ -329,12 +329,12 @@ def combined(
 
 
 def round_down(fraction: float, n_rows: int) -> int:
-    """Whole rows in a share of a batch.
+    """Whole rows in a fraction of a batch.
 
     Parameters
     ----------
     fraction : float
-        Share.
+        Fraction.
     n_rows : int
         Rows of the batch.
 
@@ -354,7 +354,7 @@ def most_normal(scores: Tensor, trim_fraction: float) -> Tensor:
     scores : Tensor of shape (n_batches, n_rows)
         High for abnormal rows.
     trim_fraction : float
-        Share of rows to leave out.
+        Fraction of rows to leave out.
 
     Returns
     -------
@@ -383,9 +383,9 @@ def make_head(
     kind : str
         Which head, a key of `SCORE_HEADS`.
     n_neighbors : int
-        Neighbours that count.
+        Number of nearest rows that a distance is the mean of.
     trim_fraction : float
-        Share of the batch that the statistics leave out.
+        Fraction of the batch that the statistics leave out.
     covariance : WithinDomainCovariance
         Of the training normals; kept only where the head needs it.
 

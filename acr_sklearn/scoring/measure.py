@@ -1,4 +1,4 @@
-"""Measurement of a batch, chunk by chunk, which leaves its statistics fixed.
+"""Measurement of fixed batch statistics, chunk by chunk.
 
 Scoring a batch in chunks, scoring it by a sample of its rows, and scoring single rows against a
 reference batch are the same two steps: measure, then score row by row.
@@ -45,7 +45,7 @@ _Measure = Callable[[Tensor, Tensor | None], Tensor]
 
 @dataclass
 class _References:
-    """The rows that serve as neighbours, and what finds them among others."""
+    """Reference rows that serve as neighbours, with their index."""
 
     rows: NDArray[Any]
     known: ReferenceIndex
@@ -66,7 +66,7 @@ def measure_batch(
     network : ACRNetwork or ACREnsemble
         In the precision of the rows.
     scale : FeatureScale or None
-        Units of the network's input; None passes the rows on as they are.
+        Standardization of the network's input; None passes the rows on as they are.
     head : ScoreHead
         How rows are scored.
     chunks : Chunks
@@ -76,7 +76,7 @@ def measure_batch(
 
     Returns
     -------
-    frozen : FixedBatch
+    fixed : FixedBatch
         The batch at fixed statistics.
     scores : ndarray of shape (n_rows,), float64
         What `head` gives the rows of the batch in one piece; empty if they are not wanted.
@@ -87,7 +87,7 @@ def measure_batch(
 
 
 class _Builder:
-    """The rounds over a batch, each of them on chunks."""
+    """Builder of a `FixedBatch` by rounds over the chunks of a batch."""
 
     def __init__(
         self, network: Network, scale: FeatureScale | None, head: ScoreHead, chunks: Chunks
@@ -98,34 +98,32 @@ class _Builder:
 
     def build(self, scored: bool) -> tuple[FixedBatch, NDArray[np.float64]]:
         kept = self._kept()
-        frozen = self._frozen_input(kept)
+        fixed = self._fixed_input(kept)
         if self.head.kind == "mahalanobis":
-            frozen.whitening = self.head.whitening(
-                self.head.ridge_norm, frozen.standardizer.divisor
-            )
+            fixed.whitening = self.head.whitening(self.head.ridge_norm, fixed.standardizer.divisor)
         else:
             rows = self._tensors if kept is None else lambda: self._kept_tensors(kept)
-            frozen.network = fix_norms(self.network, lambda: map(frozen.standardizer, rows()))
+            fixed.network = fix_norms(self.network, lambda: map(fixed.standardizer, rows()))
         if self.head.uses_neighbors:
             serving = self._references(kept)
-            frozen.neighbors = self._neighbors(
-                lambda x: frozen.network.views(frozen.standardizer(x))[0],
+            fixed.neighbors = self._neighbors(
+                lambda x: fixed.network.layers_and_score(fixed.standardizer(x))[0],
                 self.head.n_neighbors,
                 serving,
             )
-            frozen.known = serving.known
+            fixed.known = serving.known
         if self.head.kind != "mahalanobis":
-            frozen.chain = _chain(frozen)
+            fixed.chain = _chain(fixed)
         if not scored and self.head.join is None:
-            return frozen.eval(), np.empty(0)
+            return fixed.eval(), np.empty(0)
         # Where differences are exact they are wanted.
-        exact = frozen.neighbors is not None and frozen.neighbors.exact
-        distances = self._of_all(frozen.distances if exact else frozen.measure, frozen.known)
+        exact = fixed.neighbors is not None and fixed.neighbors.exact
+        distances = self._of_all(fixed.distances if exact else fixed.measure, fixed.known)
         if self.head.join is not None:
             scales = RobustLogScale.of(distances)
-            frozen.scales = torch.stack([scales.floor, scales.center, scales.spread])
-        scores = frozen.combined(distances)
-        return frozen.eval(), scores.double().cpu().numpy()
+            fixed.scales = torch.stack([scales.floor, scales.center, scales.spread])
+        scores = fixed.combined(distances)
+        return fixed.eval(), scores.double().cpu().numpy()
 
     def _tensors(self) -> Iterator[Tensor]:
         """Blocks of the chunks."""
@@ -161,7 +159,7 @@ class _Builder:
         spread = peak * (own / peak).square().mean().sqrt() if peak > 0 else peak.new_ones(())
         return moments.mean * factor, unit * (spread * factor)
 
-    def _frozen_input(self, kept: Tensor | None) -> FixedBatch:
+    def _fixed_input(self, kept: Tensor | None) -> FixedBatch:
         head, scale = self.head, self.scale
         if head.kind == "mahalanobis":
             assert head.covariance is not None
@@ -251,10 +249,10 @@ class _Builder:
         return out
 
 
-def _chain(frozen: FixedBatch) -> FusedMLP | FusedNeighbors | None:
-    """Make the fused form of a fixed batch, where there is one."""
-    chain = FusedMLP.of(frozen.standardizer, frozen.network)
-    if chain is None or frozen.neighbors is None:
+def _chain(fixed: FixedBatch) -> FusedMLP | FusedNeighbors | None:
+    """Fuse the network of a fixed batch, where it can be fused."""
+    chain = FusedMLP.of(fixed.standardizer, fixed.network)
+    if chain is None or fixed.neighbors is None:
         return chain
     # Where differences are exact they are wanted.
-    return None if frozen.neighbors.exact else FusedNeighbors(chain, frozen.neighbors)
+    return None if fixed.neighbors.exact else FusedNeighbors(chain, fixed.neighbors)

@@ -23,9 +23,9 @@ __all__ = [
 _ALL_NEIGHBORS, _REFERENCE_ROWS = 2048, 256
 #: Distances held at a time.
 _CHUNK = 2**24
-#: Squared distance, as a share of a row's squared length, that rounding may leave.
+#: Squared distance, as a fraction of a row's squared length, that rounding may leave.
 _NOTHING = 1e-12
-#: Share of a row within which it agrees with itself, computed twice, in single precision or read
+#: Fraction of a row within which it agrees with itself, computed twice, in single precision or read
 #: back from a table of numbers with six digits.
 _ROUNDING = 3e-5
 _DIFFERENCES = "donot_use_mm_for_euclid_dist"
@@ -56,7 +56,7 @@ def nearest_distance(rows: Tensor, n_neighbors: int, kept: Tensor | None = None)
         serving = (~barred).sum(-1)
     counts = (serving - 1).clamp(1, n_neighbors)[..., None]
     most = int(counts.max())
-    counted = torch.arange(most, device=rows.device) < counts
+    mask = torch.arange(most, device=rows.device) < counts
     fewer = bool((counts < most).any())
     step = max(1, _CHUNK // (n_batches * n_rows))
     exact = differences_are_cheap(n_batches * n_rows, n_rows, rows.shape[2], rows.dtype)
@@ -71,12 +71,12 @@ def nearest_distance(rows: Tensor, n_neighbors: int, kept: Tensor | None = None)
         nearest = smallest(distances, most, in_order=fewer)
         if products is not None:
             nearest = products.root(nearest, part)
-        parts.append(torch.where(counted, nearest, 0.0).sum(dim=-1) / counts[..., 0])
+        parts.append(torch.where(mask, nearest, 0.0).sum(dim=-1) / counts[..., 0])
     return torch.cat(parts, dim=1)
 
 
 def _rankable(x: Tensor, others: Tensor, products: Products | None) -> Tensor:
-    """Distances as differences or, by products, what ranks as they do, see `Products.root`."""
+    """Distances or, by products, numbers of the same ranking, see `Products.root`."""
     if products is None:
         return torch.cdist(x, others, compute_mode=_DIFFERENCES)
     return products.lacking_own_square(x)
@@ -240,7 +240,7 @@ class Neighbors(nn.Module):
         return nearest.sum(1) / self.n_neighbors
 
     def nearest(self, distances: Tensor, x: Tensor, own: Tensor | None) -> Tensor:
-        """Choose the distances that count.
+        """Choose the distances to the nearest rows.
 
         Parameters
         ----------

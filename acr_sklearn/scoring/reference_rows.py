@@ -1,4 +1,4 @@
-"""A number for every row by its content, whatever comes before or beside it."""
+"""Row hashes, and an index of reference rows by these hashes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 __all__ = ["ReferenceIndex", "evenly_spaced", "hash_weights", "row_hashes"]
 
-#: Features that most rows are told from the fixed ones by.
+#: Features that most rows are told from the reference rows by.
 _SOME = 8
 
 
@@ -20,7 +20,7 @@ def hash_weights(scale: NDArray[np.float64] | None, n_features: int) -> NDArray[
     Parameters
     ----------
     scale : ndarray of shape (n_features,) or None
-        Units of the features; None for rows in units already.
+        Standardization of the features; None for rows standardized already.
     n_features : int
         Width of the rows.
 
@@ -29,6 +29,7 @@ def hash_weights(scale: NDArray[np.float64] | None, n_features: int) -> NDArray[
     ndarray of shape (n_features,)
         Weights of which no few add up to zero.
     """
+    # Irregular weights: features exchanged, or changes that cancel in a plain sum, alter the hash.
     weights = np.sin(12.9898 * np.arange(1, n_features + 1))
     return weights if scale is None else weights / np.maximum(scale, np.finfo(np.float64).tiny)
 
@@ -55,7 +56,7 @@ def row_hashes(rows: NDArray[Any], weights: NDArray[np.float64]) -> NDArray[np.f
 
 
 def evenly_spaced(keys: NDArray[np.float64], n_chosen: int) -> NDArray[np.int64]:
-    """Choose rows that stand for all, by content: their order does not matter.
+    """Choose evenly spaced rows by hash: their order does not matter.
 
     Parameters
     ----------
@@ -75,20 +76,20 @@ def evenly_spaced(keys: NDArray[np.float64], n_chosen: int) -> NDArray[np.int64]
 
 @dataclass(frozen=True)
 class ReferenceIndex:
-    """Finds the rows that equal one of some fixed rows.
+    """Index that finds the rows equal to a reference row.
 
     Attributes
     ----------
     weights : ndarray of shape (n_features,)
         Of `hash_weights`.
     keys : ndarray of shape (n_fixed,)
-        Sorted keys of the fixed rows.
+        Sorted keys of the reference rows.
     order : ndarray of shape (n_fixed,), int64
-        Which fixed row each key is of.
+        Which reference row each key is of.
     some : ndarray of int64
-        A few features, by which most rows are told from the fixed ones at little cost.
+        A few features, by which most rows are told from the reference rows at little cost.
     some_keys : ndarray of shape (n_fixed,)
-        Sorted keys of the fixed rows by these alone.
+        Sorted keys of the reference rows by these alone.
     """
 
     weights: NDArray[np.float64]
@@ -99,7 +100,7 @@ class ReferenceIndex:
 
     @classmethod
     def of(cls, rows: NDArray[Any], weights: NDArray[np.float64]) -> ReferenceIndex:
-        """Take down fixed rows.
+        """Index reference rows.
 
         Parameters
         ----------
@@ -120,7 +121,7 @@ class ReferenceIndex:
         return cls(weights, keys[order], order, some, some_keys)
 
     def positions(self, rows: NDArray[Any]) -> NDArray[np.int64]:
-        """Find rows among the fixed ones.
+        """Find rows among the reference rows.
 
         Parameters
         ----------
@@ -130,8 +131,10 @@ class ReferenceIndex:
         Returns
         -------
         ndarray of shape (n_rows,), int64
-            A fixed row that each equals, the same for equal rows; -1 for none.
+            A reference row that each equals, the same for equal rows; -1 for none.
         """
+        # Equal rows agree in some features: a hash of these rules most rows out at little cost, and
+        # the hash of all features decides about the rest.
         found = np.full(len(rows), -1)
         at, equal = _among(row_hashes(rows[:, self.some], self.weights[self.some]), self.some_keys)
         maybe = np.flatnonzero(equal)

@@ -1,4 +1,4 @@
-"""How distances of different kinds become comparable within a batch."""
+"""Robust z-scores of log distances within a batch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MOST_TIED, _TIED_FRACTION, _SAME = 3, 0.02, 1e-6
 class RobustLogScale:
     """Median and median absolute deviation of the log distances in a batch.
 
-    A value that a fiftieth of the rows share counts once: rows of an idle machine must not shrink
+    A value that a fiftieth of the rows have counts once: rows of an idle machine must not shrink
     the unit of the others.
 
     Attributes
@@ -93,7 +93,7 @@ def robust_z_scores(distances: Tensor) -> Tensor:
 
 
 def _median(values: Tensor, *, ordered: bool = False) -> Tensor:
-    """Median of each row without its nan; torch's own takes no more than 2**24 values."""
+    """Median of each row without its nan, by a sort: torch's own takes at most 2**24 values."""
     if not ordered:
         values = values.sort(dim=-1).values  # nan come last
     count = values.shape[-1] - values.isnan().sum(dim=-1, keepdim=True)

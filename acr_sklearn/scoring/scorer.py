@@ -35,7 +35,7 @@ _ROWS_ELSEWHERE = 65536
 
 @dataclass(frozen=True)
 class Limits:
-    """What bounds the memory and the time of large batches.
+    """Bounds on memory and time of large batches.
 
     Attributes
     ----------
@@ -89,14 +89,14 @@ class Limits:
 
 @dataclass(frozen=True)
 class Scorer:
-    """All that scoring a batch takes, without any state of its own.
+    """Scorer of batches, without state of its own.
 
     Attributes
     ----------
     network : ACRNetwork or ACREnsemble
         In eval mode; neither its parameters nor its buffers are touched.
     scale : FeatureScale or None
-        Units of the network's input; None passes the rows on as they are.
+        Standardization of the network's input; None passes the rows on as they are.
     head : ScoreHead
         How a batch becomes scores.
     limits : Limits
@@ -169,7 +169,7 @@ class Scorer:
 
         Returns
         -------
-        frozen : FixedBatch
+        fixed : FixedBatch
             Scores any row under the statistics of the batch.
         scores : ndarray of shape (n_kept_rows,), float64
             Of the rows that were taken, high for abnormal ones.
@@ -192,15 +192,15 @@ class Scorer:
         if not self.limits.samples(len(chunks)):
             return measure_batch(network, self.scale, self.head, chunks)[1]
         sample = Chunks(chunks.take(self._sample(len(chunks))), chunks.size)
-        frozen = measure_batch(network, self.scale, self.head, sample, scored=False)[0]
-        return score_rows(frozen, chunks, of_the_batch=True)
+        fixed = measure_batch(network, self.scale, self.head, sample, scored=False)[0]
+        return score_rows(fixed, chunks, of_the_batch=True)
 
     def _stack(self, network: Network, batch: NDArray[Any]) -> NDArray[np.float64]:
         """Score batches of one size, shape (n_batches, n_batch_rows)."""
         scale, head = self.scale, self.head
-        units = np.array(batch) if scale is None else scale.batch(batch)
+        standardized = np.array(batch) if scale is None else scale.batch(batch)
         with torch.no_grad():
-            x = torch.from_numpy(units).to(next(network.parameters()).device)
+            x = torch.from_numpy(standardized).to(next(network.parameters()).device)
             features = _features(head, scale, batch, x)
             rescale = scale is not None and scale.by_batch
             out = head.score(network, x, features, rescale=rescale)
@@ -212,13 +212,13 @@ class Scorer:
 
 
 def score_rows(
-    frozen: FixedBatch, chunks: Chunks, *, of_the_batch: bool = False
+    fixed: FixedBatch, chunks: Chunks, *, of_the_batch: bool = False
 ) -> NDArray[np.float64]:
-    """Score rows one by one under the statistics of fixed batch statistics.
+    """Score rows one by one under fixed batch statistics.
 
     Parameters
     ----------
-    frozen : FixedBatch
+    fixed : FixedBatch
         The batch.
     chunks : Chunks
         The rows, in its precision.
@@ -230,17 +230,17 @@ def score_rows(
     ndarray of shape (n_rows,), float64
         High for abnormal rows.
     """
-    device = frozen.standardizer.divisor.device
-    known = frozen.known if of_the_batch else None
+    device = fixed.standardizer.divisor.device
+    known = fixed.known if of_the_batch else None
 
     def score(rows: NDArray[Any]) -> NDArray[np.float64]:
         x = torch.from_numpy(rows).to(device)
         own = None if known is None else torch.from_numpy(known.positions(rows)).to(device)
         # A chain cuts blocks of its own.
-        size = rows_at_once(device) if frozen.chain is None else len(x)
+        size = rows_at_once(device) if fixed.chain is None else len(x)
         parts = [
-            frozen.combined(
-                frozen.measure(
+            fixed.combined(
+                fixed.measure(
                     x[start : start + size], None if own is None else own[start : start + size]
                 )
             )
@@ -261,12 +261,12 @@ def _features(
     batch: NDArray[Any],
     x: torch.Tensor,
 ) -> torch.Tensor | None:
-    """Bring the batches into the units of the head's covariance, mostly those of the network."""
+    """Bring the batches to the standardization of the head's covariance, mostly the network's."""
     if head.covariance is None:
         return None
     if scale is head.covariance.scale:
         return x
-    # A user's network has no units.
+    # A user's network has no standardization.
     return torch.from_numpy(head.covariance.scale.batch(batch)).to(x.device)
 
 

@@ -11,7 +11,7 @@ __all__ = ["Standardizer", "centre_by_mask", "largest_number", "standardize_by_m
 
 
 def largest_number(dtype: torch.dtype) -> float:
-    """Bound what a network is given, so that squares of what it makes of it are numbers.
+    """Largest input of a network whose squared outputs stay finite.
 
     Parameters
     ----------
@@ -23,6 +23,8 @@ def largest_number(dtype: torch.dtype) -> float:
     float
         4e11 in single precision: so many times the spread of a batch is far enough.
     """
+    # A square is at most max^0.6: that leaves a factor of max^0.4, in single precision 2e15, for
+    # weights and sums over features.
     return float(torch.finfo(dtype).max ** 0.3)
 
 
@@ -69,13 +71,14 @@ def standardize_by_mask(x: Tensor, kept: Tensor) -> Tensor:
         With kept rows of mean 0 and mean square 1, unless they are all equal.
     """
     centred, weight, count = centre_by_mask(x, kept)
+    # One divisor for all features: their spreads relative to one another are kept.
     power = (centred.square() * weight).sum((1, 2), keepdim=True) / count / x.shape[2]
     largest = largest_number(x.dtype)
     return (centred / torch.where(power > 0, power.sqrt(), 1.0)).clamp(-largest, largest)
 
 
 class Standardizer(nn.Module):
-    """Subtracts a location and divides.
+    """Standardization of rows: subtracts a location and divides.
 
     The location is held in two parts, for in single precision the mean of rows around a million is
     no number to be had; what is left of it would move every row.
@@ -98,13 +101,14 @@ class Standardizer(nn.Module):
     def __init__(self, location: Tensor, divisor: Tensor, dtype: torch.dtype):
         super().__init__()
         self.register_buffer("location", location.to(dtype))
+        # Numbers of single precision around 1e6 lie 2^-4 apart; `rest` holds the remainder.
         self.register_buffer("rest", (location - self.location).to(dtype))
         self.register_buffer("divisor", divisor.to(dtype))
         self.has_rest = bool((self.rest != 0).any())
         self.register_buffer("reach", self.divisor * largest_number(dtype))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Bring rows to the units.
+        """Standardize rows.
 
         Parameters
         ----------
@@ -134,6 +138,7 @@ class Standardizer(nn.Module):
         bool
             False where some may not be.
         """
+        # |x - location| <= max |x| + max |location|: one pass over the rows, and no copy of them.
         lowest, highest = torch.aminmax(x)
         far = torch.maximum(lowest.abs(), highest) + self.location.abs().max()
         return bool(far < self.reach.min())
@@ -157,7 +162,7 @@ class Standardizer(nn.Module):
             torch.clamp(out, -self.reach, self.reach, out=out)
 
     def single(self) -> Self:
-        """Give the same for rows in single precision.
+        """Copy for rows in single precision.
 
         Returns
         -------

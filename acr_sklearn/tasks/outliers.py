@@ -1,4 +1,4 @@
-"""Outlier sources: where the abnormal rows of a training task come from.
+"""Outlier sources: the abnormal rows of a training task.
 
 A source is any object with ``sample(X, domain_index, n, rng)``: given the normal rows of one
 domain in the users' units, it returns `n` rows that are abnormal beside them. Rows of the other
@@ -17,12 +17,12 @@ from acr_sklearn.tasks.settings import OutlierMix
 __all__ = ["MIXED", "OutlierSource", "SyntheticOutliers", "choose_outliers"]
 
 #: A network that only ever saw other domains as outliers is blind to anomalies inside its own.
-MIXED = OutlierMix(blended=0.25, made=0.5)
+MIXED = OutlierMix(mixed=0.25, synthetic=0.5)
 
 
 @runtime_checkable
 class OutlierSource(Protocol):
-    """What an object needs to be passed as `outlier_source`."""
+    """Protocol of objects that may be passed as `outlier_source`."""
 
     def sample(
         self, X: NDArray[Any], domain_index: int, n: int, rng: np.random.Generator
@@ -31,7 +31,7 @@ class OutlierSource(Protocol):
 
         Parameters
         ----------
-        X : ndarray of shape (n_rows, n_features)
+        X : ndarray of shape (n_samples, n_features)
             Every training row of the task's domain; not to be written to.
         domain_index : int
             Position of that domain in the detector's `domains_`.
@@ -64,7 +64,7 @@ class SyntheticOutliers:
 
         Parameters
         ----------
-        X : ndarray of shape (n_rows, n_features)
+        X : ndarray of shape (n_samples, n_features)
             Normal rows of the domain.
         domain_index : int
             Not used: every domain is treated alike.
@@ -86,7 +86,7 @@ class SyntheticOutliers:
         center, spread = known.mean(axis=0), (known / peak).std(axis=0) * peak
         rows = X[rng.integers(len(X), size=n)]
         n_features = X.shape[1]
-        # At least one feature is touched, whatever share is drawn.
+        # At least one feature is touched, whatever fraction is drawn.
         n_touched = max(1, round(rng.uniform(0.1, 1.0) * n_features))
         touched = rng.permutation(n_features) < n_touched
         kind = rng.integers(4)
@@ -109,7 +109,7 @@ class SyntheticOutliers:
 def choose_outliers(
     wanted: str | OutlierSource, n_domains: int, *, who: str
 ) -> tuple[OutlierMix | None, OutlierSource | None]:
-    """Turn the detector's parameter into parts.
+    """Turn the parameter `outlier_source` into a mix and a source.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def choose_outliers(
         For "domains" or "mixed" when there is no other domain.
     """
     if not isinstance(wanted, str):
-        return OutlierMix(made=1.0), wanted
+        return OutlierMix(synthetic=1.0), wanted
     if wanted in ("domains", "mixed") and n_domains == 1:
         raise ValueError(
             f"{who} got a single data set with outlier_source={wanted!r}: there is no other domain "
@@ -143,4 +143,4 @@ def choose_outliers(
         return OutlierMix(), None
     if wanted == "auto" and n_domains > 1:
         return None, SyntheticOutliers()
-    return (MIXED if wanted == "mixed" else OutlierMix(made=1.0)), SyntheticOutliers()
+    return (MIXED if wanted == "mixed" else OutlierMix(synthetic=1.0)), SyntheticOutliers()

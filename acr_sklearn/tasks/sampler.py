@@ -1,4 +1,4 @@
-"""Training tasks: which rows are drawn together, as one stacked tensor per step."""
+"""Sampler of training tasks: one stacked tensor per step."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from acr_sklearn.tasks.settings import OutlierMix, TaskSettings
 
 __all__ = ["TaskPool", "TaskSampler", "TaskStream"]
 
-#: Share of a blended row's features that are another domain's.
-_BLENDED_FEATURES = (0.1, 0.9)
+#: Fraction of a mixed row's features that are another domain's.
+_MIXED_FEATURES = (0.1, 0.9)
 
 
 class TaskPool:
-    """All training rows, domain after domain, held once.
+    """Training rows, ordered by domain, held once.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class TaskPool:
     index : ndarray of shape (n_rows,)
         Domain of each row, 0..n_domains-1.
     scale : FeatureScale or None
-        Turns rows into the network's units; None leaves them as they are.
+        Standardizes rows for the network; None leaves them as they are.
     device : torch.device
         Where the tensor lives; tasks are gathered there.
     """
@@ -50,9 +50,9 @@ class TaskPool:
         is_sorted = bool(np.all(index[1:] >= index[:-1]))
         self.rows = rows if is_sorted else rows[np.argsort(index, kind="stable")]
         self.scale = scale
-        self.tensor = torch.from_numpy(self.in_network_units(self.rows)).to(device)
+        self.tensor = torch.from_numpy(self.standardized(self.rows)).to(device)
 
-    def in_network_units(self, rows: NDArray[Any]) -> NDArray[np.float32]:
+    def standardized(self, rows: NDArray[Any]) -> NDArray[np.float32]:
         """Rows as the network sees them in training, float32, a copy."""
         if self.scale is None:
             return np.array(rows, dtype=np.float32)
@@ -67,7 +67,7 @@ class TaskPool:
 
 
 class TaskSampler:
-    """Draws steps: stacks of tasks, reproducible one by one.
+    """Sampler of steps: stacks of tasks, reproducible one by one.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ class TaskSampler:
     mix : OutlierMix
         Of what the outliers are.
     source : OutlierSource or None
-        Makes those of `mix.made`.
+        Makes those of `mix.synthetic`.
     seed : int
         With the number of the step it alone decides what is drawn.
     """
@@ -131,7 +131,7 @@ class TaskSampler:
         rng = np.random.default_rng((self.seed, step))
         n_tasks, n_rows = self.settings.n_tasks, self.settings.task_size
         n_normal = self.settings.n_normal
-        n_plain, n_blended, n_made = self.mix.counts(n_rows - n_normal)
+        n_plain, n_mixed, n_synthetic = self.mix.counts(n_rows - n_normal)
         domains = self._draw_domains(rng)
         chosen = [self._draw_normals(domains, n_normal, rng)]
         if n_plain:
@@ -140,10 +140,10 @@ class TaskSampler:
         filled = self._buffer[: len(index)]
         torch.index_select(self.pool.tensor, 0, index.to(filled.device), out=filled)
         x = self._buffer.view(n_rows, n_tasks, -1)
-        if n_blended:
-            x[n_normal + n_plain : n_rows - n_made] = self._blend(domains, n_blended, rng)
-        if n_made:
-            x[n_rows - n_made :] = self._make_outliers(domains, n_made, rng)
+        if n_mixed:
+            x[n_normal + n_plain : n_rows - n_synthetic] = self._mix_rows(domains, n_mixed, rng)
+        if n_synthetic:
+            x[n_rows - n_synthetic :] = self._make_outliers(domains, n_synthetic, rng)
         x = x.transpose(0, 1)
         if self.settings.permute_features:
             order = rng.permuted(np.tile(np.arange(x.shape[2]), (n_tasks, 1)), axis=1)
@@ -170,25 +170,25 @@ class TaskSampler:
     ) -> NDArray[np.int64]:
         """Positions in the pool of rows of the complement, shape (n_tasks, n)."""
         own = self._outlier_sizes[domains]
-        place = draw_distinct(self._outlier_ends[-1] - own, n, rng)
-        # Skip the task's own domain, then find the domain each place falls into.
+        position = draw_distinct(self._outlier_ends[-1] - own, n, rng)
+        # Skip the task's own domain, then find the domain each position falls into.
         own_start = (self._outlier_ends - self._outlier_sizes)[domains]
-        place += np.where(place >= own_start[:, None], own[:, None], 0)
-        domain = np.searchsorted(self._outlier_ends, place, side="right")
+        position += np.where(position >= own_start[:, None], own[:, None], 0)
+        domain = np.searchsorted(self._outlier_ends, position, side="right")
         first = self._outlier_ends - self._outlier_sizes
-        return self.pool.starts[domain] + place - first[domain]
+        return self.pool.starts[domain] + position - first[domain]
 
-    def _blend(self, domains: NDArray[np.int64], n: int, rng: np.random.Generator) -> Tensor:
+    def _mix_rows(self, domains: NDArray[np.int64], n: int, rng: np.random.Generator) -> Tensor:
         """Own rows with some features of other domains' rows, shape (n, n_tasks, n_features)."""
         own = self.pool.rows[self._draw_normals(domains, n, rng)]
         other = self.pool.rows[self._draw_outliers(domains, n, rng)]
-        share = rng.uniform(*_BLENDED_FEATURES, own.shape[:2])[..., None]
-        taken = rng.random(own.shape, np.float32) < share
+        fraction = rng.uniform(*_MIXED_FEATURES, own.shape[:2])[..., None]
+        taken = rng.random(own.shape, np.float32) < fraction
         # At least one feature is another domain's, or the row would be a normal one.
         one = rng.integers(own.shape[2], size=own.shape[:2])[..., None]
         np.put_along_axis(taken, one, True, axis=2)
-        blended = np.where(taken, other, own)
-        seen = self.pool.in_network_units(blended.transpose(1, 0, 2))
+        mixed = np.where(taken, other, own)
+        seen = self.pool.standardized(mixed.transpose(1, 0, 2))
         return torch.from_numpy(seen).to(self.pool.tensor.device)
 
     def _make_outliers(
@@ -197,30 +197,34 @@ class TaskSampler:
         """Rows from the source as the network sees them, shape (n, n_tasks, n_features)."""
         assert self.source is not None
         wanted = (n, self.pool.rows.shape[1])
-        made = np.empty((n, len(domains), wanted[1]))
+        synthetic = np.empty((n, len(domains), wanted[1]))
         for task, domain in enumerate(domains):
             rows = self.source.sample(self.pool.domain(domain), int(domain), n, rng)
-            made[:, task] = self._check_made(rows, wanted)
-        seen = self.pool.in_network_units(made)
+            synthetic[:, task] = self._check_synthetic(rows, wanted)
+        seen = self.pool.standardized(synthetic)
         return torch.from_numpy(seen).to(self.pool.tensor.device)
 
-    def _check_made(self, rows: Any, wanted: tuple[int, int]) -> NDArray[np.float64]:
+    def _check_synthetic(self, rows: Any, wanted: tuple[int, int]) -> NDArray[np.float64]:
         try:
-            made = np.asarray(rows, dtype=np.float64)
-            fault = " with NaN or infinity" if not np.isfinite(made).all() else ""
-            got = f"an array of shape {made.shape}{fault}"
+            synthetic = np.asarray(rows, dtype=np.float64)
+            fault = " with NaN or infinity" if not np.isfinite(synthetic).all() else ""
+            got = f"an array of shape {synthetic.shape}{fault}"
         except (TypeError, ValueError):
-            made, fault, got = np.empty(0), "not numeric", f"a {type(rows).__name__} of no numbers"
-        if made.shape != wanted or fault:
+            synthetic, fault, got = (
+                np.empty(0),
+                "not numeric",
+                f"a {type(rows).__name__} of no numbers",
+            )
+        if synthetic.shape != wanted or fault:
             raise ValueError(
                 f"outlier_source {type(self.source).__name__}.sample returned {got} for "
                 f"n={wanted[0]}. It must return {wanted[0]} finite rows of {wanted[1]} features."
             )
-        return made
+        return synthetic
 
 
 class TaskStream(IterableDataset[tuple[Tensor, Tensor]]):
-    """The steps of one evaluation as a sized iterable, for a training loop.
+    """Sized iterable of the steps of one evaluation.
 
     Parameters
     ----------

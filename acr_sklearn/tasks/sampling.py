@@ -1,4 +1,4 @@
-"""Random choices of rows and domains: positions in, positions out."""
+"""Random choice of rows and domains by position."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def draw_distinct(sizes: NDArray[np.int64], n: int, rng: np.random.Generator) ->
 def hold_out_domains(
     n_domains: int, fraction: float, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Split the domains into those trained on and those that decide when to stop.
+    """Split the domains into training and held-out ones.
 
     Parameters
     ----------
     n_domains : int
         At least 4.
     fraction : float
-        Share held out; at least one domain is, and at least two are left.
+        Fraction held out; at least one domain is, and at least two are left.
     rng : numpy.random.Generator
         Source of randomness.
 

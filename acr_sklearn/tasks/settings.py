@@ -1,4 +1,4 @@
-"""Shape of a step, and of what the outliers of its tasks are."""
+"""Settings of a step: its shape, and the mix of outliers in its tasks."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ _MIN_TASK_SIZE = 16
 
 @dataclass(frozen=True)
 class OutlierMix:
-    """Of what the outliers of a task are.
+    """Mix of the kinds of outliers in a task.
 
     Attributes
     ----------
-    blended : float
-        Share that are own rows with some features of a row of another domain, as CutMix makes
+    mixed : float
+        Fraction that are own rows with some features of a row of another domain, as CutMix makes
         them of images (Yun et al., 2019): nearer to the normals than the other row.
-    made : float
-        Share that comes from an outlier source. The rest are rows of other domains.
+    synthetic : float
+        Fraction that comes from an outlier source. The rest are rows of other domains.
     """
 
-    blended: float = 0.0
-    made: float = 0.0
+    mixed: float = 0.0
+    synthetic: float = 0.0
 
     def counts(self, n: int) -> tuple[int, int, int]:
-        """Share out `n` outliers.
+        """Count the outliers of each kind among `n`.
 
         Parameters
         ----------
@@ -36,12 +36,12 @@ class OutlierMix:
 
         Returns
         -------
-        n_plain, n_blended, n_made : int
+        n_plain, n_mixed, n_synthetic : int
             With the sum `n`.
         """
-        n_made = round(self.made * n)
-        n_blended = min(round(self.blended * n), n - n_made)
-        return n - n_made - n_blended, n_blended, n_made
+        n_synthetic = round(self.synthetic * n)
+        n_mixed = min(round(self.mixed * n), n - n_synthetic)
+        return n - n_synthetic - n_mixed, n_mixed, n_synthetic
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class TaskSettings:
     n_tasks, task_size : int
         Tasks per step and rows per task.
     outlier_fraction : float
-        Share of a task's rows that are outliers, pi in the paper.
+        Fraction of a task's rows that are outliers, pi in the paper.
     permute_features : bool
         Whether each task sees the features in an order of its own.
     """

@@ -1,4 +1,4 @@
-"""The stage of ACR: from rows and a plan to a network trained over tasks."""
+"""Meta-training: from rows and a plan to a network trained over tasks."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from acr_sklearn.training.settings import TrainedNet, TrainingCallback
 
 __all__ = ["MetaTrained", "MetaTrainingPlan", "meta_train"]
 
-#: Evaluations per training run, and steps whose tasks each one looks at.
+#: Evaluations per training run, and steps whose tasks each one measures.
 _EVALUATIONS = 50
 _HELD_OUT_STEPS = 2
-#: Separability of the domains from which their rows serve as outliers of one another.
+#: Domain discriminability from which their rows serve as outliers of one another.
 _APART = 0.95
 #: Ridge of the whitening: a weaker one lets directions without variance drown the rest.
 _RIDGE = 0.1
@@ -38,7 +38,7 @@ _FIRST_HELD_OUT_STEP = 2**40
 
 @dataclass(frozen=True)
 class MetaTrainingPlan:
-    """What to train on.
+    """Plan of a meta-training.
 
     Attributes
     ----------
@@ -66,14 +66,14 @@ class MetaTrainingPlan:
 
 @dataclass
 class MetaTrained:
-    """What the stage leaves.
+    """Result of meta-training.
 
     Attributes
     ----------
     fitted : TrainedNet
         The fitted net.
     scale : FeatureScale or None
-        Units of its input; None passes rows on as they are.
+        Standardization of its input; None passes rows on as they are.
     shape : WithinDomainCovariance
         Of the rows that were trained on.
     """
@@ -93,7 +93,7 @@ def meta_train(
     previous: MetaTrained | None = None,
     memory: Memory,
 ) -> MetaTrained:
-    """Train, or fetch from the cache what was trained before.
+    """Meta-train a network, or fetch an equal training from the cache.
 
     Parameters
     ----------
@@ -148,8 +148,8 @@ def _meta_train(
     backbone = template_backbone(template) or settings.network["backbone"]
     if previous is not None:
         shape = previous.shape
-    embedded = not isinstance(backbone, nn.Module)
-    scale = shape.scale if embedded else None  # a user's network sees the rows as they are
+    built_in = not isinstance(backbone, nn.Module)
+    scale = shape.scale if built_in else None  # a user's network sees the rows as they are
     if backbone == "conv" and scale is not None:
         scale = scale.uniform()
     whitening = None
@@ -159,7 +159,7 @@ def _meta_train(
     mix = plan.mix
     if mix is None:
         apart = domain_discriminability(own_rows, own_index, settings.seed)
-        mix = MIXED if apart >= _APART else OutlierMix(made=1.0)
+        mix = MIXED if apart >= _APART else OutlierMix(synthetic=1.0)
     plan = replace(plan, mix=mix)
     pool = TaskPool(rows, index, scale, torch.device(resolve_device(settings.device)))
     # A fit that goes on draws new tasks.
@@ -189,7 +189,7 @@ def _meta_train(
 
 @dataclass
 class _WholeStage:
-    """Passes evaluations on, with what belongs to the net."""
+    """Callback that passes evaluations on, with the parts that belong to the net."""
 
     callback: TrainingCallback
     scale: FeatureScale | None

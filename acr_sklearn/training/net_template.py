@@ -1,4 +1,4 @@
-"""A user's net template: its settings win, and nothing may be set twice."""
+"""Net templates of users: their settings win, and nothing may be set twice."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _SHARED = {
 
 
 def merge_template(template: Any, ours: dict[str, Any], explicit: frozenset[str]) -> Any:
-    """Fill a template with the detector's settings, but for those that it changes itself.
+    """Fill a template with the detector's settings, except those that it sets itself.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How a network is to be trained, and who is told of it."""
+"""Settings and parts of a training, and the protocols of its callbacks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CLOCKS_AND_COUNTS = ("epoch", "dur", "_best", "_batch_count")
 
 
 class TrainingCallback(Protocol):
-    """What is told of each evaluation of a training."""
+    """Protocol of callbacks that are told of each evaluation of a training."""
 
     def begin(self) -> None:
         """Open an evaluation."""
@@ -34,7 +34,7 @@ class TrainingCallback(Protocol):
 
 @dataclass
 class TrainedNet:
-    """What training leaves: the net, a row per evaluation, steps run, number of the next step."""
+    """Result of training: the net, a row per evaluation, steps run, number of the next step."""
 
     net: Any
     history: list[dict[str, float]]
@@ -43,7 +43,7 @@ class TrainedNet:
 
 
 class Steps(Protocol):
-    """A source of training steps, iterated once per evaluation: a sized torch `IterableDataset`.
+    """Source of training steps, iterated once per evaluation: a sized torch `IterableDataset`.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class Steps(Protocol):
 
 @dataclass(frozen=True)
 class HeldOutMeasure:
-    """How well a network does on held-out steps; the higher, the better.
+    """Measure of a network on held-out steps; the higher, the better.
 
     Attributes
     ----------
@@ -84,7 +84,7 @@ class HeldOutMeasure:
 
 @dataclass(frozen=True)
 class NetParts:
-    """What is trained, and by what: the choice of parts of one training stage.
+    """Parts of one training stage: module, loss, steps.
 
     Attributes
     ----------
@@ -117,7 +117,7 @@ class NetParts:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSettings:
-    """How to train; `explicit` names the settings that the user changed from their defaults."""
+    """Settings of a training; `explicit` names those changed from their defaults."""
 
     seed: int
     learning_rate: float = 1e-3
@@ -134,7 +134,7 @@ class TrainingSettings:
 def history_rows(
     history: Iterable[Mapping[str, Any]], steps_per_evaluation: int, n_steps: int
 ) -> list[dict[str, float]]:
-    """Give the history of a training without what differs between two equal trainings.
+    """Reduce the history of a training to what two equal trainings have alike.
 
     Parameters
     ----------

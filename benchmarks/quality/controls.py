@@ -53,7 +53,7 @@ def untrained(seed: int) -> Method:
 class _Rows(torch.nn.Module):
     """Stands in for a network: a row is its own representation, the mean its centre."""
 
-    def views(self, x: Tensor, kept: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def layers_and_score(self, x: Tensor, kept: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the rows, and their squared distance to the mean of the kept ones."""
         weight = torch.ones(x.shape[:2]) if kept is None else kept
         weight = weight.to(x)[..., None]

@@ -48,7 +48,7 @@ def test_the_generator_decides_the_batch():
 
 @pytest.mark.parametrize("share", [0, 1, -0.1, 5])
 def test_a_share_is_between_0_and_1(share):
-    with pytest.raises(ValueError, match=rf"share={share} for domain 'd'\. Give the share"):
+    with pytest.raises(ValueError, match=rf"fraction={share} for domain 'd'\. Give the fraction"):
         domain().draw(share, np.random.default_rng(0))
 
 

@@ -411,16 +411,16 @@ def test_warm_start_goes_on_from_the_weights_left(quick, domains):
         twice.fit([X[:, :3] for X in domains])
 
 
-def test_warm_start_keeps_units_whitening_and_shape(quick, domains):
+def test_warm_start_keeps_scale_whitening_and_covariance(quick, domains):
     detector = quick(warm_start=True, score_head="mahalanobis").fit(domains)
-    units, covariance = detector.feature_scale_, detector.head_.covariance
+    scale, covariance = detector.feature_scale_, detector.head_.covariance
     whitening = detector.module_.backbone.linears[0].whitening.clone()
     detector.fit([100 * X + 7 for X in domains])
-    assert detector.feature_scale_ is units
+    assert detector.feature_scale_ is scale
     assert torch.equal(detector.module_.backbone.linears[0].whitening, whitening)
     assert detector.head_.covariance is covariance
     cold = clone(detector).set_params(warm_start=False).fit([100 * X + 7 for X in domains])
-    assert not np.allclose(cold.feature_scale_.scale, units.scale)
+    assert not np.allclose(cold.feature_scale_.scale, scale.scale)
 
 
 def test_warm_start_goes_on_with_all_networks(quick, domains):

@@ -16,14 +16,14 @@ def fresh(make_domain):
 @pytest.mark.parametrize("head", ["combined", "objective", "neighbors", "mahalanobis"])
 def test_a_reference_scores_in_the_precision_of_the_rows(quick, domains, fresh, head):
     detector = quick(score_head=head).fit(domains)
-    frozen = detector.freeze(fresh)
-    reference = Reference(frozen)
+    fixed = detector.freeze(fresh)
+    reference = Reference(fixed)
     exact = reference.score(Chunks(fresh, 20))
     single = reference.score(Chunks(fresh.astype(np.float32), 20))
     np.testing.assert_allclose(exact, -detector.score_samples(fresh), rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(single, exact, rtol=2e-3, atol=2e-3)
     assert np.abs(single - exact).max() > 1e-12
-    assert all(p.dtype.is_floating_point is False or p.itemsize == 8 for p in frozen.buffers())
+    assert all(p.dtype.is_floating_point is False or p.itemsize == 8 for p in fixed.buffers())
 
 
 @pytest.mark.parametrize("limits", [{"chunk_size": 16}, {"chunk_size": 1000}])

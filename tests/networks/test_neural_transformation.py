@@ -6,7 +6,7 @@ from acr_sklearn.networks.neural_transformation import (
     TRANSFORMATIONS,
     NeuralTransformationLearning,
     NeuralTransformations,
-    in_batch_units,
+    standardized_by_batch,
 )
 
 N_FEATURES, M, DIM = 5, 4, 3
@@ -95,36 +95,36 @@ def test_three_linear_layers_of_the_width_of_the_rows_but_no_wider_than_64(n_fea
 # ------------------------------------------------------------------ before the backbone
 
 
-def test_units_are_those_of_the_rows_that_count():
+def test_rows_are_standardized_by_the_rows_of_the_mask():
     x, kept = stack(3, 9), masks(3, 9)
-    units = in_batch_units(x.transpose(0, 1), kept.T)
+    standardized = standardized_by_batch(x.transpose(0, 1), kept.T)
     for task in range(3):
         own = x[task][kept[task]].numpy()
         overall = np.sqrt(own.var(axis=0).mean())
         expected = (x[task].numpy() - own.mean(axis=0)) / overall
-        np.testing.assert_allclose(units[:, task].numpy(), expected)
+        np.testing.assert_allclose(standardized[:, task].numpy(), expected)
     alike = torch.ones(4, N_FEATURES)
-    assert torch.equal(in_batch_units(alike), torch.zeros(4, N_FEATURES))
+    assert torch.equal(standardized_by_batch(alike), torch.zeros(4, N_FEATURES))
 
 
 @each_kind
-def test_views_lie_below_the_rows_and_only_the_rows_count(kind):
+def test_views_lie_below_the_rows_and_the_mask_holds_the_rows(kind):
     objective, x, kept = build(kind), stack(), masks()
     rows, mask = objective.expand(x)
     assert rows.shape == (2, (1 + M) * 6, N_FEATURES)
     assert mask == 6
-    units = in_batch_units(x.transpose(0, 1))
-    torch.testing.assert_close(rows[:, :6], units.transpose(0, 1))
-    views = objective.transformations(units)
+    standardized = standardized_by_batch(x.transpose(0, 1))
+    torch.testing.assert_close(rows[:, :6], standardized.transpose(0, 1))
+    views = objective.transformations(standardized)
     for k in range(M):
         below = rows[:, (1 + k) * 6 : (2 + k) * 6]
         torch.testing.assert_close(below, views[k].transpose(0, 1))
     rows, mask = objective.expand(x, kept)
     assert torch.equal(mask[:, :6], kept)
     assert not mask[:, 6:].any()
-    alone, own = objective.expand(x[1], kept[1])
+    alone, own_mask = objective.expand(x[1], kept[1])
     torch.testing.assert_close(alone, rows[1])
-    assert torch.equal(own, mask[1])
+    assert torch.equal(own_mask, mask[1])
 
 
 def test_a_batch_elsewhere_and_in_other_units_looks_the_same():

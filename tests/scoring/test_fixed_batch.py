@@ -60,11 +60,11 @@ def test_whitening_is_a_matrix_or_a_vector():
 
 
 def test_a_score_of_the_features_needs_no_network():
-    frozen = FixedBatch("mahalanobis", units([1.0, 2.0], [2.0, 2.0]))
-    frozen.whitening = torch.eye(2)
-    assert frozen(torch.tensor([[7.0, 10.0]])).item() == pytest.approx(5.0)
+    fixed = FixedBatch("mahalanobis", units([1.0, 2.0], [2.0, 2.0]))
+    fixed.whitening = torch.eye(2)
+    assert fixed(torch.tensor([[7.0, 10.0]])).item() == pytest.approx(5.0)
     x = torch.tensor([[7.0, 10.0]], requires_grad=True)
-    (gradient,) = torch.autograd.grad(frozen(x).sum(), x)
+    (gradient,) = torch.autograd.grad(fixed(x).sum(), x)
     np.testing.assert_allclose(gradient.numpy(), [[0.3, 0.4]], rtol=1e-6)
 
 
@@ -75,15 +75,17 @@ def test_a_chain_measures_what_the_network_and_its_neighbours_do(hidden, known, 
     torch.manual_seed(0)
     network = ACRNetwork(3, hidden_layer_sizes=hidden, embedding_dim=4).double().eval()
     x = torch.randn(50, 3).double()
-    frozen = fix_norms(network, lambda: [x])
-    representation, score = frozen.views(x)
+    fixed = fix_norms(network, lambda: [x])
+    representation, score = fixed.layers_and_score(x)
     chosen = torch.arange(0, 50, 2)
-    fixed = Neighbors(representation[chosen], 3, False)
+    near_rows = Neighbors(representation[chosen], 3, False)
     own = torch.where(torch.arange(50) % 2 == 0, torch.arange(50) // 2, -1) if known else None
-    chain = FusedNeighbors(FusedMLP.of(units([1.0] * 3, [1.0] * 3, torch.float64), frozen), fixed)
+    chain = FusedNeighbors(
+        FusedMLP.of(units([1.0] * 3, [1.0] * 3, torch.float64), fixed), near_rows
+    )
     near, far = chain(x + 1, own)
-    torch.testing.assert_close(near, fixed(representation, own), rtol=1e-9, atol=1e-9)
-    torch.testing.assert_close(far, frozen.distance(score), rtol=1e-11, atol=0)
+    torch.testing.assert_close(near, near_rows(representation, own), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(far, fixed.distance(score), rtol=1e-11, atol=0)
 
 
 def test_rows_that_coincide_have_a_gradient_of_nothing():
@@ -97,7 +99,7 @@ def test_rows_that_coincide_have_a_gradient_of_nothing():
 
 
 def test_rows_of_another_width_are_refused():
-    frozen = FixedBatch("mahalanobis", units([1.0, 2.0], [2.0, 2.0]))
-    frozen.whitening = torch.eye(2)
+    fixed = FixedBatch("mahalanobis", units([1.0, 2.0], [2.0, 2.0]))
+    fixed.whitening = torch.eye(2)
     with pytest.raises(ValueError, match="rows of 1 features, but holds the statistics of 2"):
-        frozen(torch.zeros(4, 1))
+        fixed(torch.zeros(4, 1))

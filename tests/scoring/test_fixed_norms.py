@@ -54,23 +54,23 @@ def make(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("cuts", [[], [1, 2, 50], list(range(1, 90))])
-def test_a_frozen_network_scores_the_rows_as_the_whole_batch_did(kind, cuts):
+def test_a_fixed_network_scores_the_rows_as_the_whole_batch_did(kind, cuts):
     network, x = make(kind), rows()
-    expected = network.views(x)
-    frozen = fix_norms(network, lambda: torch.tensor_split(x, cuts))
-    for got, wanted in zip(frozen.views(x), expected, strict=True):
+    expected = network.layers_and_score(x)
+    fixed = fix_norms(network, lambda: torch.tensor_split(x, cuts))
+    for got, wanted in zip(fixed.layers_and_score(x), expected, strict=True):
         torch.testing.assert_close(got, wanted, rtol=1e-9, atol=1e-11)
-    alone = torch.cat([frozen.anomaly_score(row[None]) for row in x])
+    alone = torch.cat([fixed.anomaly_score(row[None]) for row in x])
     torch.testing.assert_close(alone, expected[1], rtol=1e-9, atol=1e-11)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "ensemble"])
 def test_other_rows_are_scored_under_the_statistics_of_those_measured(kind):
     network, x, new = make(kind), rows(), 100 + rows(20)
-    frozen = fix_norms(network, lambda: [x])
+    fixed = fix_norms(network, lambda: [x])
     kept = torch.cat([torch.ones(90), torch.zeros(20)]).bool()
     expected = network.anomaly_score(torch.cat([x, new]), kept)[90:]
-    torch.testing.assert_close(frozen.anomaly_score(new), expected, rtol=1e-9, atol=0)
+    torch.testing.assert_close(fixed.anomaly_score(new), expected, rtol=1e-9, atol=0)
 
 
 def test_the_network_itself_stays_as_it_is():
@@ -84,10 +84,10 @@ def test_the_network_itself_stays_as_it_is():
 
 
 def test_a_module_gets_norms_without_state_to_move():
-    frozen = fix_norms(make("module"), lambda: [rows()])
-    assert not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in frozen.modules())
-    assert sum(isinstance(m, FixedNorm) for m in frozen.modules()) == 4
-    assert not any(p.requires_grad for p in frozen.parameters())
+    fixed = fix_norms(make("module"), lambda: [rows()])
+    assert not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in fixed.modules())
+    assert sum(isinstance(m, FixedNorm) for m in fixed.modules()) == 4
+    assert not any(p.requires_grad for p in fixed.parameters())
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e9])

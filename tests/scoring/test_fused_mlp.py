@@ -16,7 +16,7 @@ LOCATION, DIVISOR = torch.tensor([5.0, -3.0, 0.0]).double(), torch.tensor([1.0, 
 UNITS = Standardizer(LOCATION, DIVISOR, torch.float64)
 
 
-def frozen(hidden=(7, 6), **options):
+def fixed(hidden=(7, 6), **options):
     torch.manual_seed(0)
     network = ACRNetwork(3, hidden_layer_sizes=hidden, embedding_dim=4, **options).double().eval()
     x = torch.randn(50, 3, dtype=torch.float64)
@@ -27,7 +27,7 @@ def frozen(hidden=(7, 6), **options):
 @pytest.mark.parametrize("n_rows", [1, 9, 10, 25])
 def test_it_is_the_network_on_scaled_rows(hidden, n_rows, monkeypatch):
     monkeypatch.setattr(module, "_ROWS", 10)
-    network = frozen(hidden)
+    network = fixed(hidden)
     x = 5 + 3 * torch.randn(n_rows, 3, dtype=torch.float64)
     chain = FusedMLP.of(UNITS, network)
     expected = network.anomaly_score((x - LOCATION) / DIVISOR)
@@ -35,7 +35,7 @@ def test_it_is_the_network_on_scaled_rows(hidden, n_rows, monkeypatch):
 
 
 def test_a_large_offset_costs_no_precision():
-    network = frozen()
+    network = fixed()
     x = torch.randn(20, 3, dtype=torch.float64)
     chain = FusedMLP.of(Standardizer(LOCATION + 2.0**30, DIVISOR, torch.float64), network)
     expected = network.anomaly_score((x - LOCATION) / DIVISOR)
@@ -44,7 +44,7 @@ def test_a_large_offset_costs_no_precision():
 
 def test_only_a_chain_of_layers_becomes_one():
     other = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
-    assert FusedMLP.of(UNITS, frozen(backbone=other)) is None
+    assert FusedMLP.of(UNITS, fixed(backbone=other)) is None
     ensemble = ACREnsemble(2, n_features=3).double().eval()
     rows = torch.from_numpy(np.random.default_rng(0).normal(size=(9, 3)))
     assert (

@@ -35,7 +35,7 @@ def test_each_head_is_what_it_says(network):
     objective = head("objective").score(network, x, None)
     torch.testing.assert_close(objective, network.anomaly_score(x))
     neighbors = head("neighbors", 3).score(network, x, None)
-    torch.testing.assert_close(neighbors, nearest_distance(network.views(x)[0], 3))
+    torch.testing.assert_close(neighbors, nearest_distance(network.layers_and_score(x)[0], 3))
     shape = head("mahalanobis").covariance
     own = TRAINING - np.repeat(TRAINING.reshape(3, 100, -1).mean(axis=1), 100, axis=0)
     covariance = np.cov((own / shape.scale.scale).T, bias=True)
@@ -51,7 +51,7 @@ class Prescribed:
     def __init__(self, centre):
         self.centre = centre
 
-    def views(self, x, kept=None):
+    def layers_and_score(self, x, kept=None):
         return x, self.centre
 
     def distance(self, score):
@@ -221,7 +221,8 @@ def test_an_ensemble_is_scored_like_one_network():
     objective = head("objective").score(ensemble, x, None)
     torch.testing.assert_close(objective, torch.stack(members).mean(dim=0))
     squares = [
-        nearest_distance(member.views(x)[0], 29).square().mean() for member in ensemble.members
+        nearest_distance(member.layers_and_score(x)[0], 29).square().mean()
+        for member in ensemble.members
     ]
-    near = nearest_distance(ensemble.views(x)[0], 29)
+    near = nearest_distance(ensemble.layers_and_score(x)[0], 29)
     assert near.square().mean() > max(squares)  # distances in all members' layers together

@@ -131,21 +131,21 @@ class Named(nn.Module):
 def test_users_modules_are_held_fixed_as_they_are(backbone):
     model, X = detector(backbone=backbone), batch(700).astype(np.float32)
     expected = model.score_samples(X)
-    frozen = model.freeze(X)
-    assert not any(isinstance(part, nn.BatchNorm1d) for part in frozen.modules())
+    fixed = model.freeze(X)
+    assert not any(isinstance(part, nn.BatchNorm1d) for part in fixed.modules())
     with torch.no_grad():
-        assert apart(-frozen(torch.from_numpy(X)).numpy(), expected) < 1e-3
+        assert apart(-fixed(torch.from_numpy(X)).numpy(), expected) < 1e-3
     assert apart(model.set_params(chunk_size=100).score_samples(X), expected) < 1e-3
     live = model.adapt(X)
     assert live.score_samples(X[:1]) == pytest.approx(expected[:1], abs=1e-3 * expected.std())
 
 
-def test_a_frozen_batch_is_the_same_with_and_without_gradient(fitted):
+def test_a_fixed_batch_is_the_same_with_and_without_gradient(fitted):
     X = torch.from_numpy(batch(200).astype(np.float32))
-    frozen = fitted["combined"].set_params(chunk_size=None).freeze(X.numpy())
+    fixed = fitted["combined"].set_params(chunk_size=None).freeze(X.numpy())
     with torch.no_grad():
-        without = frozen(X)
-        assert frozen(X[:0]).shape == (0,)
-        mapped = torch.vmap(frozen)(X.view(4, 50, N_FEATURES))
-    torch.testing.assert_close(frozen(X), without)
+        without = fixed(X)
+        assert fixed(X[:0]).shape == (0,)
+        mapped = torch.vmap(fixed)(X.view(4, 50, N_FEATURES))
+    torch.testing.assert_close(fixed(X), without)
     torch.testing.assert_close(mapped.flatten(), without)

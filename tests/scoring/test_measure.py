@@ -43,11 +43,11 @@ def check(network, scale, head, rows, sizes, tolerance):
     expected = Scorer(network, scale, head).batches(rows, [np.arange(len(rows))])
     network = network.double() if rows.dtype == np.float64 else network
     for size in sizes:
-        frozen, scores = measure_batch(network, scale, head, Chunks(rows, size))
+        fixed, scores = measure_batch(network, scale, head, Chunks(rows, size))
         bound = tolerance * np.abs(expected).max()
         np.testing.assert_allclose(scores, expected, rtol=tolerance, atol=bound)
         with torch.no_grad():
-            own = frozen(torch.from_numpy(rows)).numpy()
+            own = fixed(torch.from_numpy(rows)).numpy()
         np.testing.assert_allclose(own, expected, rtol=tolerance, atol=bound)
 
 
@@ -98,13 +98,13 @@ def test_a_batch_of_equal_rows_and_one_in_other_units_are_taken():
 
 def test_memory_is_that_of_a_chunk(monkeypatch):
     seen = []
-    plain = ACRNetwork.views
+    plain = ACRNetwork.layers_and_score
 
     def record(self, x, kept=None):
         seen.append(len(x))
         return plain(self, x, kept)
 
-    monkeypatch.setattr(ACRNetwork, "views", record)
+    monkeypatch.setattr(ACRNetwork, "layers_and_score", record)
     head = make_head("neighbors", 5, 0.0, SHAPE)
     measure_batch(make().double(), SHAPE.scale, head, Chunks(batch(), 10))
     # The rows that serve as neighbours are gathered once; here that is all of them.

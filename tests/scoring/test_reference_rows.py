@@ -46,10 +46,10 @@ def test_rows_are_chosen_by_content():
 def test_equal_rows_are_the_same_known_row():
     fixed = np.concatenate([ROWS[:20], ROWS[3:5]])
     known = ReferenceIndex.of(fixed, hash_weights(None, 7))
-    places = known.positions(np.concatenate([ROWS[:30], ROWS[3:4]]))
-    np.testing.assert_array_equal(fixed[places[:20]], ROWS[:20])
-    np.testing.assert_array_equal(places[20:30], -1)
-    assert places[30] == places[3]
+    positions = known.positions(np.concatenate([ROWS[:30], ROWS[3:4]]))
+    np.testing.assert_array_equal(fixed[positions[:20]], ROWS[:20])
+    np.testing.assert_array_equal(positions[20:30], -1)
+    assert positions[30] == positions[3]
 
 
 def test_rows_too_large_to_project_are_known_to_none():

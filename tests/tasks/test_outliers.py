@@ -46,7 +46,7 @@ def test_choice_of_the_parts():
         def sample(self, X, domain_index, n, rng):
             return X[:n]
 
-    own, made = Own(), OutlierMix(made=1.0)
+    own, made = Own(), OutlierMix(synthetic=1.0)
     assert isinstance(own, OutlierSource)
     for n_domains in (1, 2):
         assert choose_outliers(own, n_domains, who="fit") == (made, own)

@@ -37,7 +37,7 @@ def sampler(
         TaskSettings(**(shape | changes)),
         normal_domains=np.array(normal),
         outlier_domains=np.array(outlier),
-        mix=mix or OutlierMix(made=0.0 if source is None else 1.0),
+        mix=mix or OutlierMix(synthetic=0.0 if source is None else 1.0),
         source=source,
         seed=seed,
     )
@@ -182,17 +182,17 @@ def test_outliers_are_shared_out_by_kind():
         assert is_outlier.sum(dim=1).tolist() == [8] * 8
         for task, outlier in zip(x, is_outlier, strict=True):
             (own,) = task[~outlier][:, 0].unique().tolist()
-            plain, blended, made = task[outlier].split([2, 2, 4])
+            plain, mixed, synthetic = task[outlier].split([2, 2, 4])
             # A plain row is another domain's as it is: its number lies in that domain.
             assert own not in plain[:, 0].tolist()
             assert (INDEX[plain[:, 1].long()] == plain[:, 0].numpy()).all()
-            assert (blended >= 0).all()
-            assert (-2 - own < made).all()
-            assert (made <= -1 - own).all()
+            assert (mixed >= 0).all()
+            assert (-2 - own < synthetic).all()
+            assert (synthetic <= -1 - own).all()
 
 
 def test_blended_rows_hold_features_of_the_own_and_of_other_domains():
-    blend = {"mix": OutlierMix(blended=1.0), "outlier_fraction": 0.5}
+    blend = {"mix": OutlierMix(mixed=1.0), "outlier_fraction": 0.5}
     drawn = sampler(normal=[0, 2, 3], outlier=[0, 2, 3], **blend)
     origins = {"own": 0, "foreign": 0, "between": 0}
     for step in range(40):
@@ -216,7 +216,7 @@ def test_blended_rows_hold_features_of_the_own_and_of_other_domains():
 
 
 def test_blended_rows_of_one_held_out_domain_take_from_the_training_domains():
-    blend = {"mix": OutlierMix(blended=1.0), "outlier_fraction": 0.5}
+    blend = {"mix": OutlierMix(mixed=1.0), "outlier_fraction": 0.5}
     x, is_outlier = sampler(normal=[1], outlier=[0, 2, 3], **blend).draw(0)
     assert set(x[~is_outlier][:, 0].tolist()) == {1.0}
     assert set(x[is_outlier][:, 0].tolist()) == {0.0, 1.0, 2.0, 3.0}

@@ -7,8 +7,8 @@ from acr_sklearn.tasks.settings import OutlierMix, TaskSettings
     ("mix", "n", "expected"),
     [
         (OutlierMix(), 5, (5, 0, 0)),
-        (OutlierMix(made=1.0), 5, (0, 0, 5)),
-        (OutlierMix(blended=1.0), 5, (0, 5, 0)),
+        (OutlierMix(synthetic=1.0), 5, (0, 0, 5)),
+        (OutlierMix(mixed=1.0), 5, (0, 5, 0)),
         (OutlierMix(0.25, 0.5), 8, (2, 2, 4)),
         (OutlierMix(0.25, 0.5), 26, (7, 6, 13)),
         (OutlierMix(0.25, 0.5), 1, (1, 0, 0)),

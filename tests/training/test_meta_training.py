@@ -173,7 +173,7 @@ def mixes(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("distance", "expected"), [(0, OutlierMix(made=1.0)), (9, MIXED)], ids=["alike", "apart"]
+    ("distance", "expected"), [(0, OutlierMix(synthetic=1.0)), (9, MIXED)], ids=["alike", "apart"]
 )
 def test_auto_asks_whether_the_domains_can_be_told_apart(mixes, distance, expected):
     rng = np.random.default_rng(0)
@@ -241,8 +241,10 @@ def test_the_cache_is_keyed_on_everything_that_matters(counted):
     run(memory=memory, settings=replace(SETTINGS, n_estimators=2))
     run(memory=memory, settings=replace(SETTINGS, lr_schedule="constant"))
     run(memory=memory, plan=replace(PLAN, whiten=False))
-    run(memory=memory, plan=replace(PLAN, mix=OutlierMix(blended=0.5)))
-    run(memory=memory, plan=replace(PLAN, mix=OutlierMix(made=0.5), source=SyntheticOutliers()))
+    run(memory=memory, plan=replace(PLAN, mix=OutlierMix(mixed=0.5)))
+    run(
+        memory=memory, plan=replace(PLAN, mix=OutlierMix(synthetic=0.5), source=SyntheticOutliers())
+    )
     run(memory=memory, plan=replace(PLAN, mix=None, source=SyntheticOutliers()))
     assert len(calls) == 15
     for n_estimators in (1, 2):

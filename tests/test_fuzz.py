@@ -24,7 +24,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from acr_sklearn import ZeroShotACRDetector, split_domains
-from acr_sklearn._input.tables import FOREIGN_ERRORS
+from acr_sklearn._input.validation import FOREIGN_ERRORS
 from acr_sklearn.exceptions import ACRWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore::acr_sklearn.exceptions.ACRWarning")
@@ -297,7 +297,7 @@ def labels(seed, values, n_rows):
 def tiny(**changes):
     """Make the smallest of detectors."""
     small = {"max_iter": 2, "n_tasks": 2, "task_size": 8, "hidden_layer_sizes": (8,)}
-    return ZeroShotACRDetector(**(small | {"embedding_dim": 4, "random_state": 0} | changes))
+    return ZeroShotACRDetector(**(small | {"random_state": 0} | changes))
 
 
 def fitted_detectors():

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,6 +18,7 @@ from acr_sklearn.networks.ensemble import ACREnsemble
 from acr_sklearn.scoring.neighbors import n_references, nearest_distance
 from acr_sklearn.scoring.robust_scale import RobustLogScale
 from acr_sklearn.scoring.standardize import centre_by_mask, standardize_by_mask
+from acr_sklearn.scoring.trimming import most_normal, round_down
 
 __all__ = [
     "SCORE_HEADS",
@@ -27,9 +27,7 @@ __all__ = [
     "largest",
     "mahalanobis_distances",
     "make_head",
-    "most_normal",
     "network_distances",
-    "round_down",
 ]
 
 Network = ACRNetwork | ACREnsemble
@@ -326,51 +324,6 @@ def combined(
         return distances[0]
     scales = RobustLogScale.of(distances) if scales is None else scales
     return join(scales.standardise(distances))
-
-
-def round_down(fraction: float, n_rows: int) -> int:
-    """Whole rows in a fraction of a batch.
-
-    Parameters
-    ----------
-    fraction : float
-        Fraction.
-    n_rows : int
-        Rows of the batch.
-
-    Returns
-    -------
-    int
-        Rounded down, at most all but two rows.
-    """
-    return max(0, min(int(fraction * n_rows + 1e-9), n_rows - 2))
-
-
-def most_normal(scores: Tensor, trim_fraction: float) -> Tensor:
-    """Mark the rows that statistics are computed on.
-
-    Parameters
-    ----------
-    scores : Tensor of shape (n_batches, n_rows)
-        High for abnormal rows.
-    trim_fraction : float
-        Fraction of rows to leave out.
-
-    Returns
-    -------
-    Tensor of shape (n_batches, n_rows), bool
-        Rows that score alike share their fate, so that the mark never depends on row order.
-    """
-    n_kept = scores.shape[1] - round_down(trim_fraction, scores.shape[1])
-    limit = _kth_smallest(scores, n_kept)
-    return scores <= limit + 100 * torch.finfo(scores.dtype).eps * (1 + limit.abs())
-
-
-def _kth_smallest(scores: Tensor, k: int) -> Tensor:
-    if scores.device.type != "cpu":
-        return scores.kthvalue(k, dim=1, keepdim=True).values
-    # In half the memory: no indices are wanted.
-    return torch.from_numpy(np.partition(scores.numpy(), k - 1, axis=1)[:, k - 1 : k].copy())
 
 
 def make_head(

@@ -23,7 +23,7 @@ from acr_sklearn.domains.feature_scale import FeatureScale
 from acr_sklearn.scoring.fixed_batch import FixedBatch
 from acr_sklearn.scoring.fixed_norms import Moments, fix_norms
 from acr_sklearn.scoring.fused_mlp import FusedMLP, FusedNeighbors
-from acr_sklearn.scoring.heads import Network, ScoreHead, combined, most_normal, round_down
+from acr_sklearn.scoring.heads import Network, ScoreHead, combined
 from acr_sklearn.scoring.neighbors import Neighbors, differences_are_cheap, n_references
 from acr_sklearn.scoring.reference_rows import (
     ReferenceIndex,
@@ -33,6 +33,7 @@ from acr_sklearn.scoring.reference_rows import (
 )
 from acr_sklearn.scoring.robust_scale import RobustLogScale
 from acr_sklearn.scoring.standardize import Standardizer
+from acr_sklearn.scoring.trimming import most_normal, round_down
 
 __all__ = ["measure_batch"]
 

@@ -98,7 +98,7 @@ def test_hundreds_of_domains_cost_no_more_than_64(quick, make_domain):
 
 
 def detector_rows(detector, many):
-    from acr_sklearn._input.validation import read_rows
+    from acr_sklearn._input.domain_rows import read_rows
 
     return read_rows(detector, many, None, reset=False, method="fit")
 

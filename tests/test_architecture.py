@@ -25,6 +25,7 @@ PACKAGE = "acr_sklearn"
 ROOMS = {
     "exceptions": [],
     "_input": ["keywords", "tables", "labels", "validation", "batch_checks", "chunks", "pillow"],
+    "preprocessing": ["_within_batches", "imputer", "scaler"],
     "_compute": [],
     "metrics": ["detection", "segmentation"],
     "networks": [
@@ -126,6 +127,7 @@ PUBLIC = {
     "model_selection",
     "outliers",
     "plotting",
+    "preprocessing",
 }
 MAX_ROOMS, MAX_ARROWS = 25, 75
 

@@ -120,6 +120,7 @@ def read_rows(
     *,
     reset: bool,
     method: str,
+    allow_nan: bool = False,
 ) -> DomainRows:
     """Validate the input of one public method.
 
@@ -135,6 +136,8 @@ def read_rows(
         True in fit: what is seen defines `n_features_in_` and `feature_names_in_`.
     method : str
         Name of the public method, for the messages.
+    allow_nan : bool, default=False
+        Let missing values pass.
 
     Returns
     -------
@@ -162,7 +165,7 @@ def read_rows(
                 "domains=. Every data set is a domain of its own: drop domains=, or concatenate "
                 "the arrays (concat_domains) and pass one label per row."
             )
-        return _read_list(estimator, *several, reset=reset, who=who)
+        return _read_list(estimator, *several, reset=reset, who=who, allow_nan=allow_nan)
     if isinstance(X, list | tuple) and len(X) == 0:
         raise ValueError(
             f"{who} got an empty {type(X).__name__}. It needs one 2-D array per domain, "
@@ -173,18 +176,28 @@ def read_rows(
         X, domains, names = _take_domain_column(estimator, X, column, reset=reset, who=who)
     rows = read_table(estimator, X, who=who, reset=reset if column is None else None)
     if domains is None:
-        refuse_odd_cells(rows, who=who, names=names)
+        refuse_odd_cells(rows, who=who, names=names, allow_nan=allow_nan)
         return DomainRows.one(rows)
     what = "domains" if column is None else f"domain column {column!r}"
     labels, index = read_labels(domains, len(rows), who=who, what=what)
     refuse_odd_cells(
-        rows, who=who, names=names, domain_of=lambda row: shown_label(labels[index[row]])
+        rows,
+        who=who,
+        names=names,
+        domain_of=lambda row: shown_label(labels[index[row]]),
+        allow_nan=allow_nan,
     )
     return DomainRows(rows, index, labels, named=True)
 
 
 def _read_list(
-    estimator: BaseEstimator, X: list[Any], names: list[Any] | None, *, reset: bool, who: str
+    estimator: BaseEstimator,
+    X: list[Any],
+    names: list[Any] | None,
+    *,
+    reset: bool,
+    who: str,
+    allow_nan: bool,
 ) -> DomainRows:
     places = [
         f"element {i}" if names is None else f"domain {shown_label(names[i])}"
@@ -197,7 +210,7 @@ def _read_list(
     for position, (item, place) in enumerate(zip(X, places, strict=True)):
         one = f"{who}, {place}{of_the}:"
         rows = read_table(estimator, item, who=one, reset=reset and position == 0)
-        refuse_odd_cells(rows, who=one, names=column_names(item))
+        refuse_odd_cells(rows, who=one, names=column_names(item), allow_nan=allow_nan)
         parts.append(rows)
     rows, sizes = np.concatenate(parts), [len(part) for part in parts]
     if names is None:

@@ -99,7 +99,7 @@ class DomainScaler(WithinBatches):
         return np.nanmean(rows, axis=0) if self.unit == "std" else np.nanmedian(rows, axis=0)
 
     def _scale(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Unit of each column; 0 for one that does not vary."""
+        """Measure the unit of each column; 0 for one that does not vary."""
         away = np.abs(rows - self._center(rows))
         if self.unit == "mad":
             scale = _SD_PER_MAD * np.nanmedian(away, axis=0)

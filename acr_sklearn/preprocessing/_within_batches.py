@@ -59,14 +59,19 @@ class WithinBatches(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, metac
         Returns
         -------
         self : object
-            Fitted transformer.
+            Fitted transformer. When anything fails, it stays as it was before.
 
         Raises
         ------
         ValueError
             For input that cannot be used; the message says why and what to do.
         """
-        self._learn_fallbacks(self._read(X, domains, reset=True, method="fit"))
+        before = dict(self.__dict__)
+        try:
+            self._learn_fallbacks(self._read(X, domains, reset=True, method="fit"))
+        except BaseException:
+            self.__dict__ = before
+            raise
         return self
 
     @known_keywords
@@ -112,6 +117,7 @@ class WithinBatches(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, metac
         return pieces if names is None else dict(zip(names, pieces, strict=True))
 
     # TransformerMixin's own does not hand `domains` to transform.
+    @known_keywords
     def fit_transform(self, X: Any, y: Any = None, *, domains: ArrayLike | None = None) -> Any:
         """Fit, then change the same rows.
 

@@ -55,16 +55,6 @@ def test_without_domains_the_whole_is_one_batch(table):
     np.testing.assert_array_equal(out, np.where(np.isnan(X), np.nanmedian(X, axis=0), X))
 
 
-def test_one_call_equals_a_call_per_domain(table):
-    X, domains = table
-    imputer = DomainImputer().fit(X, domains=domains)
-    order = np.array([4, 0, 5, 1, 2, 3])
-    together = imputer.transform(X[order], domains=domains[order])
-    for name in ("a", "b"):
-        alone = imputer.transform(X[order][domains[order] == name])
-        np.testing.assert_array_equal(together[domains[order] == name], alone)
-
-
 def test_the_fallback_is_the_pooled_statistic(table):
     X, domains = table
     imputer = DomainImputer().fit(X, domains=domains)
@@ -72,20 +62,6 @@ def test_the_fallback_is_the_pooled_statistic(table):
     np.testing.assert_array_equal(imputer.transform([[NAN, 3.0], [NAN, NAN]])[:, 0], [4.5, 4.5])
     mean = DomainImputer("mean").fit(X, domains=domains)
     np.testing.assert_allclose(mean.fallback_, np.nanmean(X, axis=0))
-
-
-def test_lists_and_mappings_come_back_as_such(table):
-    X, domains = table
-    parts = [X[domains == "b"], X[domains == "a"]]
-    expected = DomainImputer().fit_transform(X, domains=domains)
-    out = DomainImputer().fit_transform(parts)
-    assert isinstance(out, list)
-    np.testing.assert_array_equal(out[0], expected[domains == "b"])
-    np.testing.assert_array_equal(out[1], expected[domains == "a"])
-    named = DomainImputer().fit_transform({"y": parts[0], "x": parts[1]})
-    assert list(named) == ["y", "x"]
-    np.testing.assert_array_equal(named["y"], out[0])
-    np.testing.assert_array_equal(named["x"], out[1])
 
 
 def test_single_precision_is_kept(table):
@@ -104,8 +80,6 @@ def test_frames_and_names(table):
     assert not out.isna().any(axis=None)
     with pytest.raises(ValueError, match="feature names should match"):
         imputer.transform(frame.rename(columns={"heat": "cold"}))
-    with pytest.raises(ValueError, match=r"transform got several data sets, which set_output"):
-        imputer.transform([frame, frame])
     with pytest.raises(ValueError, match="X has 1 features, but DomainImputer is expecting 2"):
         DomainImputer().fit(X).transform(X[:, :1])
 

@@ -14,7 +14,7 @@ from acr_sklearn.preprocessing._within_batches import WithinBatches, by_column
 
 __all__ = ["DomainScaler"]
 
-#: Below this part of the largest value a spread is rounding.
+#: Below this part of the largest value a standard deviation is rounding.
 _ROUNDING = 32 * np.finfo(np.float64).eps
 #: Standard deviations of a normal distribution in one MAD and in one interquartile range.
 _SD_PER_MAD, _SD_PER_IQR = 1.482602218505602, 0.7413011092528010
@@ -96,20 +96,23 @@ class DomainScaler(WithinBatches):
         return np.clip(out, -bound, bound).astype(rows.dtype)
 
     def _center(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.nanmean(rows, axis=0) if self.unit == "std" else np.nanmedian(rows, axis=0)
+        if self.unit != "std":
+            return np.nanmedian(rows, axis=0)
+        # Twice, for the rounding of a sum grows with its length: equal values must end at 0.
+        near = np.nanmean(rows, axis=0)
+        return near + np.nanmean(rows - near, axis=0)
 
     def _scale(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """Measure the unit of each column; 0 for one that does not vary."""
+        if self.unit == "iqr":
+            low, high = np.nanpercentile(rows, [25, 75], axis=0)
+            return _SD_PER_IQR * (high - low)
         away = np.abs(rows - self._center(rows))
         if self.unit == "mad":
-            scale = _SD_PER_MAD * np.nanmedian(away, axis=0)
-        elif self.unit == "iqr":
-            low, high = np.nanpercentile(rows, [25, 75], axis=0)
-            scale = _SD_PER_IQR * (high - low)
-        else:
-            # Squares of the largest floats would be infinite.
-            farthest = np.nanmax(away, axis=0)
-            relative = away / np.where(farthest > 0, farthest, 1.0)
-            scale = farthest * np.sqrt(np.nanmean(relative**2, axis=0))
-        varies = scale > _ROUNDING * np.nanmax(np.abs(rows), axis=0)
-        return np.where(varies, scale, 0.0)
+            return _SD_PER_MAD * np.nanmedian(away, axis=0)
+        # Squares of the largest floats would be infinite.
+        farthest = np.nanmax(away, axis=0)
+        relative = away / np.where(farthest > 0, farthest, 1.0)
+        scale = farthest * np.sqrt(np.nanmean(relative**2, axis=0))
+        # A mean of equal values may differ from them in the last digit; a median does not.
+        return np.where(scale > _ROUNDING * np.nanmax(np.abs(rows), axis=0), scale, 0.0)

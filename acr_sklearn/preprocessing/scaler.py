@@ -14,7 +14,7 @@ from acr_sklearn.preprocessing._within_batches import WithinBatches, by_column
 
 __all__ = ["DomainScaler"]
 
-#: Below this part of the largest value a standard deviation is rounding.
+#: Below this part of the centre a spread is rounding.
 _ROUNDING = 32 * np.finfo(np.float64).eps
 #: Standard deviations of a normal distribution in one MAD and in one interquartile range.
 _SD_PER_MAD, _SD_PER_IQR = 1.482602218505602, 0.7413011092528010
@@ -103,16 +103,18 @@ class DomainScaler(WithinBatches):
         return near + np.nanmean(rows - near, axis=0)
 
     def _scale(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Measure the unit of each column; 0 for one that does not vary."""
+        """Measure the unit of each column; 0 for one that varies by rounding only."""
+        center = self._center(rows)
+        scale = self._spread(rows, np.abs(rows - center))
+        return np.where(scale > _ROUNDING * np.abs(center), scale, 0.0)
+
+    def _spread(self, rows: NDArray[np.float64], away: NDArray[np.float64]) -> NDArray[np.float64]:
         if self.unit == "iqr":
             low, high = np.nanpercentile(rows, [25, 75], axis=0)
             return _SD_PER_IQR * (high - low)
-        away = np.abs(rows - self._center(rows))
         if self.unit == "mad":
             return _SD_PER_MAD * np.nanmedian(away, axis=0)
         # Squares of the largest floats would be infinite.
         farthest = np.nanmax(away, axis=0)
         relative = away / np.where(farthest > 0, farthest, 1.0)
-        scale = farthest * np.sqrt(np.nanmean(relative**2, axis=0))
-        # A mean of equal values may differ from them in the last digit; a median does not.
-        return np.where(scale > _ROUNDING * np.nanmax(np.abs(rows), axis=0), scale, 0.0)
+        return farthest * np.sqrt(np.nanmean(relative**2, axis=0))

@@ -106,6 +106,13 @@ def test_a_column_that_does_not_vary_takes_the_unit_of_fit(shifted):
 
 
 @pytest.mark.parametrize("unit", ["std", "mad", "iqr"])
+def test_rounding_is_no_variation(unit):
+    same = np.array([[0.3], [0.1 + 0.2], [0.3], [0.1 + 0.2], [0.3], [0.1 + 0.2]])
+    assert np.ptp(same) > 0
+    assert np.abs(DomainScaler(unit).fit_transform(same)).max() < 1e-15
+
+
+@pytest.mark.parametrize("unit", ["std", "mad", "iqr"])
 def test_missing_values_stay_and_change_nothing(shifted, unit):
     X, domains = shifted
     rows, labels = X[domains == "a"], ["a"] * 400

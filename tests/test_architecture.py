@@ -521,8 +521,8 @@ def test_an_import_upwards_is_found_in_an_init():
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("_input.validation", "import torch"),
-        ("_input.validation", "import pandas as pd"),
+        ("_input.domain_rows", "import torch"),
+        ("_input.domain_rows", "import pandas as pd"),
         ("networks.mlp", "from sklearn.base import clone"),
         ("networks.objectives", "import skorch.net"),
         ("networks.objectives", "from numpy import random"),
@@ -610,8 +610,8 @@ def test_more_than_names_in_an_init_is_found(line, message):
 
 
 def test_a_private_import_in_a_script_is_found():
-    (message,) = breaks_public_api("from acr_sklearn._input.validation import read_rows")
-    assert message == "imports acr_sklearn._input.validation.read_rows, which is private"
+    (message,) = breaks_public_api("from acr_sklearn._input.domain_rows import read_rows")
+    assert message == "imports acr_sklearn._input.domain_rows.read_rows, which is private"
     assert breaks_public_api("from acr_sklearn import ZeroShotACRDetector, __version__") == []
 
 

@@ -24,7 +24,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from acr_sklearn import ZeroShotACRDetector, split_domains
-from acr_sklearn._input.tables import FOREIGN_ERRORS
+from acr_sklearn._input.validation import FOREIGN_ERRORS
 from acr_sklearn.exceptions import ACRWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore::acr_sklearn.exceptions.ACRWarning")

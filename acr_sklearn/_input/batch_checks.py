@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acr_sklearn._input.labels import shown_label
-from acr_sklearn._input.validation import DomainRows
+from acr_sklearn._input.domain_rows import DomainRows
 from acr_sklearn.exceptions import SmallBatchWarning, SmallDomainWarning
 
 __all__ = [

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
-from acr_sklearn._input.tables import LARGEST_SINGLE, column_names, read_table, refuse_odd_cells
+from acr_sklearn._input.validation import LARGEST_SINGLE, column_names, read_table, refuse_odd_cells
 
 __all__ = ["CheckedChunks", "Chunks", "is_chunked"]
 

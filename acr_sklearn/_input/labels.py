@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import column_or_1d
 
-from acr_sklearn._input.tables import FOREIGN_ERRORS, plain_array
+from acr_sklearn._input.validation import FOREIGN_ERRORS, plain_array
 
 __all__ = ["distinct_labels", "read_is_normal", "read_labels", "read_y", "shown_label"]
 

@@ -1,369 +1,336 @@
-"""From what users pass (lists, arrays, frames, labels) to rows and a domain index."""
+"""One table of numbers from whatever holds it; what cannot be used is named by its cell."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from inspect import signature
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_array, validate_data
 
-from acr_sklearn._input.labels import distinct_labels, read_labels, shown_label
-from acr_sklearn._input.tables import (
-    column_names,
-    explained,
-    plain_array,
-    read_table,
-    refuse_odd_cells,
+__all__ = [
+    "LARGEST",
+    "LARGEST_SINGLE",
+    "column_names",
+    "explained",
+    "plain_array",
+    "read_table",
+    "refuse_odd_cells",
+]
+
+#: Beyond it a sum of 100 million values may be no number any more.
+LARGEST = 1e300
+#: From here on, and from its reciprocal down, single precision is left: sums of squares of such
+#: values are none of its numbers.
+LARGEST_SINGLE = 1e15
+#: Numbers looked through at a time: what fits a core's cache.
+_BLOCK = 2**16
+
+#: What a value's own conversion, comparison or hash may end in.
+FOREIGN_ERRORS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    np.ma.MAError,
 )
 
-__all__ = ["DomainRows", "as_domain_list", "changed_parameters", "is_domain_list", "read_rows"]
-
-#: More of anything that is counted fits into no memory.
-_LARGEST_COUNT = 2**31 - 1
+_FLOATS = [np.float64, np.float32]
 
 
-@dataclass(frozen=True)
-class DomainRows:
-    """Rows with the domain that each comes from.
+def plain_array(given: Any, *, who: str, what: str) -> Any:
+    """Replace a tensor or a masked array by the NumPy array in it; leave all else as it is.
 
-    Attributes
+    Parameters
     ----------
-    rows : ndarray of shape (n_rows, n_network_features), float32 or float64
-        What the network sees: the domain column, if any, is taken out.
-    index : ndarray of shape (n_rows,), int64
-        Domain of each row, as a position in `labels`.
-    labels : ndarray of shape (n_domains,)
-        The domains' names, sorted where they can be; 0..n_domains-1 for a list.
-    named : bool
-        Whether the caller said which domain a row belongs to.
+    given : object
+        What the user passed.
+    who, what : str
+        For the messages.
+
+    Returns
+    -------
+    object
+        Without gradient, on the CPU, in a precision that NumPy has.
+
+    Raises
+    ------
+    ValueError
+        For masked cells, which NumPy would read as if they were not masked.
+    TypeError
+        For tensors that hold no array, such as sparse ones.
     """
-
-    rows: NDArray[Any]
-    index: NDArray[np.int64]
-    labels: NDArray[Any]
-    named: bool
-
-    @classmethod
-    def one(cls, rows: Any) -> DomainRows:
-        """Rows of one batch, or what holds them in chunks; their index is one number in memory."""
-        index = np.broadcast_to(np.zeros((), np.int64), len(rows))
-        return cls(rows, index, np.arange(1), named=False)
-
-    @property
-    def sizes(self) -> NDArray[np.int64]:
-        """Rows of each domain, shape (n_domains,)."""
-        if len(self.labels) == 1:
-            return np.array([len(self.rows)])
-        return np.bincount(self.index, minlength=len(self.labels)).astype(np.int64)
-
-    def batches(self) -> list[NDArray[np.int64]]:
-        """Positions of each domain's rows in `rows`, one array per domain, in row order."""
-        if len(self.labels) == 1:
-            return [np.arange(len(self.rows))]
-        order = np.argsort(self.index, kind="stable")
-        return np.split(order, np.cumsum(self.sizes)[:-1])
+    if isinstance(given, np.ma.MaskedArray):
+        masked = np.argwhere(np.ma.getmaskarray(given))
+        if len(masked):
+            raise ValueError(
+                f"{who} got masked values in {what}, first at position "
+                f"{tuple(int(i) for i in masked[0])}. Fill them ({what}.filled(value)) or leave "
+                "their rows out."
+            )
+        return given.data
+    if not (hasattr(given, "detach") and hasattr(given, "numpy")):
+        return given
+    try:
+        values = given.detach().cpu()
+        # bfloat16 is none of NumPy's types.
+        return (values.float() if "bfloat16" in str(values.dtype) else values).numpy()
+    except (RuntimeError, TypeError, ValueError, NotImplementedError) as error:
+        raise TypeError(
+            f"{who} got {what} as a {type(given).__name__} that NumPy cannot read: {error}. Pass "
+            f"a dense tensor or array."
+        ) from error
 
 
-def as_domain_list(X: object) -> tuple[list[Any], list[Any] | None] | None:
-    """Take apart what holds one data set per domain.
+def column_names(X: Any) -> list[Any] | None:
+    """Names of the columns of a frame; None for what has no names.
 
     Parameters
     ----------
     X : object
-        A list or tuple of arrays of at least 2 axes, a mapping from names to data sets, an object
-        array of 2-D arrays, or a nested tensor. A list of lists of numbers stays one 2-D X, as
-        everywhere in scikit-learn.
+        What the user passed.
 
     Returns
     -------
-    parts : list
-        The data sets, of whatever shape.
-    names : list or None
-        Their names in a mapping.
-
-    Or None for everything else.
+    list or None
+        As the frame has them.
     """
-    if isinstance(X, Mapping) and not hasattr(X, "shape"):  # sparse matrices of keys
-        return list(X.values()), list(X.keys())
-    if getattr(X, "is_nested", False) is True:
-        return list(X.unbind()), None  # type: ignore[attr-defined]
-    if isinstance(X, np.ndarray) and X.dtype == object and X.ndim in (1, 3):
-        X = list(X)
-    if isinstance(X, list | tuple) and any(len(_shape(item) or ()) >= 2 for item in X):
-        return list(X), None
-    return None
+    columns = getattr(X, "columns", None)
+    return None if columns is None or callable(columns) else list(columns)
 
 
-def is_domain_list(X: object) -> bool:
-    """Whether `X` is several data sets rather than one 2-D X; see `as_domain_list`."""
-    return as_domain_list(X) is not None
-
-
-def _is_row(item: Any) -> bool:
-    return isinstance(item, list | tuple) or len(_shape(item) or ()) == 1
-
-
-def _shape(item: object) -> tuple[int, ...] | None:
-    shape = None if getattr(item, "is_nested", False) is True else getattr(item, "shape", None)
-    return tuple(shape) if isinstance(shape, tuple | list) else None
-
-
-def read_rows(
-    estimator: BaseEstimator,
-    X: Any,
-    domains: ArrayLike | None,
-    *,
-    reset: bool,
-    method: str,
-    allow_nan: bool = False,
-) -> DomainRows:
-    """Validate the input of one public method.
+def read_table(
+    estimator: BaseEstimator, X: Any, *, who: str, reset: bool | None
+) -> NDArray[np.floating[Any]]:
+    """Convert X to floats; whether they are finite is for `refuse_odd_cells` to say.
 
     Parameters
     ----------
     estimator : BaseEstimator
         Whose feature names and counts are checked, or set when `reset`.
-    X : array-like of shape (n_rows, n_features), list or mapping of such
-        One 2-D X, or one 2-D array per domain.
-    domains : array-like of shape (n_rows,) or None
-        Label of each row's domain; refused with a list and with a `domain_column`.
-    reset : bool
-        True in fit: what is seen defines `n_features_in_` and `feature_names_in_`.
-    method : str
-        Name of the public method, for the messages.
-    allow_nan : bool, default=False
-        Let missing values pass.
+    X : array-like of shape (n_rows, n_features)
+        Numbers.
+    who : str
+        For the messages.
+    reset : bool or None
+        None leaves names and counts alone.
 
     Returns
     -------
-    DomainRows
-        At least one row; sizes of the domains are for the caller to judge.
+    ndarray of shape (n_rows, n_features), float32 or float64
+        In double precision where single precision could not compute with the values.
 
     Raises
     ------
     ValueError, TypeError
-        With who, what, why and the remedy, for every input that cannot be used.
+        Naming the caller and, where there is one, the column and the row that is no number.
     """
-    who = f"{type(estimator).__name__}.{method}"
-    column = getattr(estimator, "domain_column", None)
-    several = as_domain_list(X)
-    if column is not None and (domains is not None or several is not None):
-        other = "domains=" if domains is not None else "a list of data sets"
-        raise ValueError(
-            f"{who} got {other} although domain_column={column!r} already says which domain a "
-            "row belongs to. Pass one 2-D X without domains=, or set domain_column=None."
-        )
-    if several is not None:
-        if domains is not None:
-            raise ValueError(
-                f"{who} got a {type(X).__name__} of {len(several[0])} data sets together with "
-                "domains=. Every data set is a domain of its own: drop domains=, or concatenate "
-                "the arrays (concat_domains) and pass one label per row."
-            )
-        return _read_list(estimator, *several, reset=reset, who=who, allow_nan=allow_nan)
-    if isinstance(X, list | tuple) and len(X) == 0:
-        raise ValueError(
-            f"{who} got an empty {type(X).__name__}. It needs one 2-D array per domain, "
-            "or one 2-D X with domains=."
-        )
-    names = column_names(X)
-    if column is not None:
-        X, domains, names = _take_domain_column(estimator, X, column, reset=reset, who=who)
-    rows = read_table(estimator, X, who=who, reset=reset if column is None else None)
-    if domains is None:
-        refuse_odd_cells(rows, who=who, names=names, allow_nan=allow_nan)
-        return DomainRows.one(rows)
-    what = "domains" if column is None else f"domain column {column!r}"
-    labels, index = read_labels(domains, len(rows), who=who, what=what)
-    refuse_odd_cells(
-        rows,
-        who=who,
-        names=names,
-        domain_of=lambda row: shown_label(labels[index[row]]),
-        allow_nan=allow_nan,
-    )
-    return DomainRows(rows, index, labels, named=True)
-
-
-def _read_list(
-    estimator: BaseEstimator,
-    X: list[Any],
-    names: list[Any] | None,
-    *,
-    reset: bool,
-    who: str,
-    allow_nan: bool,
-) -> DomainRows:
-    places = [
-        f"element {i}" if names is None else f"domain {shown_label(names[i])}"
-        for i in range(len(X))
-    ]
-    _check_shapes(X, places, names is not None, who)
-    parts = []
-    # The first part defines names and count in fit; each further one is held to them.
-    of_the = " of the list" if names is None else ""
-    for position, (item, place) in enumerate(zip(X, places, strict=True)):
-        one = f"{who}, {place}{of_the}:"
-        rows = read_table(estimator, item, who=one, reset=reset and position == 0)
-        refuse_odd_cells(rows, who=one, names=column_names(item), allow_nan=allow_nan)
-        parts.append(rows)
-    rows, sizes = np.concatenate(parts), [len(part) for part in parts]
-    if names is None:
-        labels, index = np.arange(len(parts)), np.arange(len(parts))
-    else:
-        labels, index = distinct_labels(names, who=who, what="names of the data sets")
-    return DomainRows(rows, np.repeat(index.astype(np.int64), sizes), labels, named=True)
-
-
-def _check_shapes(X: list[Any], places: list[str], is_mapping: bool, who: str) -> None:
-    """Refuse elements that are no rows of features, and rows of different widths."""
-    kind = "mapping" if is_mapping else "list"
-    if not X:
-        raise ValueError(f"{who} got an empty mapping. It needs one 2-D array per domain.")
-    widths = []
-    for item, place in zip(X, places, strict=True):
-        shape = _shape(item)
-        if is_mapping and isinstance(item, list | tuple) and item and _is_row(item[0]):
-            shape = (len(item), len(item[0]))
-        if shape is None or len(shape) != 2:
-            got = f"shape {shape}" if shape is not None else type(item).__name__
-            hint = ""
-            if shape is not None and len(shape) > 2:
-                hint = (
-                    " Images become rows by x.reshape(len(x), -1), and backbone='conv' takes "
-                    "their shape as input_shape."
-                )
-            elif is_mapping:
-                hint = " A mapping names domains; columns are named by a DataFrame."
-            raise ValueError(
-                f"{who} got a {kind} of data sets whose {place} is not a 2-D array ({got}). "
-                f"Every element must have shape (n_rows, n_features).{hint}"
-            )
-        if shape[0] == 0:
-            raise ValueError(
-                f"{who} got a {kind} of data sets whose {place} has no rows. "
-                "Leave empty data sets out."
-            )
-        widths.append(int(shape[1]))
-    odd = [i for i, width in enumerate(widths) if width != widths[0]]
-    if odd:
-        raise ValueError(
-            f"{who} got data sets of different widths: {places[0]} has {widths[0]} features, "
-            f"{places[odd[0]]} has {widths[odd[0]]}. All domains must share the same features."
-        )
-
-
-def _take_domain_column(
-    estimator: BaseEstimator, X: Any, column: str | int, *, reset: bool, who: str
-) -> tuple[Any, ArrayLike, list[Any]]:
-    """Features, domains, and the names (else the positions) of the feature columns."""
     X = plain_array(X, who=who, what="X")
-    names = column_names(X) or []
-    if not names and not (hasattr(X, "shape") and hasattr(X, "__getitem__")):
-        X = _object_array(X, who)
-    if len(X.shape) != 2:
-        raise ValueError(f"{who} with domain_column needs a 2-D X, got shape {tuple(X.shape)}.")
-    place = _place_of(column, names, X.shape[1], who)
-    # Counts and names include the domain column; its values never meet the numeric checks.
+    _refuse_kinds(X, who)
+    options: dict[str, Any] = {"dtype": _FLOATS, "ensure_all_finite": False}
     try:
-        validate_data(estimator, X, skip_check_array=True, reset=reset)
-    except (TypeError, ValueError) as error:
+        with np.errstate(over="ignore"):
+            if reset is None:
+                rows = check_array(X, estimator=estimator, input_name="X", **options)
+            else:
+                rows = validate_data(estimator, X, reset=reset, **options)
+    except FOREIGN_ERRORS as error:
         raise explained(error, X, who) from error
-    if X.shape[1] < 2:
-        raise ValueError(
-            f"{who} got an X whose only column is the domain column {column!r}. "
-            "It needs at least one feature beside it."
-        )
-    keep = [i for i in range(X.shape[1]) if i != place]
-    kept = [names[i] for i in keep] if names else list(keep)
-    if names and hasattr(X, "iloc"):
-        return X.iloc[:, keep], X.iloc[:, place], kept
-    if names:  # polars and other frames that speak the same few words
-        return X[kept], X[names[place]], kept
-    return X[:, keep], X[:, place], kept
+    if rows.dtype == np.float32 and rows.size:
+        largest = _extremes(rows)[1]
+        if largest > LARGEST_SINGLE or 0 < largest < 1 / LARGEST_SINGLE:
+            return rows.astype(np.float64)
+    return rows
 
 
-def _place_of(column: str | int, names: list[Any], width: int, who: str) -> int:
-    """Position of the domain column."""
-    if isinstance(column, str):
-        if not names:
-            raise ValueError(
-                f"{who} got domain_column={column!r} but an X without column names. Pass a "
-                "DataFrame, or give the column's position: after a scaler only an index works."
+def _refuse_kinds(X: Any, who: str) -> None:
+    """Refuse dates and records, which NumPy would turn into numbers of some sort."""
+    names = column_names(X)
+    kinds: list[tuple[str, Any]] = []
+    if names is not None and hasattr(X, "dtypes"):
+        # `dtypes` is a Series in pandas, a list in polars.
+        kinds = [
+            (f"column {name!r} of X with", dtype)
+            for name, dtype in zip(names, X.dtypes, strict=False)
+        ]
+    elif hasattr(X, "dtype"):
+        kinds = [("X with", X.dtype)]
+    for where, dtype in kinds:
+        shown = str(dtype)
+        if shown.lower().startswith(("date", "time", "duration", "period", "<m8", ">m8", "<M8")):
+            raise TypeError(
+                f"{who} got {where} values of type {shown}, which are no numbers. Turn dates into "
+                "numbers that mean something (an hour, a day of the year, seconds since the "
+                "first), or leave the column out."
             )
-        if column not in names:
-            raise ValueError(
-                f"{who} found no column {column!r} in X. Columns: {', '.join(map(str, names))}."
+        if isinstance(dtype, np.dtype) and dtype.kind == "V":
+            raise TypeError(
+                f"{who} got {where} records of type {shown}. Pass one plain 2-D array: "
+                "numpy.lib.recfunctions.structured_to_unstructured(X)."
             )
-        return names.index(column)
-    place = int(column)
-    if not -width <= place < width:
-        raise ValueError(
-            f"{who} got domain_column={place} but X has {width} columns. "
-            f"Give a position from 0 to {width - 1}."
-        )
-    return place % width
 
 
-def _object_array(X: Any, who: str) -> NDArray[Any]:
-    try:
-        return np.asarray(X, dtype=object)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"{who} got an X of type {type(X).__name__} whose rows differ in length: {error}. "
-            "Pass a DataFrame or a 2-D array."
-        ) from error
-
-
-def are_counts(given: Any) -> bool:
-    """Tell whether a parameter is a sequence of positive whole numbers, and not empty.
+def explained(error: Exception, X: Any, who: str) -> Exception:
+    """Say who, and which cell, of an error that somebody else raised.
 
     Parameters
     ----------
-    given : object
-        What the user gave.
+    error : Exception
+        What was raised.
+    X : object
+        What the user passed.
+    who : str
+        For the message.
 
     Returns
     -------
-    bool
-        Strings are none, arrays may be.
+    TypeError or ValueError
+        To be raised; a TypeError stays one.
     """
-    # A set has no order, and bool is an int to Python only.
-    # A 0-d array claims to be iterable.
-    unordered = isinstance(given, str | bytes | set | frozenset | Mapping)
-    if unordered or not isinstance(given, Iterable) or getattr(given, "ndim", 1) == 0:
-        return False
-    items = list(given)
-    if any(isinstance(n, bool) or not isinstance(n, int | np.integer) for n in items):
-        return False
-    return bool(items) and all(1 <= n <= _LARGEST_COUNT for n in items)
+    kind = TypeError if isinstance(error, TypeError) else ValueError
+    text = str(error) or type(error).__name__
+    if isinstance(error, TypeError | ValueError) and not any(
+        word in text
+        for word in (
+            "could not convert",
+            "argument must be",
+            "promote",
+            "inhomog",
+            "sequence",
+            "to float",
+            "not supported",
+        )
+    ):
+        return kind(f"{who.rstrip(':')}: {text}")
+    if "parse" in text or "Complex" in text:
+        return kind(f"{who.rstrip(':')}: {text}")
+    where = _first_bad_cell(X)
+    return kind(
+        f"{who} got an X that is not a table of numbers: {where}{text.rstrip('.')}. Encode "
+        "categories and dates first; a column with the domain's label is named by domain_column."
+    )
 
 
-def changed_parameters(estimator: BaseEstimator) -> frozenset[str]:
-    """Name the parameters that differ from their defaults.
+def _first_bad_cell(X: Any) -> str:
+    """Words for the first cell that is no number; empty if none is found."""
+    names = column_names(X)
+    for row, column, cell in _cells(X, names):
+        try:
+            float(cell.detach() if hasattr(cell, "detach") else cell)
+        except FOREIGN_ERRORS as error:
+            shown = f"column {names[column]!r}" if names is not None else f"column {column}"
+            said = f"{type(error).__name__}, " if isinstance(error, RecursionError) else ""
+            return f"row {row}, {shown} holds a {type(cell).__name__} ({said}{_short(cell)}); "
+    return ""
+
+
+def _cells(X: Any, names: list[Any] | None) -> Iterator[tuple[int, int, Any]]:
+    """Cells with their places: column by column in a frame, row by row elsewhere."""
+    try:
+        if names is not None:
+            for column in range(len(names)):
+                values = X.iloc[:, column] if hasattr(X, "iloc") else X[names[column]]
+                for row, cell in enumerate(values):
+                    yield row, column, cell
+            return
+        for row, cells in enumerate(X):
+            for column, cell in enumerate(cells):
+                yield row, column, cell
+    except FOREIGN_ERRORS:
+        return
+
+
+def _short(value: Any) -> str:
+    try:
+        text = repr(value)
+    except FOREIGN_ERRORS:
+        return "which cannot be shown"
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _extremes(rows: NDArray[Any]) -> tuple[bool, float]:
+    """Whether anything is NaN, and the largest magnitude of the rest up to there."""
+    step = max(1, _BLOCK // max(1, rows.shape[1]))
+    largest = 0.0
+    with np.errstate(invalid="ignore"):
+        for start in range(0, len(rows), step):
+            part = rows[start : start + step]
+            highest = max(float(part.max()), -float(part.min()))
+            if highest != highest:
+                return True, largest
+            largest = max(largest, highest)
+    return False, largest
+
+
+def refuse_odd_cells(
+    rows: NDArray[Any],
+    *,
+    who: str,
+    names: Sequence[Any] | None,
+    domain_of: Callable[[int], str] | None = None,
+    allow_nan: bool = False,
+) -> None:
+    """Refuse NaN, infinity and values too large to compute with.
 
     Parameters
     ----------
-    estimator : BaseEstimator
-        With keyword parameters.
+    rows : ndarray of shape (n_rows, n_features)
+        Floats.
+    who : str
+        For the message.
+    names : sequence or None
+        Of the columns.
+    domain_of : callable or None, default=None
+        Words for the domain of a row; None when the caller did not tell them apart.
+    allow_nan : bool, default=False
+        Let missing values pass.
 
-    Returns
-    -------
-    frozenset of str
-        Names.
+    Raises
+    ------
+    ValueError
+        Naming row, column and domain of the first.
     """
-    defaults = {k: p.default for k, p in signature(type(estimator).__init__).parameters.items()}
-    given = estimator.get_params(deep=False)
-    return frozenset(name for name in given if _differs(given[name], defaults[name]))
+    if rows.size == 0:
+        return
+    has_nan, largest = _extremes(rows)
+    if not has_nan and largest <= LARGEST:
+        return
+    if allow_nan and not any(_odd(part, allow_nan=True).any() for part in _blocks(rows)):
+        return
+    bad = np.zeros(0, bool)
+    for row in range(len(rows)):
+        bad = _odd(rows[row], allow_nan=allow_nan)
+        if bad.any():
+            break
+    column = int(np.argmax(bad))
+    value = rows[row, column]
+    kind = "NaN" if np.isnan(value) else "infinity" if np.isinf(value) else f"{value:.3g}"
+    named = f"column {names[column]!r}" if names is not None else f"column {column}"
+    domain = "" if domain_of is None else f", domain {domain_of(row)}"
+    todo = {
+        "NaN": "Fill missing values within each domain, or leave these rows out",
+        "infinity": "Replace infinite values (inf) or leave these rows out",
+    }.get(kind, f"Values beyond {LARGEST:g} leave no room to compute: change the unit")
+    n_bad = sum(int(_odd(part, allow_nan=allow_nan).any(axis=1).sum()) for part in _blocks(rows))
+    raise ValueError(
+        f"{who} got {kind} in X: first in row {row}, {named}{domain}; {n_bad} of {len(rows)} rows "
+        f"hold such values. {todo}."
+    )
 
 
-def _differs(value: Any, default: Any) -> bool:
-    try:
-        return value is not default and bool(value != default)
-    except ValueError:  # an array has no single truth value, and no default is one
-        return True
+def _odd(rows: NDArray[Any], *, allow_nan: bool) -> NDArray[np.bool_]:
+    """Which cells cannot be computed with."""
+    # In double precision, for the bound is none of single precision's numbers.
+    usable = np.abs(rows) <= np.float64(LARGEST)
+    return ~(usable | np.isnan(rows)) if allow_nan else ~usable
+
+
+def _blocks(rows: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    step = max(1, _BLOCK // max(1, rows.shape[1]))
+    starts = itertools.takewhile(lambda start: start < len(rows), itertools.count(0, step))
+    return (rows[start : start + step] for start in starts)

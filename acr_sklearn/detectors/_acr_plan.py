@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
-from acr_sklearn._input.validation import DomainRows, are_counts, changed_parameters
+from acr_sklearn._input.domain_rows import DomainRows, are_counts, changed_parameters
 from acr_sklearn.detectors.parts import (
     ConvBackbone,
     HeldOutDomains,

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from acr_sklearn._input.chunks import Chunks
-from acr_sklearn._input.validation import DomainRows
+from acr_sklearn._input.domain_rows import DomainRows
 from acr_sklearn.detectors._scoring import BatchScoring
 from acr_sklearn.domains.domain_shift import warn_unfamiliar_batches
 from acr_sklearn.domains.feature_scale import FeatureScale

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from acr_sklearn._input.batch_checks import require_two_rows, warn_small_batches
 from acr_sklearn._input.chunks import CheckedChunks, Chunks, is_chunked
 from acr_sklearn._input.keywords import known_keywords
-from acr_sklearn._input.validation import DomainRows, read_rows
+from acr_sklearn._input.domain_rows import DomainRows, read_rows
 from acr_sklearn.domains.domain_shift import DomainShift, warn_unfamiliar_batches
 from acr_sklearn.exceptions import IgnoredDomainsWarning
 from acr_sklearn.thresholds import batch_offsets, contamination_offset, offset_of_kept, p_values

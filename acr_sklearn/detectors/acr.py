@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_memory
 from torch import nn
 
-from acr_sklearn._input.validation import DomainRows
+from acr_sklearn._input.domain_rows import DomainRows
 from acr_sklearn.detectors._acr_plan import held_out_domains, training_plan, training_settings
 from acr_sklearn.detectors._reference import ReferenceMixin
 from acr_sklearn.detectors.base import BaseBatchDetector

@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 from acr_sklearn._input.batch_checks import require_two_rows, warn_small_domains
 from acr_sklearn._input.keywords import known_keywords
 from acr_sklearn._input.labels import read_y
-from acr_sklearn._input.validation import DomainRows, read_rows
+from acr_sklearn._input.domain_rows import DomainRows, read_rows
 from acr_sklearn.detectors._callback_support import CallbackSupport, FitCallback, open_fit_callback
 from acr_sklearn.detectors._scoring import BatchScoring
 from acr_sklearn.domains.domain_shift import fit_domain_shift

@@ -16,7 +16,7 @@ from scipy.stats import chi2
 from scipy.stats import t as student_t
 
 from acr_sklearn._input.batch_checks import SMALL_BATCH, gives_batch_advice, shown_label
-from acr_sklearn._input.validation import DomainRows
+from acr_sklearn._input.domain_rows import DomainRows
 from acr_sklearn.domains.feature_scale import FeatureScale, fit_scale, positions_by_domain
 from acr_sklearn.exceptions import UnfamiliarBatchWarning
 

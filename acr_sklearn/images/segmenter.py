@@ -16,7 +16,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOp
 from sklearn.utils.validation import check_is_fitted
 
 from acr_sklearn._input.batch_checks import without_batch_advice
-from acr_sklearn._input.validation import are_counts
+from acr_sklearn._input.domain_rows import are_counts
 from acr_sklearn.detectors.acr import ZeroShotACRDetector
 from acr_sklearn.detectors.parts import MLPBackbone
 from acr_sklearn.exceptions import SmallBatchWarning

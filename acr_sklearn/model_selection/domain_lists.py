@@ -13,7 +13,7 @@ from scipy.sparse import issparse
 from sklearn.utils import _safe_indexing
 
 from acr_sklearn._input.labels import read_labels
-from acr_sklearn._input.validation import as_domain_list, is_domain_list
+from acr_sklearn._input.domain_rows import as_domain_list, is_domain_list
 
 __all__ = ["concat_domains", "split_domains"]
 

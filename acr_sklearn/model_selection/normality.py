@@ -11,7 +11,7 @@ from sklearn.base import OutlierMixin
 from sklearn.utils import _safe_indexing
 
 from acr_sklearn._input.labels import read_labels
-from acr_sklearn._input.validation import is_domain_list
+from acr_sklearn._input.domain_rows import is_domain_list
 from acr_sklearn.model_selection.domain_lists import concat_domains
 
 __all__ = [

@@ -11,7 +11,7 @@ from sklearn.utils import _safe_indexing, check_random_state
 
 from acr_sklearn._input.batch_checks import SMALL_BATCH
 from acr_sklearn._input.labels import read_is_normal, read_y
-from acr_sklearn._input.validation import is_domain_list
+from acr_sklearn._input.domain_rows import is_domain_list
 from acr_sklearn.metrics.detection import anomaly_roc_auc
 from acr_sklearn.model_selection.domain_lists import concat_domains
 from acr_sklearn.model_selection.normality import (

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from acr_sklearn._input.validation import DomainRows, is_domain_list, read_rows
+from acr_sklearn._input.domain_rows import DomainRows, is_domain_list, read_rows
 from acr_sklearn.domains.domain_shift import UNFAMILIAR
 from acr_sklearn.model_selection.normality import final_detector
 from acr_sklearn.plotting.canvas import ANOMALY, NORMAL, open_axes

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from acr_sklearn._input.keywords import known_keywords
 from acr_sklearn._input.labels import shown_label
-from acr_sklearn._input.validation import DomainRows, as_domain_list, read_rows
+from acr_sklearn._input.domain_rows import DomainRows, as_domain_list, read_rows
 
 __all__ = ["WithinBatches", "by_column"]
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from acr_sklearn._input.batch_checks import require_two_rows, warn_small_batches, warn_small_domains
-from acr_sklearn._input.validation import DomainRows
+from acr_sklearn._input.domain_rows import DomainRows
 from acr_sklearn.exceptions import SmallBatchWarning, SmallDomainWarning
 
 

@@ -28,7 +28,7 @@ from acr_sklearn import (
     ZeroShotACRDetector,
     concat_domains,
 )
-from acr_sklearn._input.validation import read_rows
+from acr_sklearn._input.domain_rows import read_rows
 from acr_sklearn.exceptions import ACRWarning, EarlyStoppingWarning, SingleDomainWarning
 from acr_sklearn.networks.acr_network import ACRNetwork
 from acr_sklearn.networks.ensemble import ACREnsemble

@@ -3,7 +3,7 @@ import pytest
 from skorch import NeuralNet
 
 from acr_sklearn import ConvBackbone, NeuralTransformation, ZeroShotACRDetector
-from acr_sklearn._input.validation import read_rows
+from acr_sklearn._input.domain_rows import read_rows
 from acr_sklearn.detectors._acr_plan import training_plan, training_settings
 
 

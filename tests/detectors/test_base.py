@@ -95,7 +95,7 @@ def test_several_are_cut_on_held_out_domains_in_batches_of_256(quick, make_domai
 
 
 def detector_rows(detector, many):
-    from acr_sklearn._input.validation import read_rows
+    from acr_sklearn._input.domain_rows import read_rows
 
     return read_rows(detector, many, None, reset=False, method="fit")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import acr_sklearn.domains.domain_shift as module
-from acr_sklearn._input.validation import DomainRows
+from acr_sklearn._input.domain_rows import DomainRows
 from acr_sklearn.domains.domain_shift import fit_domain_shift, warn_unfamiliar_batches
 from acr_sklearn.exceptions import UnfamiliarBatchWarning
 

@@ -20,11 +20,14 @@ from acr_sklearn.model_selection import (
     split_domains,
 )
 from acr_sklearn.plotting import AnomalyMapDisplay
+from acr_sklearn.preprocessing import DomainImputer, DomainScaler
 
 __all__ = [
     "AnomalyMapDisplay",
     "ContaminationThreshold",
     "ConvBackbone",
+    "DomainImputer",
+    "DomainScaler",
     "FeatureExtractor",
     "FitOnNormals",
     "HeldOutDomains",

@@ -33,6 +33,7 @@ ROOMS = {
         "chunks",
         "pillow",
     ],
+    "preprocessing": ["_within_batches", "imputer", "scaler"],
     "_compute": [],
     "metrics": ["detection", "segmentation"],
     "networks": [
@@ -135,6 +136,7 @@ PUBLIC = {
     "model_selection",
     "outliers",
     "plotting",
+    "preprocessing",
 }
 MAX_ROOMS, MAX_ARROWS = 25, 75
 
@@ -528,8 +530,8 @@ def test_an_import_upwards_is_found_in_an_init():
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("_input.validation", "import torch"),
-        ("_input.validation", "import pandas as pd"),
+        ("_input.domain_rows", "import torch"),
+        ("_input.domain_rows", "import pandas as pd"),
         ("networks.mlp", "from sklearn.base import clone"),
         ("networks.objectives", "import skorch.net"),
         ("networks.objectives", "from numpy import random"),

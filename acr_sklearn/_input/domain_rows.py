@@ -120,6 +120,7 @@ def read_rows(
     *,
     reset: bool,
     method: str,
+    allow_nan: bool = False,
 ) -> DomainRows:
     """Validate the input of one public method.
 
@@ -135,6 +136,8 @@ def read_rows(
         True in fit: what is seen defines `n_features_in_` and `feature_names_in_`.
     method : str
         Name of the public method, for the messages.
+    allow_nan : bool, default=False
+        Let missing values pass.
 
     Returns
     -------
@@ -162,7 +165,7 @@ def read_rows(
                 "domains=. Every data set is a domain of its own: drop domains=, or concatenate "
                 "the arrays (concat_domains) and pass one label per row."
             )
-        return _read_list(estimator, *several, reset=reset, who=who)
+        return _read_list(estimator, *several, reset=reset, who=who, allow_nan=allow_nan)
     if isinstance(X, list | tuple) and len(X) == 0:
         raise ValueError(
             f"{who} got an empty {type(X).__name__}. It needs one 2-D array per domain, "
@@ -173,18 +176,28 @@ def read_rows(
         X, domains, names = _take_domain_column(estimator, X, column, reset=reset, who=who)
     rows = read_table(estimator, X, who=who, reset=reset if column is None else None)
     if domains is None:
-        refuse_odd_cells(rows, who=who, names=names)
+        refuse_odd_cells(rows, who=who, names=names, allow_nan=allow_nan)
         return DomainRows.one(rows)
     what = "domains" if column is None else f"domain column {column!r}"
     labels, index = read_labels(domains, len(rows), who=who, what=what)
     refuse_odd_cells(
-        rows, who=who, names=names, domain_of=lambda row: shown_label(labels[index[row]])
+        rows,
+        who=who,
+        names=names,
+        domain_of=lambda row: shown_label(labels[index[row]]),
+        allow_nan=allow_nan,
     )
     return DomainRows(rows, index, labels, named=True)
 
 
 def _read_list(
-    estimator: BaseEstimator, X: list[Any], names: list[Any] | None, *, reset: bool, who: str
+    estimator: BaseEstimator,
+    X: list[Any],
+    names: list[Any] | None,
+    *,
+    reset: bool,
+    who: str,
+    allow_nan: bool,
 ) -> DomainRows:
     places = [
         f"element {i}" if names is None else f"domain {shown_label(names[i])}"
@@ -197,7 +210,7 @@ def _read_list(
     for position, (item, place) in enumerate(zip(X, places, strict=True)):
         one = f"{who}, {place}{of_the}:"
         rows = read_table(estimator, item, who=one, reset=reset and position == 0)
-        refuse_odd_cells(rows, who=one, names=column_names(item))
+        refuse_odd_cells(rows, who=one, names=column_names(item), allow_nan=allow_nan)
         parts.append(rows)
     rows, sizes = np.concatenate(parts), [len(part) for part in parts]
     if names is None:
@@ -255,7 +268,7 @@ def _take_domain_column(
         X = _object_array(X, who)
     if len(X.shape) != 2:
         raise ValueError(f"{who} with domain_column needs a 2-D X, got shape {tuple(X.shape)}.")
-    position = _position_of(column, names, X.shape[1], who)
+    place = _place_of(column, names, X.shape[1], who)
     # Counts and names include the domain column; its values never meet the numeric checks.
     try:
         validate_data(estimator, X, skip_check_array=True, reset=reset)
@@ -266,16 +279,16 @@ def _take_domain_column(
             f"{who} got an X whose only column is the domain column {column!r}. "
             "It needs at least one feature beside it."
         )
-    keep = [i for i in range(X.shape[1]) if i != position]
+    keep = [i for i in range(X.shape[1]) if i != place]
     kept = [names[i] for i in keep] if names else list(keep)
     if names and hasattr(X, "iloc"):
-        return X.iloc[:, keep], X.iloc[:, position], kept
+        return X.iloc[:, keep], X.iloc[:, place], kept
     if names:  # polars and other frames that speak the same few words
-        return X[kept], X[names[position]], kept
-    return X[:, keep], X[:, position], kept
+        return X[kept], X[names[place]], kept
+    return X[:, keep], X[:, place], kept
 
 
-def _position_of(column: str | int, names: list[Any], width: int, who: str) -> int:
+def _place_of(column: str | int, names: list[Any], width: int, who: str) -> int:
     """Position of the domain column."""
     if isinstance(column, str):
         if not names:
@@ -288,13 +301,13 @@ def _position_of(column: str | int, names: list[Any], width: int, who: str) -> i
                 f"{who} found no column {column!r} in X. Columns: {', '.join(map(str, names))}."
             )
         return names.index(column)
-    position = int(column)
-    if not -width <= position < width:
+    place = int(column)
+    if not -width <= place < width:
         raise ValueError(
-            f"{who} got domain_column={position} but X has {width} columns. "
+            f"{who} got domain_column={place} but X has {width} columns. "
             f"Give a position from 0 to {width - 1}."
         )
-    return position % width
+    return place % width
 
 
 def _object_array(X: Any, who: str) -> NDArray[Any]:

@@ -230,7 +230,7 @@ def _first_bad_cell(X: Any) -> str:
 
 
 def _cells(X: Any, names: list[Any] | None) -> Iterator[tuple[int, int, Any]]:
-    """Cells with their positions: column by column in a frame, row by row elsewhere."""
+    """Cells with their places: column by column in a frame, row by row elsewhere."""
     try:
         if names is not None:
             for column in range(len(names)):
@@ -273,6 +273,7 @@ def refuse_odd_cells(
     who: str,
     names: Sequence[Any] | None,
     domain_of: Callable[[int], str] | None = None,
+    allow_nan: bool = False,
 ) -> None:
     """Refuse NaN, infinity and values too large to compute with.
 
@@ -286,6 +287,8 @@ def refuse_odd_cells(
         Of the columns.
     domain_of : callable or None, default=None
         Words for the domain of a row; None when the caller did not tell them apart.
+    allow_nan : bool, default=False
+        Let missing values pass.
 
     Raises
     ------
@@ -297,9 +300,11 @@ def refuse_odd_cells(
     has_nan, largest = _extremes(rows)
     if not has_nan and largest <= LARGEST:
         return
+    if allow_nan and not any(_odd(part, allow_nan=True).any() for part in _blocks(rows)):
+        return
     bad = np.zeros(0, bool)
     for row in range(len(rows)):
-        bad = ~(np.abs(rows[row]) <= np.float64(LARGEST))
+        bad = _odd(rows[row], allow_nan=allow_nan)
         if bad.any():
             break
     column = int(np.argmax(bad))
@@ -311,14 +316,18 @@ def refuse_odd_cells(
         "NaN": "Fill missing values within each domain, or leave these rows out",
         "infinity": "Replace infinite values (inf) or leave these rows out",
     }.get(kind, f"Values beyond {LARGEST:g} leave no room to compute: change the unit")
-    # In double precision, for the bound is none of single precision's numbers.
-    n_bad = sum(
-        int((~(np.abs(part) <= np.float64(LARGEST))).any(axis=1).sum()) for part in _blocks(rows)
-    )
+    n_bad = sum(int(_odd(part, allow_nan=allow_nan).any(axis=1).sum()) for part in _blocks(rows))
     raise ValueError(
         f"{who} got {kind} in X: first in row {row}, {named}{domain}; {n_bad} of {len(rows)} rows "
         f"hold such values. {todo}."
     )
+
+
+def _odd(rows: NDArray[Any], *, allow_nan: bool) -> NDArray[np.bool_]:
+    """Which cells cannot be computed with."""
+    # In double precision, for the bound is none of single precision's numbers.
+    usable = np.abs(rows) <= np.float64(LARGEST)
+    return ~(usable | np.isnan(rows)) if allow_nan else ~usable
 
 
 def _blocks(rows: NDArray[Any]) -> Iterator[NDArray[Any]]:

@@ -137,6 +137,17 @@ def test_the_first_odd_cell_is_named_with_its_domain(value, n_rows):
     refuse_odd_cells(rows, who="fit", names=None)
 
 
+def test_missing_values_may_pass_and_nothing_else():
+    rows = np.ones((70_000, 2))
+    rows[1:3, 0] = np.nan
+    refuse_odd_cells(rows, who="Reader.fit", names=None, allow_nan=True)
+    rows[69_000, 1] = -np.inf
+    with pytest.raises(ValueError, match="got infinity in X: first in row 69000, column 1; 1 of"):
+        refuse_odd_cells(rows, who="Reader.fit", names=None, allow_nan=True)
+    with pytest.raises(ValueError, match="got NaN in X: first in row 1, column 0; 3 of 70000"):
+        refuse_odd_cells(rows, who="Reader.fit", names=None)
+
+
 def test_what_is_no_tensor_stays_as_it_is():
     given = object()
     assert plain_array(given, who="fit", what="X") is given

@@ -36,9 +36,10 @@ _HALF_LENGTH = 1.349
 #: By how much the log length of the shortest half can grow when a third of the rows lie elsewhere:
 #: what was the shortest half is then three quarters of the other rows, log(2.301 / 1.349).
 _BIAS = 0.534
-#: Share of a squared distance that can be left when anomalies take spreads to the edge of what they
-#: explain: there differences count outwards only, which is half, and of a spread within not at all.
-_LEFT = 0.4
+#: Shares of the squared reach and of chance that count. Anomalies take spreads towards the edge of
+#: what they explain: there a difference counts outwards only, which is half; further inside, not at
+#: all. Chosen on made domains and digits, see docs/concepts.md.
+_LEFT_OF_REACH, _LEFT_OF_CHANCE = 0.25, 0.45
 #: Growths of the overall spread that are tried, and training domains that they are tried on.
 _GROWTHS, _NEAREST = np.linspace(0.0, _BIAS, 9), 16
 #: Directions in which training rows vary most.
@@ -145,7 +146,7 @@ class DomainShift:
         # A small batch is off by chance, the more so the fewer numbers its distance is a mean of.
         widths = np.array([max(known.shape[1], 1) for known in self.views])
         chance = self.noise / min(len(rows), _ROWS) * chi2.ppf(_CHANCE, widths) / widths
-        reach = np.sqrt(_LEFT * (self.reach**2 + chance))
+        reach = np.sqrt(_LEFT_OF_REACH * self.reach**2 + _LEFT_OF_CHANCE * chance)
         return float(np.max(np.array(near) / reach))
 
 

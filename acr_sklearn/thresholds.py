@@ -13,6 +13,7 @@ __all__ = [
     "contamination_offset",
     "estimate_contamination",
     "mad_offset",
+    "normal_scores",
     "offset_of_kept",
     "p_values",
 ]
@@ -29,6 +30,12 @@ _OUTLYING, _QUARTILE = 3.5, 0.6745
 #: standard errors taken off: chosen on validation domains, see docs/concepts.md.
 _HIGHEST_CUT, _STANDARD_ERRORS = 0.1, 0.25
 _MOST = 0.5
+#: Standard errors by which low scores must exceed those of normal rows before any is left out: the
+#: scores of a clean domain of its own are somewhat unlike those of others.
+_EVIDENT = 4.0
+#: P-value from which the standard error is that of the normal approximation: below, a single row
+#: would be evidence.
+_LEAST_CUT = 0.01
 #: Share of the calibration rows that the outlier rule cuts off at most: where many scores are
 #: nearly equal, the deviation says nothing about the others.
 _MOST_OUTLYING = 0.1
@@ -161,17 +168,55 @@ def estimate_contamination(scores: NDArray[np.float64], calibration: NDArray[np.
        Statistical Society B 64, 2002.
     """
     n_rows, n_scores = len(scores), len(calibration)
-    t = np.sort(p_values(scores, calibration))
-    # At its last occurrence a tied p-value has all of its rows counted.
-    reached = np.arange(1, n_rows + 1) / n_rows
-    low = t <= _HIGHEST_CUT
-    t, reached = t[low], reached[low]
+    t, reached = _low_p_values(scores, calibration)
     if len(t) == 0:
         return 0.0
     # In n normal rows F(t) has the variance t (1 - t) / n; so has the rank among calibration
     # scores that t is read from, with their number.
     noise = _STANDARD_ERRORS * np.sqrt(t * (1 - t) * (1 / n_rows + 1 / n_scores))
     return float(np.clip(((reached - t - noise) / (1 - t)).max(), 0.0, _MOST))
+
+
+def normal_scores(
+    scores: NDArray[np.float64], calibration: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Leave out the lowest scores of a reference where it evidently holds anomalies.
+
+    Evidently: at some p-value t <= 0.1 the share of the reference with one as small exceeds t by
+    four standard errors, those at t = 0.01 below it. The share left out is that of
+    `estimate_contamination`.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_rows,)
+        Of the reference, high for normal rows.
+    calibration : ndarray of shape (n_scores,)
+        Sorted scores of normal rows in batches of their own.
+
+    Returns
+    -------
+    ndarray of shape (n_kept,)
+        At least half of the scores; all, in their order, where nothing is evident.
+    """
+    n_rows = len(scores)
+    t, reached = _low_p_values(scores, calibration)
+    cut = np.maximum(t, _LEAST_CUT)
+    noise = np.sqrt(cut * (1 - cut) * (1 / n_rows + 1 / len(calibration)))
+    if not np.any(reached - t > _EVIDENT * noise):
+        return scores
+    n_left_out = round(estimate_contamination(scores, calibration) * n_rows)
+    return np.sort(scores)[n_left_out:]
+
+
+def _low_p_values(
+    scores: NDArray[np.float64], calibration: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """P-values up to the highest cut, ascending, and the share of the scores up to each."""
+    t = np.sort(p_values(scores, calibration))
+    # At its last occurrence a tied p-value has all of its rows counted.
+    reached = np.arange(1, len(scores) + 1) / len(scores)
+    low = t <= _HIGHEST_CUT
+    return t[low], reached[low]
 
 
 def p_values(scores: NDArray[np.float64], calibration: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,6 +8,7 @@ from acr_sklearn.thresholds import (
     contamination_offset,
     estimate_contamination,
     mad_offset,
+    normal_scores,
 )
 
 NORMAL = np.sort(np.random.default_rng(7).normal(size=2000))
@@ -153,3 +154,37 @@ def test_the_outlier_rule_cuts_off_at_most_a_tenth():
     scores = np.concatenate([rng.normal(0, 0.01, 700), rng.normal(-3, 1, 300)])
     assert 0 < (scores < mad_offset(scores)).mean() <= 0.1
     assert np.count_nonzero(mad_offset(NORMAL) > NORMAL) < 20
+
+
+# ------------------------------------------------------------------ scores of a reference
+
+
+@pytest.mark.parametrize("share", [0.1, 0.2, 0.4])
+def test_evident_anomalies_are_left_out_of_a_reference(share):
+    rng = np.random.default_rng(0)
+    n = round(share * 200)
+    normal = rng.normal(size=200 - n)
+    kept = normal_scores(rng.permutation(np.r_[normal, rng.normal(-9, 0.1, n)]), NORMAL)
+    assert kept.min() > -5
+    assert len(kept) == pytest.approx(200 - n, abs=6)
+    assert contamination_offset(kept, 0.1) == pytest.approx(np.percentile(normal, 10), abs=0.15)
+
+
+def test_nearly_every_clean_reference_is_kept_whole():
+    rng = np.random.default_rng(0)
+    references = [rng.normal(size=200) for _ in range(50)]
+    assert sum(normal_scores(scores, NORMAL) is scores for scores in references) >= 48
+
+
+def test_a_clean_reference_somewhat_unlike_the_training_keeps_its_percentile():
+    rng = np.random.default_rng(0)
+    below = []
+    for _ in range(50):
+        scores = rng.normal(-0.1, 1.05, 200)
+        below.append(np.mean(scores < contamination_offset(normal_scores(scores, NORMAL), 0.1)))
+    assert np.mean(below) == pytest.approx(0.1, abs=0.01)
+
+
+def test_at_least_half_of_a_reference_is_kept():
+    assert len(normal_scores(np.full(40, -50.0), NORMAL)) == 20
+    assert len(normal_scores(np.full(40, -50.0), NORMAL[:8])) == 40

@@ -19,7 +19,7 @@ from acr_sklearn.exceptions import SmallReferenceWarning
 from acr_sklearn.scoring.fixed_batch import FixedBatch
 from acr_sklearn.scoring.heads import ScoreHead
 from acr_sklearn.scoring.scorer import Limits, Scorer, score_rows
-from acr_sklearn.thresholds import compact_scores
+from acr_sklearn.thresholds import compact_scores, normal_scores
 
 __all__ = ["Reference", "ReferenceMixin"]
 
@@ -141,7 +141,9 @@ class ReferenceMixin(BatchScoring):
             cost little, see docs/streams.md.
         recalibrate : bool or "auto", default="auto"
             Whether the copy's threshold is set on the scores of `X_ref`. "auto": from 128 rows on;
-            fewer keep the threshold of fit.
+            fewer keep the threshold of fit. Scores that are evidently those of anomalies, held
+            against `calibration_scores_`, are left out first, here and in the copy's own
+            `calibration_scores_`.
 
         Returns
         -------
@@ -200,8 +202,9 @@ class ReferenceMixin(BatchScoring):
         live._hold_reference(reference)
         own = n_rows >= _OWN_OFFSET if isinstance(recalibrate, str) else bool(recalibrate)
         if own:
-            live.calibration_scores_ = compact_scores(-scores)
-            live._cut_at(-scores)
+            normal = normal_scores(-scores, self.calibration_scores_)
+            live.calibration_scores_ = compact_scores(normal)
+            live._cut_at(normal)
         return live
 
     def freeze(self, X_batch: Any) -> torch.nn.Module:

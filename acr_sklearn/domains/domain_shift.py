@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +31,17 @@ _FEATURES, _DOMAINS, _ROWS, _AXIS_ROWS = 512, 1024, 4096, 1024
 _NOISE_DOMAINS = 64
 #: Multiple of the typical row's distance from the median beyond which a row is left out.
 _GROSS = 3.0
-#: The standard normal's upper quartile, its median absolute deviation.
-_QUARTILE = 0.6745
+#: Twice the standard normal's upper quartile, the length of its shortest half.
+_HALF_LENGTH = 1.349
+#: By how much the log length of the shortest half can grow when a third of the rows lie elsewhere:
+#: what was the shortest half is then three quarters of the other rows, log(2.301 / 1.349).
+_BIAS = 0.534
+#: Shares of the squared reach and of chance that count. Anomalies take spreads towards the edge of
+#: what they explain: there a difference counts outwards only, which is half; further inside, not at
+#: all. Chosen on made domains and digits, see docs/concepts.md.
+_LEFT_OF_REACH, _LEFT_OF_CHANCE = 0.25, 0.45
+#: Growths of the overall spread that are tried, and training domains that they are tried on.
+_GROWTHS, _NEAREST = np.linspace(0.0, _BIAS, 9), 16
 #: Directions in which training rows vary most.
 _AXES = 16
 #: Added to variances relative to their mean, so that a feature that hardly varies does not decide.
@@ -67,6 +76,9 @@ class DomainShift:
         Directions in which centred training rows vary most.
     views : tuple of two ndarray of shape (n_domains, n_chosen) and (n_domains, n_axes), float32
         Log spreads of the training domains.
+    firm : tuple of two ndarray of bool
+        Shapes of `views`: where fewer than half of the values were equal, so that anomalies can
+        change the spread by a known factor only.
     reach : ndarray of shape (2,)
         Distance to the nearest training domain within which 19 in 20 new domains are expected,
         for each view.
@@ -83,6 +95,7 @@ class DomainShift:
     features: NDArray[np.int64]
     axes: NDArray[np.float32]
     views: tuple[NDArray[np.float32], NDArray[np.float32]]
+    firm: tuple[NDArray[np.bool_], NDArray[np.bool_]]
     reach: NDArray[np.float64]
     noise: NDArray[np.float64]
     centers: NDArray[np.float64]
@@ -91,7 +104,7 @@ class DomainShift:
     def spread_of(self, rows: NDArray[Any]) -> NDArray[np.float64]:
         """Place of a batch among `spreads`, shape (n_chosen + n_axes,)."""
         views = _views(_spaced(rows), self.features, self.scale, self.axes)
-        return self._joined(views[0][None], views[1][None])[0]
+        return self._joined(views[0].spreads[None], views[1].spreads[None])[0]
 
     def center_of(self, rows: NDArray[Any]) -> NDArray[np.float64]:
         """Place of a batch among `centers`, shape (n_chosen,)."""
@@ -122,17 +135,19 @@ class DomainShift:
         -------
         float
             The larger of the two views'; up to about 1 for a domain of the training's kind. The
-            same for the batch shifted by a constant per feature, or stretched as a whole.
+            same for the batch shifted by a constant per feature, or stretched as a whole. Only
+            what a third of anomalous rows cannot explain counts.
         """
         views = _views(_spaced(rows), self.features, self.scale, self.axes)
         near = [
-            _distances(own[None], known).min() for own, known in zip(views, self.views, strict=True)
+            _beyond_anomalies(own, known, firm)
+            for own, known, firm in zip(views, self.views, self.firm, strict=True)
         ]
         # The mean of w squared standard normals is below chi2_w(0.99) / w with probability 0.99.
         # A small batch is off by chance, the more so the fewer numbers its distance is a mean of.
         widths = np.array([max(known.shape[1], 1) for known in self.views])
         chance = self.noise / min(len(rows), _ROWS) * chi2.ppf(_CHANCE, widths) / widths
-        reach = np.sqrt(self.reach**2 + chance)
+        reach = np.sqrt(_LEFT_OF_REACH * self.reach**2 + _LEFT_OF_CHANCE * chance)
         return float(np.max(np.array(near) / reach))
 
 
@@ -168,13 +183,16 @@ def fit_domain_shift(
     axes = _common_axes([part[::2] if len(part) >= SMALL_BATCH else part for part in parts], scale)
     parts = [part[1::2] if len(part) >= SMALL_BATCH else part for part in parts]
     own = np.arange(len(features))
-    spreads, along = zip(*(_views(part, own, scale, axes) for part in parts), strict=True)
-    views = (np.stack(spreads), np.stack(along))
+    both = list(zip(*(_views(part, own, scale, axes) for part in parts), strict=True))
+    by_feature, by_axis = (np.stack([view.spreads for view in views]) for views in both)
+    firm_features, firm_axes = (np.stack([view.firm for view in views]) for views in both)
+    views = (by_feature, by_axis)
     few = _spaced(np.arange(len(parts)), _NOISE_DOMAINS)
     noise = np.mean([_noise(parts[i], scale, axes) for i in few], axis=0)
     reach = np.array([_reach(view) for view in views])
     centers = np.stack([_center(part, scale) for part in whole])
-    return DomainShift(scale, features, axes, views, reach, noise, centers, kept)
+    firm = (firm_features, firm_axes)
+    return DomainShift(scale, features, axes, views, firm, reach, noise, centers, kept)
 
 
 def warn_unfamiliar_batches(
@@ -254,24 +272,63 @@ def _common_axes(parts: list[NDArray[Any]], scale: FeatureScale) -> NDArray[np.f
     return np.linalg.eigh(few.T @ few)[1][:, ::-1][:, :_AXES].astype(np.float32)
 
 
+class _View(NamedTuple):
+    """Log spreads, and where fewer than half of the values are equal."""
+
+    spreads: NDArray[np.float32]
+    firm: NDArray[np.bool_]
+
+
 def _views(
     rows: NDArray[Any], features: NDArray[np.int64], scale: FeatureScale, axes: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+) -> tuple[_View, _View]:
     """Log spreads per feature and per axis, relative to the overall spread."""
     centred = _centred(rows[:, features], scale)
     # The peak comes out first, so that squares neither overflow nor vanish.
     centred /= max(np.abs(centred).max(), np.finfo(np.float64).tiny)
-    variances = _robust_variances(centred)
+    variances, firm = _robust_variances(centred)
+    # A few anomalous rows decide the variance of a feature of mostly equal values.
+    most = variances[firm].mean() if firm.any() else np.median(variances)
+    variances = np.where(firm | (most == 0), variances, np.minimum(variances, most))
     typical = max(variances.mean(), np.finfo(np.float64).tiny)
-    along = _robust_variances(centred @ axes)
-    spreads = 0.5 * np.log(variances / typical + _FLOOR)
-    return spreads.astype(np.float32), (0.5 * np.log(along / typical + _FLOOR)).astype(np.float32)
+    along, firm_along = _robust_variances(centred @ axes)
+    by_feature, by_axis = (
+        (0.5 * np.log(squares / typical + _FLOOR)).astype(np.float32)
+        for squares in (variances, along)
+    )
+    return _View(by_feature, firm), _View(by_axis, firm_along)
 
 
-def _robust_variances(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Squares of the median absolute deviations, or mean squares where most values are equal."""
-    middle = np.median(np.abs(values - np.median(values, axis=0)), axis=0) / _QUARTILE
-    return np.where(middle > 0, np.square(middle), np.square(values).mean(axis=0))
+def _robust_variances(
+    values: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Variances by the shortest halves, or mean squares where most values are equal; and where not.
+
+    A cluster of anomalies lengthens the shortest half less than it does the median absolute
+    deviation, whose middle it moves too.
+    """
+    # Columns that lie together sort several times as fast; single precision keeps what counts.
+    ordered = np.sort(np.ascontiguousarray(values.T, dtype=np.float32), axis=1)
+    half = len(values) // 2
+    spans = ordered[:, half:] - ordered[:, : len(values) - half]
+    lengths = spans.min(axis=1).astype(np.float64) / _HALF_LENGTH
+    firm = lengths > 0
+    return np.where(firm, np.square(lengths), np.square(values).mean(axis=0)), firm
+
+
+def _beyond_anomalies(own: _View, known: NDArray[np.float32], firm: NDArray[np.bool_]) -> float:
+    """Distance to the nearest training domain that a third of anomalous rows cannot explain.
+
+    They can make each spread larger by up to `_BIAS`, by any amount where most values are equal,
+    and the overall spread, which all are relative to, by up to `_BIAS`. Taking the best case of
+    these never makes the distance larger than that of the normal rows alone.
+    """
+    near = np.argsort(_distances(own.spreads[None], known)[0])[:_NEAREST]
+    apart = own.spreads.astype(np.float64) - known[near]
+    most = np.where(own.firm & firm[near], _BIAS, np.inf)
+    grown = apart[:, None] + _GROWTHS[:, None]
+    left = grown - np.clip(grown, 0.0, most[:, None])
+    return float(np.sqrt(np.square(left).sum(axis=2).min() / max(len(own.spreads), 1)))
 
 
 def _distances(some: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -290,7 +347,9 @@ def _noise(
         return np.zeros(2)
     own = np.arange(part.shape[1])
     halves = [_views(part[start::2], own, scale, axes) for start in (0, 1)]
-    apart = [_distances(a[None], b[None]).item() for a, b in zip(*halves, strict=True)]
+    apart = [
+        _distances(a.spreads[None], b.spreads[None]).item() for a, b in zip(*halves, strict=True)
+    ]
     # An error of mean square v / n in n rows is 2 v / n in each half; the difference of two
     # independent halves has the sum, 4 v / n: v is the mean square times n / 4.
     return np.square(apart) * len(part) / 4

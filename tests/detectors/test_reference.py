@@ -106,6 +106,25 @@ def test_a_tenth_of_anomalies_in_the_reference_costs_little(quick, domains, make
     assert dirty > clean - 0.02
 
 
+@pytest.mark.parametrize("share", [0.1, 0.2])
+def test_the_threshold_of_a_reference_with_a_cluster_finds_the_cluster(
+    quick, domains, make_domain, share
+):
+    detector = quick(max_iter=40).fit(domains)
+    found, flagged = [], []
+    for seed in range(70, 75):
+        X = make_domain(seed, n_rows=500)
+        rng = np.random.default_rng(seed)
+        away = X.mean(axis=0) + 4 * X.std(axis=0) * np.array([1, -1, 1, -1, 1])
+        cluster = away + 0.2 * X.std(axis=0) * rng.normal(size=(200, 5))
+        n = round(share * 200)
+        live = detector.adapt(np.concatenate([cluster[:n], X[n:200]]))
+        found.append(np.mean(live.predict(cluster[100:]) == -1))
+        flagged.append(np.mean(live.predict(X[200:]) == -1))
+    assert np.mean(found) >= 0.7
+    assert 0.05 <= np.mean(flagged) <= 0.15
+
+
 def test_without_a_reference_the_training_rows_are_it(quick, domains, fresh):
     detector = quick(norm_mode="reference").fit(domains)
     alone = [detector.score_samples(row[None])[0] for row in fresh[:5]]

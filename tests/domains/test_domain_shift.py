@@ -184,21 +184,94 @@ def test_the_warning_can_be_silenced(known):
         warn_unfamiliar_batches(known, scored([domain(1)[:, ::-1]], [0]), who="X")
 
 
-@pytest.mark.parametrize("n_features", [8, 32])
-def test_a_tenth_of_the_rows_off_in_one_feature_is_not_unfamiliar_but_permuted_features_are(
-    n_features,
-):
-    rng = np.random.default_rng(0)
+# ------------------------------------------------------------------ anomalies and true changes
+
+
+def correlated(rng, n_features):
+    """Function n_rows -> rows of a domain, all domains being alike."""
     mix = np.eye(n_features) + 0.3 * rng.normal(size=(n_features, n_features))
-    mix *= np.exp(rng.normal(size=n_features))[:, None]
-    rows = rng.normal(size=(12 * 200, n_features)) @ mix
-    shift = fit_domain_shift(rows, np.repeat(np.arange(12), 200), np.arange(12))
-    warned = np.zeros(2)
-    for _ in range(40):
-        clean = rng.normal(size=(200, n_features)) @ mix
-        anomalous = clean.copy()
-        anomalous[:20, rng.integers(n_features)] += 6 * clean.std()
-        permuted = clean[:, rng.permutation(n_features)]
-        warned += [shift.distance(batch) > module.UNFAMILIAR for batch in (anomalous, permuted)]
-    assert warned[0] <= 2
-    assert warned[1] >= 36
+    mix *= np.exp(rng.normal(size=n_features))
+    return lambda n_rows: rng.normal(size=(n_rows, n_features)) @ mix
+
+
+def warned(shift, batches):
+    return sum(shift.distance(batch) > module.UNFAMILIAR for batch in batches)
+
+
+@pytest.mark.parametrize("n_rows", [30, 200])
+@pytest.mark.parametrize("n_features", [4, 8, 32, 64])
+def test_anomalies_do_not_make_a_batch_unfamiliar(n_features, n_rows):
+    rng = np.random.default_rng(0)
+    draw = correlated(rng, n_features)
+    shift = fit([draw(200) for _ in range(12)])
+    spread = draw(2000).std(axis=0)
+    assert warned(shift, (draw(n_rows) for _ in range(40))) <= 2
+    for share in (0.1, 1 / 3):
+        for n_columns in (1, n_features // 2, n_features):
+            for by in (2, 4, 6, 12):
+                batches = []
+                for i in range(40):
+                    batch, columns = draw(n_rows), rng.permutation(n_features)[:n_columns]
+                    # Half of the batches have a cluster, half have scattered anomalies.
+                    size = int(share * n_rows)
+                    away = 1.0 if i % 2 else rng.normal(size=(size, n_columns))
+                    batch[:size, columns] += by * spread[columns] * away
+                    batches.append(batch)
+                assert warned(shift, batches) <= 2, (share, n_columns, by)
+
+
+@pytest.mark.parametrize("n_features", [8, 32, 64])
+def test_permuted_and_rescaled_features_are_unfamiliar(n_features):
+    rng = np.random.default_rng(0)
+    draw = correlated(rng, n_features)
+    shift = fit([draw(200) for _ in range(12)])
+    permuted = (draw(200)[:, rng.permutation(n_features)] for _ in range(40))
+    rescaled = (draw(200) * np.exp(rng.normal(size=n_features)) for _ in range(40))
+    assert warned(shift, permuted) >= 36
+    assert warned(shift, rescaled) >= 36
+
+
+@pytest.mark.parametrize("by", [2, 4, 8])
+def test_off_by_a_constant_in_one_column_of_a_domain_that_differs_in_its_mean_only(by):
+    rng = np.random.default_rng(0)
+    mix = np.eye(8) + 0.3 * rng.normal(size=(8, 8))
+
+    def draw():
+        return rng.normal(size=(200, 8)) @ mix + rng.normal(0, 4, 8)
+
+    shift = fit([draw() for _ in range(12)])
+    batches = [draw() for _ in range(40)]
+    assert warned(shift, batches) <= 2
+    for batch in batches:
+        batch[:66, rng.integers(8)] += by
+    assert warned(shift, batches) <= 2
+
+
+def test_tied_columns_with_anomalies_are_not_unfamiliar():
+    rng = np.random.default_rng(0)
+
+    def draw():
+        rows = np.round(rng.normal(size=(200, 8)) * [1, 1, 2, 2, 4, 4, 8, 8])
+        kinds = np.eye(4)[rng.choice(4, 200, p=[0.7, 0.2, 0.05, 0.05])]
+        return np.hstack([rows, kinds])
+
+    shift = fit([draw() for _ in range(12)])
+    batches = [draw() for _ in range(40)]
+    spread = draw().std(axis=0)
+    assert warned(shift, batches) <= 2
+    assert warned(shift, [batch[:, ::-1] for batch in batches]) >= 36
+    for batch in batches:
+        column = rng.integers(12)
+        batch[:60, column] += 6 * spread[column]
+    assert warned(shift, batches) <= 2
+
+
+def test_the_cost_of_a_batch_is_small():
+    rng = np.random.default_rng(0)
+    shift = fit([rng.normal(size=(200, 64)) for _ in range(12)])
+    batch, times = rng.normal(size=(2000, 64)), []
+    for _ in range(5):
+        start = time.perf_counter()
+        shift.distance(batch)
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.1

@@ -82,10 +82,10 @@ def check_a_fit_that_fails_changes_nothing(build, domains, fresh):
         kept = dict(vars(detector))
         with pytest.raises(ValueError, match="domain of 1 sample"):
             detector.fit([fresh[0], fresh[1][:1]])
-        detector._calibrate = interrupted
+        detector._calibration_batches = interrupted
         with pytest.raises(KeyboardInterrupt):
             detector.fit(domains)
-        del detector._calibrate
+        del detector._calibration_batches
         assert vars(detector).keys() == kept.keys()
         assert all(vars(detector)[name] is value for name, value in kept.items())
 

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from acr_sklearn._input.chunks import Chunks
 from acr_sklearn._input.domain_rows import DomainRows
-from acr_sklearn.detectors._scoring import BatchScoring
+from acr_sklearn.detectors._scoring import BatchScoring, Calibration
 from acr_sklearn.domains.domain_shift import warn_unfamiliar_batches
 from acr_sklearn.domains.feature_scale import FeatureScale
 from acr_sklearn.exceptions import SmallReferenceWarning
 from acr_sklearn.scoring.fixed_batch import FixedBatch
 from acr_sklearn.scoring.heads import ScoreHead
 from acr_sklearn.scoring.scorer import Limits, Scorer, score_rows
-from acr_sklearn.thresholds import compact_scores, normal_scores
+from acr_sklearn.thresholds import normal_scores
 
 __all__ = ["Reference", "ReferenceMixin"]
 
@@ -73,6 +73,7 @@ class ReferenceMixin(BatchScoring):
     head_: ScoreHead
     reference_stats_: torch.nn.Module
     _reference: Reference | None = None
+    _reference_calibration: Calibration | None = None
 
     norm_mode: str
     chunk_size: int | None
@@ -110,6 +111,16 @@ class ReferenceMixin(BatchScoring):
         self.__dict__.pop("reference_stats_", None)
         if self.norm_mode == "reference":
             self._hold_reference(self._pooled_reference(data, trained_on))
+
+    @property
+    def _calibration(self) -> Calibration:
+        held = self._reference_calibration
+        return self._batch_calibration if held is None or self.norm_mode == "batch" else held
+
+    def _calibrate_reference(self, data: DomainRows, positions: NDArray[np.int64]) -> None:
+        self._reference_calibration = None
+        if self._scores_rows_singly():
+            self._reference_calibration = self._calibrated_on(-self._scores_of(data)[positions])
 
     def _hold_reference(self, reference: Reference) -> None:
         self._reference = reference
@@ -200,11 +211,12 @@ class ReferenceMixin(BatchScoring):
         reference, scores = self._hold(Chunks(rows, limits.rows_per_chunk))
         live = copy.copy(self)
         live._hold_reference(reference)
+        live._reference_calibration = None  # until the reference sets its own, that of fit holds
         own = n_rows >= _OWN_OFFSET if isinstance(recalibrate, str) else bool(recalibrate)
         if own:
-            normal = normal_scores(-scores, self.calibration_scores_)
-            live.calibration_scores_ = compact_scores(normal)
-            live._cut_at(normal)
+            # Against the scores of fit, not of a reference before: that may have been trimmed.
+            normal = normal_scores(-scores, self._batch_calibration.scores)
+            live._reference_calibration = self._calibrated_on(normal)
         return live
 
     def freeze(self, X_batch: Any) -> torch.nn.Module:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,12 +18,40 @@ from acr_sklearn._input.domain_rows import DomainRows, read_rows
 from acr_sklearn._input.keywords import known_keywords
 from acr_sklearn.domains.domain_shift import DomainShift, warn_unfamiliar_batches
 from acr_sklearn.exceptions import IgnoredDomainsWarning
-from acr_sklearn.thresholds import batch_offsets, contamination_offset, offset_of_kept, p_values
+from acr_sklearn.thresholds import (
+    batch_offsets,
+    compact_scores,
+    contamination_offset,
+    offset_of_kept,
+    p_values,
+)
 
 __all__ = ["BatchScoring"]
 
 #: Rows of a stream that are held at a time, where the detector does not say.
 _CHUNK_ROWS = 16384
+#: Settings that were found valid: checking them anew took a tenth of the time of a single row.
+_VALID_SETTINGS: set[tuple[type, tuple[tuple[str, type, Any], ...]]] = set()
+_MOST_SETTINGS = 1024
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Scores of normal rows, and where they were cut.
+
+    Attributes
+    ----------
+    contamination : float or "auto"
+        At which `offset` was set.
+    offset : float
+        Exact, of all scores.
+    scores : ndarray of shape (n_scores,)
+        Sorted, of more than 4096 their quantiles.
+    """
+
+    contamination: float | str
+    offset: float
+    scores: NDArray[np.float64]
 
 
 class BatchScoring(ABC):
@@ -38,8 +67,7 @@ class BatchScoring(ABC):
 
     contamination: float | str
     threshold: str
-    calibration_scores_: NDArray[np.float64]
-    _fitted_cut: tuple[float | str, float]
+    _batch_calibration: Calibration
     _domain_shift: DomainShift | None
 
     @abstractmethod
@@ -62,26 +90,48 @@ class BatchScoring(ABC):
         return _CHUNK_ROWS
 
     @property
+    def _calibration(self) -> Calibration:
+        """Scores of normal rows that thresholds and p-values of now are held against."""
+        return self._batch_calibration
+
+    @property
     def offset_(self) -> float:
         """Offset of ``threshold="train"`` at the present `contamination`."""
-        if not hasattr(self, "_fitted_cut"):
+        if not hasattr(self, "_batch_calibration"):
             raise AttributeError(f"{type(self).__name__} has no offset_ before fit.")
-        fitted_with, offset = self._fitted_cut
-        if self.contamination == fitted_with:
-            return offset
+        calibration = self._calibration
+        if self.contamination == calibration.contamination:
+            return calibration.offset
         self._check_settings("contamination")
-        return offset_of_kept(self.calibration_scores_, self.contamination)
+        return offset_of_kept(calibration.scores, self.contamination)
 
-    def _cut_at(self, scores: NDArray[np.float64]) -> None:
-        """Set the threshold on scores of normal rows, high for normal ones."""
-        self._fitted_cut = (self.contamination, contamination_offset(scores, self.contamination))
+    @property
+    def calibration_scores_(self) -> NDArray[np.float64]:
+        """Sorted scores of the normal rows that `offset_` was set on."""
+        if not hasattr(self, "_batch_calibration"):
+            raise AttributeError(f"{type(self).__name__} has no calibration_scores_ before fit.")
+        return self._calibration.scores
+
+    def _calibrated_on(self, scores: NDArray[np.float64]) -> Calibration:
+        """Take down scores of normal rows, high for normal ones."""
+        offset = contamination_offset(scores, self.contamination)
+        return Calibration(self.contamination, offset, compact_scores(scores))
 
     def _check_settings(self, *names: str) -> None:
+        given = tuple((name, type(value := getattr(self, name)), value) for name in names)
+        try:
+            known = (type(self), given) in _VALID_SETTINGS
+        except TypeError:  # not hashable, so surely not valid; the check says why
+            known = False
+        if known:
+            return
         validate_parameter_constraints(
             {name: self._parameter_constraints[name] for name in names},
             {name: getattr(self, name) for name in names},
             caller_name=type(self).__name__,
         )
+        if len(_VALID_SETTINGS) < _MOST_SETTINGS:
+            _VALID_SETTINGS.add((type(self), given))
 
     def _read_chunks(self, X: Any, domains: ArrayLike | None, who: str) -> Chunks:
         if domains is not None or getattr(self, "domain_column", None) is not None:
@@ -131,7 +181,8 @@ class BatchScoring(ABC):
     def _offsets(
         self, scores: NDArray[np.float64], data: DomainRows
     ) -> float | NDArray[np.float64]:
-        if self.threshold == "train":
+        # A row that is scored by itself is cut by itself: of one row there is no fraction to cut.
+        if self.threshold == "train" or self._scores_rows_singly():
             return self.offset_
         return batch_offsets(scores, data.batches(), self.contamination, self.calibration_scores_)
 

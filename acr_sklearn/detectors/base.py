@@ -18,7 +18,7 @@ from acr_sklearn.detectors._callback_support import CallbackSupport, FitCallback
 from acr_sklearn.detectors._scoring import BatchScoring
 from acr_sklearn.domains.domain_shift import fit_domain_shift
 from acr_sklearn.metrics.detection import mean_domain_auc
-from acr_sklearn.thresholds import calibration_batches, compact_scores
+from acr_sklearn.thresholds import calibration_batches
 
 __all__ = ["BaseBatchDetector"]
 
@@ -64,6 +64,9 @@ class BaseBatchDetector(
 
     def _prepare_scoring(self, data: DomainRows, trained_on: NDArray[np.int64]) -> None:
         """Measure what scoring needs of the training rows, once the training is kept."""
+
+    def _calibrate_reference(self, data: DomainRows, positions: NDArray[np.int64]) -> None:
+        """Set what rows scored by themselves are held against, where fit makes them so."""
 
     def _detach_from_training(self) -> None:
         """Copy what a training in progress goes on changing; for callbacks that keep it."""
@@ -127,14 +130,17 @@ class BaseBatchDetector(
         self._keep_trained(trained)
         trained_on = np.setdiff1d(np.arange(self.n_domains_), held_out)
         self._prepare_scoring(data, trained_on)
-        scores = self._calibrate(data, held_out, seed)
-        self._cut_at(scores)
+        batches = self._calibration_batches(data, held_out, seed)
+        positions = np.concatenate(batches)
+        self._batch_calibration = self._calibrated_on(
+            -self._score_batches(data.rows, batches)[positions]
+        )
+        self._calibrate_reference(data, positions)
         if not np.isfinite(self.offset_):
             raise ValueError(
                 f"{type(self).__name__}.fit ended with scores that are not finite. "
                 + self._if_not_finite
             )
-        self.calibration_scores_ = compact_scores(scores)
         self._domain_shift = fit_domain_shift(data.rows, data.index, trained_on)
 
     def _draw_seed(self) -> int:
@@ -145,22 +151,18 @@ class BaseBatchDetector(
             return int(self.random_state)
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
-    def _calibrate(
+    def _calibration_batches(
         self, data: DomainRows, held_out: NDArray[np.int64], seed: int
-    ) -> NDArray[np.float64]:
+    ) -> list[NDArray[np.int64]]:
         domains = data.batches()
         if len(domains) == 1:
-            batches = domains
-        else:
-            rng = np.random.default_rng((seed, 1))
-            # All domains, those held out from training first: one or two of them alone say less
-            # of the next domain's scores than many that were trained on, see docs/concepts.md.
-            others = rng.permutation(np.setdiff1d(np.arange(len(domains)), held_out))
-            chosen = [*held_out, *others[: max(0, _CALIBRATION_DOMAINS - len(held_out))]]
-            batches = calibration_batches([domains[i] for i in chosen], rng, _BATCHES_PER_DOMAIN)
-        if self._scores_rows_singly():
-            return -self._scores_of(data)[np.concatenate(batches)]
-        return -self._score_batches(data.rows, batches)[np.concatenate(batches)]
+            return domains
+        rng = np.random.default_rng((seed, 1))
+        # All domains, those held out from training first: one or two of them alone say less of the
+        # next domain's scores than many that were trained on, see docs/concepts.md.
+        others = rng.permutation(np.setdiff1d(np.arange(len(domains)), held_out))
+        chosen = [*held_out, *others[: max(0, _CALIBRATION_DOMAINS - len(held_out))]]
+        return calibration_batches([domains[i] for i in chosen], rng, _BATCHES_PER_DOMAIN)
 
     @known_keywords
     def score_samples(self, X: Any, *, domains: ArrayLike | None = None) -> NDArray[np.float64]:

@@ -24,11 +24,22 @@ from acr_sklearn._input.labels import read_is_normal
 __all__ = ["FitOnNormals"]
 
 # scikit-learn routes nothing to score_samples: there, parameters go on as they are.
-_ROUTED = ("fit", "predict", "decision_function")
+_ROUTED = ("fit", "predict", "decision_function", "score")
 
 
 def _detector_has(name: str) -> Any:
     return available_if(lambda self: hasattr(self.detector, name))
+
+
+def _refuse_lost_domains(fit_params: dict[str, Any]) -> None:
+    """Refuse what a Pipeline's predict could not be given."""
+    lost = [name for name in fit_params if name.endswith("__domains")]
+    if lost:
+        raise ValueError(
+            f"FitOnNormals.fit_predict got {lost[0]}=, which a Pipeline takes in fit but, without "
+            "metadata routing, not in predict: all domains would be one batch. Call fit, then "
+            "predict once per domain, or switch metadata routing on."
+        )
 
 
 class FitOnNormals(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
@@ -183,9 +194,35 @@ class FitOnNormals(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
         ndarray of shape (n_samples,)
             1 for normal rows, -1 for anomalies.
         """
+        if not _routing_enabled():
+            _refuse_lost_domains(fit_params)
         self.fit(X, y, **fit_params)
-        known = signature(self.detector_.predict).parameters
+        if _routing_enabled():
+            known = self.get_metadata_routing().consumes("predict", fit_params)
+        else:
+            known = signature(self.detector_.predict).parameters
         return self.predict(X, **{k: v for k, v in fit_params.items() if k in known})
+
+    @_detector_has("score")
+    def score(self, X: Any, y: ArrayLike, **params: Any) -> float:
+        """Give the detector's own score, as a search without `scoring` asks for it.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to score.
+        y : array-like of shape (n_samples,)
+            1 for a normal row, -1 for an anomalous one.
+        **params : dict
+            Passed on, such as ``domains=``.
+
+        Returns
+        -------
+        float
+            Of `ZeroShotACRDetector` the mean area under the ROC curve over domains.
+        """
+        check_is_fitted(self)
+        return float(self.detector_.score(X, y, **self._routed("score", params)))
 
     def _ask(self, method: str, X: Any, params: dict[str, Any]) -> Any:
         check_is_fitted(self)

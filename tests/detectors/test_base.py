@@ -345,7 +345,7 @@ def test_an_interrupted_fit_changes_nothing(quick, domains, monkeypatch):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(type(detector), "_calibrate", interrupt)
+    monkeypatch.setattr(type(detector), "_calibration_batches", interrupt)
     with pytest.raises(KeyboardInterrupt):
         detector.fit([X[:, :3] for X in domains])
     assert detector.__dict__ == kept

@@ -275,3 +275,40 @@ def test_they_find_anomalies_at_a_false_discovery_rate(quick, domains, make_doma
     found = false_discovery_control(detector.p_values(new, X[:500])) <= 0.1
     assert found[:30].mean() > 0.9
     assert found[30:].mean() < 0.1
+
+
+# ------------------------------------------------------------- one calibration beside the other
+
+
+def test_a_reference_is_held_against_the_scores_of_fit_not_of_the_one_before(fitted, make_domain):
+    spoilt = make_domain(77, n_rows=200)
+    spoilt[160:] = spoilt[:160].mean(axis=0) + 60 + 0.1 * spoilt[160:]
+    clean = make_domain(78, n_rows=200)
+    once, twice = fitted.adapt(clean), fitted.adapt(spoilt).adapt(clean)
+    assert twice.offset_ == once.offset_
+    np.testing.assert_array_equal(twice.calibration_scores_, once.calibration_scores_)
+
+
+@pytest.mark.filterwarnings("ignore::acr_sklearn.exceptions.ACRWarning")
+def test_a_small_reference_after_a_large_one_keeps_the_threshold_of_fit(fitted, make_domain):
+    again = fitted.adapt(make_domain(77, n_rows=200)).adapt(make_domain(78, n_rows=70))
+    assert again.offset_ == fitted.offset_
+    np.testing.assert_array_equal(again.calibration_scores_, fitted.calibration_scores_)
+
+
+@pytest.mark.filterwarnings("ignore::acr_sklearn.exceptions.ACRWarning")
+def test_batches_are_cut_as_fit_said_whatever_reference_is_held(quick, domains, make_domain):
+    plain, rows = quick().fit(domains), make_domain(77, n_rows=200)
+    pooled = quick(norm_mode="reference").fit(domains)
+    assert pooled.offset_ != plain.offset_
+    assert pooled.adapt(rows[:70]).offset_ == plain.offset_
+    for detector in (pooled, copy.deepcopy(plain).adapt(rows)):
+        detector.set_params(norm_mode="batch")
+        assert detector.offset_ == plain.offset_
+        np.testing.assert_array_equal(detector.predict(rows), plain.predict(rows))
+
+
+def test_a_row_scored_by_itself_is_cut_by_itself(fitted, live):
+    far = np.full((1, 5), 1e4)
+    alone = copy.copy(live).set_params(threshold="batch")
+    assert alone.predict(far) == live.predict(far) == [-1]

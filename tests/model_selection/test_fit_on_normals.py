@@ -5,7 +5,7 @@ import pytest
 import sklearn
 from sklearn.base import clone
 from sklearn.ensemble import IsolationForest
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, LeaveOneGroupOut
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -82,3 +82,27 @@ def test_methods_that_the_detector_lacks_are_lacking():
 def test_labels_it_cannot_use(y, match):
     with pytest.raises(ValueError, match=match):
         FitOnNormals(IsolationForest()).fit([[0.0], [1.0], [2.0]], y)
+
+
+def test_a_search_without_scoring_uses_the_detectors_own_score():
+    X, y, site, _ = _labelled_sites()
+    model = FitOnNormals(ZeroShotACRDetector(max_iter=3, random_state=0))
+    search = GridSearchCV(
+        model,
+        {"detector__trim_fraction": [0.0, 0.25]},
+        cv=NormalTrainSplit(LeaveOneGroupOut()),
+        refit=False,
+    ).fit(X, y, groups=site, domains=site)
+    assert (search.cv_results_["mean_test_score"] > 0.8).all()
+
+
+def test_fit_predict_pools_no_domains_in_silence():
+    X, y, site, _ = _labelled_sites()
+    acr = ZeroShotACRDetector(max_iter=3, random_state=0)
+    model = FitOnNormals(Pipeline([("acr", acr)]))
+    with pytest.raises(ValueError, match=r"got acr__domains=.* all domains would be one batch"):
+        model.fit_predict(X, y, acr__domains=site)
+    with sklearn.config_context(enable_metadata_routing=True):
+        labels = model.fit_predict(X, y, domains=site)
+        np.testing.assert_array_equal(labels, model.predict(X, domains=site))
+        assert (labels != model.predict(X)).any()

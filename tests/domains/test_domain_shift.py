@@ -128,10 +128,17 @@ def test_equal_domains_have_some_reach():
 def test_the_size_and_the_cost_are_bounded(monkeypatch):
     rng = np.random.default_rng(0)
     parts = [rng.normal(size=(300, 100_000)).astype(np.float32) for _ in range(4)]
-    start = time.perf_counter()
-    detector = fit(parts)
-    detector.distance(parts[0])
-    assert time.perf_counter() - start < 5
+
+    def cost(some):
+        start = time.process_time()
+        fitted = fit(some)
+        fitted.distance(some[0])
+        return time.process_time() - start, fitted
+
+    few, _ = min((cost([part[:, :512] for part in parts]) for _ in range(3)), key=lambda c: c[0])
+    many, detector = cost(parts)
+    # 512 of the features are looked at: 200 times as many cost the time to choose among them.
+    assert many < 20 * few
     assert detector.axes.shape == (512, 16)
     assert len(pickle.dumps(detector)) < 100_000
     monkeypatch.setattr(module, "_DOMAINS", 5)

@@ -47,7 +47,13 @@ ROOMS = {
         "acr_network",
         "ensemble",
     ],
-    "domains": ["feature_scale", "covariance", "domain_shift", "discriminability"],
+    "domains": [
+        "batch_statistics",
+        "feature_scale",
+        "covariance",
+        "domain_shift",
+        "discriminability",
+    ],
     "tasks": ["settings", "sampling", "outliers", "sampler"],
     "training": [
         "settings",

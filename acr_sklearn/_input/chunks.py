@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 
 from acr_sklearn._input.validation import LARGEST_SINGLE, column_names, read_table, refuse_odd_cells
 
-__all__ = ["CheckedChunks", "Chunks", "is_chunked"]
+__all__ = ["CheckedChunks", "Chunks", "is_chunked", "taken_by_torch"]
 
 
 class Chunks:
@@ -49,12 +49,12 @@ class Chunks:
     def __iter__(self) -> Iterator[NDArray[Any]]:
         """Yield arrays of shape (n_chunk_rows, n_features), not to be written to."""
         if not isinstance(self.rows, np.ndarray):
-            yield from map(_taken_by_torch, self.rows)
+            yield from map(taken_by_torch, self.rows)
             return
         for start in range(0, self._n_rows, self.size):
             stop = start + self.size
             if self.positions is None:
-                yield _taken_by_torch(self.rows[start:stop])
+                yield taken_by_torch(self.rows[start:stop])
             else:
                 yield self.rows[self.positions[start:stop]]
 
@@ -86,8 +86,19 @@ class Chunks:
         return np.concatenate(parts)
 
 
-def _taken_by_torch(rows: NDArray[Any]) -> NDArray[Any]:
-    """Copy what PyTorch does not take: a read-only memory map, rows in another order."""
+def taken_by_torch(rows: NDArray[Any]) -> NDArray[Any]:
+    """Copy what PyTorch does not take: a read-only memory map, rows in another order.
+
+    Parameters
+    ----------
+    rows : ndarray
+        Any.
+
+    Returns
+    -------
+    ndarray
+        The same where it is plain, not to be written to.
+    """
     plain = rows.flags.c_contiguous and rows.flags.writeable
     return rows if plain else np.array(rows, order="C")
 

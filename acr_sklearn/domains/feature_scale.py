@@ -10,7 +10,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
+
+from acr_sklearn.domains.batch_statistics import standardize_by_mask
 
 __all__ = ["FeatureScale", "fit_scale", "positions_by_domain"]
 
@@ -68,38 +72,37 @@ class FeatureScale:
         centred = np.subtract(rows, self.location, dtype=np.float64)
         return np.divide(centred, self.scale, out=centred).astype(np.float32)
 
-    def batch(self, rows: NDArray[Any]) -> NDArray[Any]:
+    def unit(self, dtype: torch.dtype) -> Tensor:
+        """Return what each feature of a batch is measured in, before its own overall spread.
+
+        Parameters
+        ----------
+        dtype : torch.dtype
+            Of the rows, which the units must not be too small for.
+
+        Returns
+        -------
+        Tensor of shape (n_features,), float64
+            `relative`, positive in `dtype` too.
+        """
+        return torch.from_numpy(self.relative).clamp_min(torch.finfo(dtype).tiny)
+
+    def batch(self, rows: Tensor) -> Tensor:
         """Standardize batches for scoring.
 
         Parameters
         ----------
-        rows : ndarray of shape (..., n_rows, n_features), float32 or float64
+        rows : Tensor of shape (n_batches, n_rows, n_features), float32 or float64
             Whole batches in the users' units.
 
         Returns
         -------
-        ndarray of the shape and dtype of `rows`
+        Tensor of the shape and dtype of `rows`
             Centred on the batch's own mean and divided by `scale` and by the batch's overall
             spread, so that a batch in other units than the training rows' never falls below the
             epsilon of the batch norm.
         """
-        dtype = rows.dtype
-        centred = rows - rows.mean(axis=-2, keepdims=True, dtype=np.float64).astype(dtype)
-        # A second pass removes what rounding of a huge mean left over.
-        centred -= centred.mean(axis=-2, keepdims=True, dtype=np.float64).astype(dtype)
-        with np.errstate(over="ignore", divide="ignore"):
-            centred /= np.maximum(self.relative, np.finfo(dtype).tiny).astype(dtype)
-        # The peak comes out first, so that squares neither overflow nor vanish.
-        peak = np.abs(centred).max(axis=(-2, -1), keepdims=True)
-        if not np.isfinite(peak).all():
-            # Columns in units so different from training's that no number holds them.
-            largest = np.finfo(dtype).max / 4
-            np.clip(centred, -largest, largest, out=centred)
-            peak = np.minimum(peak, largest)
-        centred /= _positive(peak)
-        power = np.mean(np.square(centred), axis=(-2, -1), keepdims=True, dtype=np.float64)
-        centred /= _positive(np.sqrt(power)).astype(dtype)
-        return centred
+        return standardize_by_mask(rows, None, self.unit(rows.dtype).to(rows))
 
     def uniform(self) -> FeatureScale:
         """Give all features the scale of the median one, as the pixels of an image want it.

@@ -12,12 +12,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from acr_sklearn.domains.batch_statistics import centre_by_mask, standardize_by_mask
 from acr_sklearn.domains.covariance import WithinDomainCovariance, whitened
 from acr_sklearn.networks.acr_network import ACRNetwork
 from acr_sklearn.networks.ensemble import ACREnsemble
 from acr_sklearn.scoring.neighbors import n_references, nearest_distance
 from acr_sklearn.scoring.robust_scale import RobustLogScale
-from acr_sklearn.scoring.standardize import centre_by_mask, standardize_by_mask
 from acr_sklearn.scoring.trimming import most_normal, round_down
 
 __all__ = [
@@ -160,7 +160,7 @@ class ScoreHead:
         """
         if self.kind == "mahalanobis":
             assert features is not None
-            centred = centre_by_mask(features, kept)[0]
+            centred = centre_by_mask(features, kept)
             return mahalanobis_distances(centred, self.whitening(self.ridge_norm, features))[None]
         return network_distances(
             self.kind,
@@ -186,7 +186,7 @@ class ScoreHead:
         assert features is not None
         wide = self.wide_neighbors(features.shape[1])
         distances = self.initial_distances(
-            centre_by_mask(features, None)[0],
+            centre_by_mask(features, None),
             lambda rows: nearest_distance(rows, self.n_neighbors),
             lambda rows: nearest_distance(rows, wide),
         )

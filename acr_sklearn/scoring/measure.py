@@ -18,6 +18,7 @@ from torch import Tensor
 
 from acr_sklearn._compute import in_order, rows_at_once
 from acr_sklearn._input.chunks import Chunks
+from acr_sklearn.domains.batch_statistics import overall_spread
 from acr_sklearn.domains.covariance import whitened
 from acr_sklearn.domains.feature_scale import FeatureScale
 from acr_sklearn.scoring.fixed_batch import FixedBatch
@@ -37,9 +38,6 @@ from acr_sklearn.scoring.trimming import most_normal, round_down
 
 __all__ = ["measure_batch"]
 
-
-#: Below it squares of deviations may have vanished.
-_SMALLEST_VARIANCE = 1e-200
 
 _Measure = Callable[[Tensor, Tensor | None], Tensor]
 
@@ -141,24 +139,21 @@ class _Builder:
 
     def _statistics(self, scale: FeatureScale, kept: Tensor | None) -> tuple[Tensor, Tensor]:
         """Centre and divisor, float64, of the batch or of its kept rows."""
-        unit = torch.as_tensor(scale.relative).to(self.device)
-        unit = unit.clamp_min(torch.finfo(self.dtype).tiny)
+        unit = scale.unit(self.dtype).to(self.device)
+        means: list[Tensor] = []
 
-        def measure(divisor: Tensor | float) -> Moments:
+        def variance(factor: Tensor | None) -> Tensor:
             moments = Moments()
             for x in self._tensors() if kept is None else self._kept_tensors(kept):
-                moments.add(x.double() / divisor)
-            return moments
+                moments.add(x.double() if factor is None else x.double() / factor)
+            means.append(moments.mean if factor is None else moments.mean * factor)
+            return moments.variance
 
-        moments, factor = measure(1.0), 1.0
-        if not _SMALLEST_VARIANCE < moments.variance.max() < torch.inf:
-            # Squares at both ends of the numbers; of such a batch the peak comes out first.
-            factor = max(x.abs().max().item() for x in self._tensors()) or 1.0
-            moments = measure(factor)
-        own = moments.variance.sqrt() / unit
-        peak = own.max()
-        spread = peak * (own / peak).square().mean().sqrt() if peak > 0 else peak.new_ones(())
-        return moments.mean * factor, unit * (spread * factor)
+        def peak() -> Tensor:
+            return torch.stack([x.abs().max().double() for x in self._tensors()]).amax(0, True)
+
+        spread = overall_spread(variance, peak, unit)
+        return means[-1], unit * spread
 
     def _fixed_input(self, kept: Tensor | None) -> FixedBatch:
         head, scale = self.head, self.scale

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from acr_sklearn._compute import in_order, rows_at_once
-from acr_sklearn._input.chunks import Chunks
+from acr_sklearn._input.chunks import Chunks, taken_by_torch
 from acr_sklearn.domains.feature_scale import FeatureScale
 from acr_sklearn.scoring.fixed_batch import FixedBatch
 from acr_sklearn.scoring.heads import Network, ScoreHead
@@ -198,10 +198,10 @@ class Scorer:
     def _stack(self, network: Network, batch: NDArray[Any]) -> NDArray[np.float64]:
         """Score batches of one size, shape (n_batches, n_batch_rows)."""
         scale, head = self.scale, self.head
-        standardized = np.array(batch) if scale is None else scale.batch(batch)
         with torch.no_grad():
-            x = torch.from_numpy(standardized).to(next(network.parameters()).device)
-            features = _features(head, scale, batch, x)
+            rows = torch.from_numpy(taken_by_torch(batch)).to(next(network.parameters()).device)
+            x = rows.clone() if scale is None else scale.batch(rows)
+            features = _features(head, scale, rows, x)
             rescale = scale is not None and scale.by_batch
             out = head.score(network, x, features, rescale=rescale)
         return out.double().cpu().numpy()
@@ -258,7 +258,7 @@ def score_rows(
 def _features(
     head: ScoreHead,
     scale: FeatureScale | None,
-    batch: NDArray[Any],
+    rows: torch.Tensor,
     x: torch.Tensor,
 ) -> torch.Tensor | None:
     """Bring the batches to the standardization of the head's covariance, mostly the network's."""
@@ -267,7 +267,7 @@ def _features(
     if scale is head.covariance.scale:
         return x
     # A user's network has no standardization.
-    return torch.from_numpy(head.covariance.scale.batch(batch)).to(x.device)
+    return head.covariance.scale.batch(rows)
 
 
 def _stacks(batches: Sequence[NDArray[np.int64]], n_rows: int) -> list[NDArray[np.int64]]:

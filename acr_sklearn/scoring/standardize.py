@@ -1,4 +1,4 @@
-"""Standardization of rows, by a fixed location or by kept rows, with no loss beside an offset."""
+"""Standardization of rows by a fixed location and divisor, with no loss beside an offset."""
 
 from __future__ import annotations
 
@@ -7,74 +7,9 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Standardizer", "centre_by_mask", "largest_number", "standardize_by_mask"]
+from acr_sklearn.domains.batch_statistics import largest_number
 
-
-def largest_number(dtype: torch.dtype) -> float:
-    """Largest input of a network whose squared outputs stay finite.
-
-    Parameters
-    ----------
-    dtype : torch.dtype
-        Of the rows.
-
-    Returns
-    -------
-    float
-        4e11 in single precision: so many times the spread of a batch is far enough.
-    """
-    # A square is at most max^0.6: that leaves a factor of max^0.4, in single precision 2e15, for
-    # weights and sums over features.
-    return float(torch.finfo(dtype).max ** 0.3)
-
-
-def centre_by_mask(x: Tensor, kept: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """Centre batches on their kept rows.
-
-    Parameters
-    ----------
-    x : Tensor of shape (n_batches, n_samples, n_features)
-        Batches.
-    kept : Tensor of shape (n_batches, n_samples), bool, or None
-        Rows that the statistics are computed on; None: all.
-
-    Returns
-    -------
-    centred : Tensor of the shape of `x`
-        With kept rows of mean 0.
-    weight : Tensor of shape (n_batches, n_samples, 1)
-        1 for kept rows, 0 for others.
-    count : Tensor of shape (n_batches, 1, 1)
-        Kept rows of each batch.
-    """
-    weight = torch.ones_like(x[..., :1]) if kept is None else kept.to(x)[..., None]
-    count = weight.sum(1, keepdim=True)
-    centred = x - (x * weight).sum(1, keepdim=True) / count
-    # Beside a row of size m the first mean is off by about eps * m, for m = 1e6 in single precision
-    # by 0.1; the mean of what is left is small, and so is its rounding.
-    return centred - (centred * weight).sum(1, keepdim=True) / count, weight, count
-
-
-def standardize_by_mask(x: Tensor, kept: Tensor) -> Tensor:
-    """Centre batches on their kept rows and divide by these rows' overall spread.
-
-    Parameters
-    ----------
-    x : Tensor of shape (n_batches, n_samples, n_features)
-        Batches.
-    kept : Tensor of shape (n_batches, n_samples), bool
-        Rows that the statistics are computed on.
-
-    Returns
-    -------
-    Tensor of the shape of `x`
-        With kept rows of mean 0 and mean square 1, unless they are all equal.
-    """
-    centred, weight, count = centre_by_mask(x, kept)
-    # One divisor for all features: their spreads relative to one another are kept.
-    power = (centred.square() * weight).sum((1, 2), keepdim=True) / count / x.shape[2]
-    largest = largest_number(x.dtype)
-    return (centred / torch.where(power > 0, power.sqrt(), 1.0)).clamp(-largest, largest)
+__all__ = ["Standardizer"]
 
 
 class Standardizer(nn.Module):

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -89,9 +88,12 @@ class TrainingUnits(FeatureScale):
 
     by_batch: ClassVar[bool] = False
 
-    def batch(self, rows: np.ndarray) -> np.ndarray:
+    def batch(self, rows: Tensor) -> Tensor:
         """Return rows minus the training mean, in training units, in their own precision."""
-        return ((rows - self.location) / self.scale).astype(rows.dtype)
+        location, scale = (
+            torch.from_numpy(part).to(rows.device) for part in (self.location, self.scale)
+        )
+        return ((rows - location) / scale).to(rows.dtype)
 
 
 def without_centring(detector: ZeroShotACRDetector) -> ZeroShotACRDetector:

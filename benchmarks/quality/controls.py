@@ -90,7 +90,7 @@ class HeadControl:
         """Score the view of the batch by the head, high = normal."""
         x = torch.from_numpy(np.asarray(self.view(X), dtype=np.float64))[None]
         assert self._head.covariance is not None
-        units = torch.from_numpy(self._head.covariance.scale.batch(X.astype(np.float64)))[None]
+        units = self._head.covariance.scale.batch(torch.from_numpy(X.astype(np.float64))[None])
         return -self._head.score(_Rows(), x, units)[0].numpy()  # type: ignore[arg-type]
 
 

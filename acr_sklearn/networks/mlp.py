@@ -135,7 +135,7 @@ class MLPNetwork(nn.Module):
         hidden, outputs = rows_first(x), []
         mask = rows_first_mask(kept)
         for linear, norm in zip(self.linears, self.norms, strict=True):
-            hidden = F.relu(norm(linear(hidden), mask))
+            hidden = norm(linear(hidden), mask).relu_()
             outputs.append(rows_first(hidden))
         return outputs
 

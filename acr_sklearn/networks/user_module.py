@@ -282,9 +282,9 @@ def _statistics_of_kept_rows(layer: Any, given: tuple[Tensor, ...], out: Tensor)
     if kept is None:
         return out
     # Channels are the second axis of an image, the last one of a row.
-    axes = (0, *range(2, x.dim()))
-    normal = normalise(x, kept, axes, layer.eps)
+    pixels = tuple(range(2, x.dim()))
     if layer.weight is None:
-        return normal
+        return normalise(x, kept, pixels, layer.eps)
     shape = (-1,) + (1,) * (x.dim() - 2)
-    return normal * layer.weight.view(shape) + layer.bias.view(shape)
+    weight, bias = layer.weight.view(shape), layer.bias.view(shape)
+    return normalise(x, kept, pixels, layer.eps, weight, bias)

@@ -88,7 +88,7 @@ def smallest(distances: Tensor, n_chosen: int, *, in_order: bool = False) -> Ten
     Parameters
     ----------
     distances : Tensor of shape (..., n_others)
-        Any numbers.
+        Any numbers; they may be written over.
     n_chosen : int
         How many.
     in_order : bool, default=False
@@ -102,7 +102,9 @@ def smallest(distances: Tensor, n_chosen: int, *, in_order: bool = False) -> Ten
     # From here on torch.topk partitions rows with their indices, 2 to 4 times as slow as NumPy.
     partitioned = distances.shape[-1] <= 64 * n_chosen
     if partitioned and distances.device.type == "cpu" and not distances.requires_grad:
-        chosen = np.partition(distances.numpy(), n_chosen - 1, axis=-1)[..., :n_chosen]
+        found = distances.numpy()
+        found.partition(n_chosen - 1, axis=-1)
+        chosen = found[..., :n_chosen]
         return torch.from_numpy(np.sort(chosen, axis=-1) if in_order else chosen)
     return distances.topk(n_chosen, dim=-1, largest=False).values
 

@@ -41,6 +41,8 @@ class Standardizer(nn.Module):
         self.register_buffer("divisor", divisor.to(dtype))
         self.has_rest = bool((self.rest != 0).any())
         self.register_buffer("reach", self.divisor * largest_number(dtype))
+        #: |x - location| <= max |x| + max |location|, so rows below it are surely within reach.
+        self.margin = float(self.reach.min()) - float(self.location.abs().max())
 
     def forward(self, x: Tensor) -> Tensor:
         """Standardize rows.
@@ -73,10 +75,9 @@ class Standardizer(nn.Module):
         bool
             False where some may not be.
         """
-        # |x - location| <= max |x| + max |location|: one pass over the rows, and no copy of them.
+        # One pass over the rows, and no copy of them.
         lowest, highest = torch.aminmax(x)
-        far = torch.maximum(lowest.abs(), highest) + self.location.abs().max()
-        return bool(far < self.reach.min())
+        return max(-lowest.item(), highest.item()) < self.margin
 
     def centre(self, x: Tensor, out: Tensor, *, within: bool = False) -> None:
         """Subtract the location alone.

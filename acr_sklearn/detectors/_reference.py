@@ -16,6 +16,7 @@ from acr_sklearn.detectors._scoring import BatchScoring, Calibration
 from acr_sklearn.domains.domain_shift import warn_unfamiliar_batches
 from acr_sklearn.domains.feature_scale import FeatureScale
 from acr_sklearn.exceptions import SmallReferenceWarning
+from acr_sklearn.scoring.consensus_head import ConsensusHead
 from acr_sklearn.scoring.fixed_batch import FixedBatch
 from acr_sklearn.scoring.heads import ScoreHead
 from acr_sklearn.scoring.scorer import Limits, Scorer, score_rows
@@ -70,7 +71,7 @@ class ReferenceMixin(BatchScoring):
 
     module_: Any
     feature_scale_: FeatureScale | None
-    head_: ScoreHead
+    head_: ScoreHead | ConsensusHead
     reference_stats_: torch.nn.Module
     _reference: Reference | None = None
     _reference_calibration: Calibration | None = None

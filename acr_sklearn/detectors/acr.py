@@ -24,6 +24,8 @@ from acr_sklearn.detectors.parts import (
     NeuralTransformation,
 )
 from acr_sklearn.networks.objectives import OBJECTIVES
+from acr_sklearn.scoring.consensus_head import ConsensusHead
+from acr_sklearn.scoring.dependence import fit_dependence
 from acr_sklearn.scoring.heads import SCORE_HEADS, make_head
 from acr_sklearn.training.meta_training import MetaTrained, meta_train
 from acr_sklearn.training.settings import TrainedNet
@@ -44,7 +46,7 @@ _CONSTRAINTS: dict[str, list[Any]] = {
         HasMethods("sample"),
     ],
     "permute_features": ["boolean"],
-    "score_head": [StrOptions(set(SCORE_HEADS))],
+    "score_head": [StrOptions({*SCORE_HEADS, "consensus"})],
     "n_neighbors": [Interval(Integral, 1, None, closed="left")],
     "trim_fraction": [Interval(Real, 0, 0.5, closed="left")],
     "n_estimators": [Interval(Integral, 1, None, closed="left")],
@@ -233,7 +235,7 @@ class ZeroShotACRDetector(ReferenceMixin, BaseBatchDetector):
         outlier_fraction: float = 0.2,
         outlier_source: Any = "auto",
         permute_features: bool = False,
-        score_head: str = "combined",
+        score_head: str = "consensus",
         n_neighbors: int = 5,
         trim_fraction: float = 0.25,
         n_estimators: int = 1,
@@ -293,7 +295,16 @@ class ZeroShotACRDetector(ReferenceMixin, BaseBatchDetector):
         self.feature_scale_ = trained.scale
         self._shape = trained.shape
         self._next_step = trained.fitted.next_step
-        self.head_ = make_head(self.score_head, self.n_neighbors, self.trim_fraction, trained.shape)
+        kind = "objective" if self.score_head == "consensus" else self.score_head
+        self.head_ = make_head(kind, self.n_neighbors, self.trim_fraction, trained.shape)
+
+    def _prepare_scoring(self, data: DomainRows, trained_on: NDArray[np.int64]) -> None:
+        if self.score_head == "consensus":
+            kept = np.flatnonzero(np.isin(data.index, trained_on))
+            index = np.searchsorted(trained_on, data.index[kept])
+            dependence = fit_dependence(data.rows[kept], index, len(trained_on), 0)
+            self.head_ = ConsensusHead.of(self.trim_fraction, dependence, self._shape.scale.scale)
+        super()._prepare_scoring(data, trained_on)
 
     def _detach_from_training(self) -> None:
         self.module_ = copy.deepcopy(self.module_).eval()

@@ -14,13 +14,16 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from acr_sklearn._compute import in_order, rows_at_once
 from acr_sklearn._input.chunks import Chunks
 from acr_sklearn.domains.batch_statistics import overall_spread
 from acr_sklearn.domains.covariance import whitened
 from acr_sklearn.domains.feature_scale import FeatureScale
+from acr_sklearn.scoring.consensus_batch import ConsensusBatch
+from acr_sklearn.scoring.consensus_head import ConsensusHead
+from acr_sklearn.scoring.evidence import n_evidence_rows
 from acr_sklearn.scoring.fixed_batch import FixedBatch
 from acr_sklearn.scoring.fixed_norms import Moments, fix_norms
 from acr_sklearn.scoring.fused_mlp import FusedMLP, FusedNeighbors
@@ -53,7 +56,7 @@ class _References:
 def measure_batch(
     network: Network,
     scale: FeatureScale | None,
-    head: ScoreHead,
+    head: ScoreHead | ConsensusHead,
     chunks: Chunks,
     *,
     scored: bool = True,
@@ -66,7 +69,7 @@ def measure_batch(
         In the precision of the rows.
     scale : FeatureScale or None
         Standardization of the network's input; None passes the rows on as they are.
-    head : ScoreHead
+    head : ScoreHead or ConsensusHead
         How rows are scored.
     chunks : Chunks
         The batch.
@@ -80,49 +83,19 @@ def measure_batch(
     scores : ndarray of shape (n_rows,), float64
         What `head` gives the rows of the batch in one piece; empty if they are not wanted.
     """
-    builder = _Builder(network, scale, head, chunks)
     with torch.no_grad():
-        return builder.build(scored)
+        if isinstance(head, ConsensusHead):
+            return _measure_consensus(network, scale, head, chunks, scored)
+        return _Builder(network, scale, head, chunks).build(scored)
 
 
-class _Builder:
-    """Builder of a `FixedBatch` by rounds over the chunks of a batch."""
+class _Rounds:
+    """Rounds over the chunks of a batch."""
 
-    def __init__(
-        self, network: Network, scale: FeatureScale | None, head: ScoreHead, chunks: Chunks
-    ):
+    def __init__(self, network: Network, scale: FeatureScale | None, chunks: Chunks):
         parameter = next(network.parameters())
-        self.network, self.scale, self.head, self.chunks = network, scale, head, chunks
+        self.network, self.scale, self.chunks = network, scale, chunks
         self.device, self.dtype = parameter.device, parameter.dtype
-
-    def build(self, scored: bool) -> tuple[FixedBatch, NDArray[np.float64]]:
-        kept = self._kept()
-        fixed = self._fixed_input(kept)
-        if self.head.kind == "mahalanobis":
-            fixed.whitening = self.head.whitening(self.head.ridge_norm, fixed.standardizer.divisor)
-        else:
-            rows = self._tensors if kept is None else lambda: self._kept_tensors(kept)
-            fixed.network = fix_norms(self.network, lambda: map(fixed.standardizer, rows()))
-        if self.head.uses_neighbors:
-            serving = self._references(kept)
-            fixed.neighbors = self._neighbors(
-                lambda x: fixed.network.layers_and_score(fixed.standardizer(x))[0],
-                self.head.n_neighbors,
-                serving,
-            )
-            fixed.known = serving.known
-        if self.head.kind != "mahalanobis":
-            fixed.chain = _chain(fixed)
-        if not scored and self.head.join is None:
-            return fixed.eval(), np.empty(0)
-        # Where differences are exact they are wanted.
-        exact = fixed.neighbors is not None and fixed.neighbors.exact
-        distances = self._of_all(fixed.distances if exact else fixed.measure, fixed.known)
-        if self.head.join is not None:
-            scales = RobustLogScale.of(distances)
-            fixed.scales = torch.stack([scales.floor, scales.center, scales.spread])
-        scores = fixed.combined(distances)
-        return fixed.eval(), scores.double().cpu().numpy()
 
     def _tensors(self) -> Iterator[Tensor]:
         """Blocks of the chunks."""
@@ -155,19 +128,83 @@ class _Builder:
         spread = overall_spread(variance, peak, unit)
         return means[-1], unit * spread
 
-    def _fixed_input(self, kept: Tensor | None) -> FixedBatch:
-        head, scale = self.head, self.scale
-        if head.kind == "mahalanobis":
-            assert head.covariance is not None
-            location, divisor = self._statistics(head.covariance.scale, None)
-            if kept is not None:
-                location = self._statistics(head.covariance.scale, kept)[0]
-        elif scale is None:
-            width = self.chunks.n_features
-            location = torch.zeros(width, dtype=torch.float64, device=self.device)
-            divisor = location + 1
+    def _network_input(self, kept: Tensor | None) -> Standardizer:
+        """Standardization of the network's input, by the batch or by its kept rows."""
+        if self.scale is not None:
+            return Standardizer(*self._statistics(self.scale, kept), self.dtype)
+        nothing = torch.zeros(self.chunks.n_features, dtype=torch.float64, device=self.device)
+        return Standardizer(nothing, nothing + 1, self.dtype)
+
+    def _fixed_network(self, standardizer: Standardizer, kept: Tensor | None) -> nn.Module:
+        """Network at the statistics of the batch, or of its kept rows."""
+        rows = self._tensors if kept is None else lambda: self._kept_tensors(kept)
+        return fix_norms(self.network, lambda: map(standardizer, rows()))
+
+    def _of_all(self, measure_rows: _Measure, known: ReferenceIndex | None = None) -> Tensor:
+        """Measure every row, shape (n_parts, n_rows)."""
+
+        def measure(rows: NDArray[Any]) -> Tensor:
+            x, size = torch.from_numpy(rows).to(self.device), rows_at_once(self.device)
+            if known is None:
+                return torch.cat([measure_rows(some, None) for some in x.split(size)], dim=1)
+            own = torch.from_numpy(known.positions(rows)).to(self.device)
+            parts = zip(x.split(size), own.split(size), strict=True)
+            return torch.cat([measure_rows(some, here) for some, here in parts], dim=1)
+
+        out, start = torch.empty(0), 0
+        for values in in_order(measure, self.chunks, self.device):
+            if not start:
+                out = values.new_empty(len(values), len(self.chunks))
+            out[:, start : start + values.shape[1]] = values
+            start += values.shape[1]
+        return out
+
+
+class _Builder(_Rounds):
+    """Builder of a `FixedBatch`."""
+
+    def __init__(
+        self, network: Network, scale: FeatureScale | None, head: ScoreHead, chunks: Chunks
+    ):
+        super().__init__(network, scale, chunks)
+        self.head = head
+
+    def build(self, scored: bool) -> tuple[FixedBatch, NDArray[np.float64]]:
+        kept = self._kept()
+        fixed = self._fixed_input(kept)
+        if self.head.kind == "mahalanobis":
+            fixed.whitening = self.head.whitening(self.head.ridge_norm, fixed.standardizer.divisor)
         else:
-            location, divisor = self._statistics(scale, kept)
+            fixed.network = self._fixed_network(fixed.standardizer, kept)
+        if self.head.uses_neighbors:
+            serving = self._references(kept)
+            fixed.neighbors = self._neighbors(
+                lambda x: fixed.network.layers_and_score(fixed.standardizer(x))[0],
+                self.head.n_neighbors,
+                serving,
+            )
+            fixed.known = serving.known
+        if self.head.kind != "mahalanobis":
+            fixed.chain = _chain(fixed)
+        if not scored and self.head.join is None:
+            return fixed.eval(), np.empty(0)
+        # Where differences are exact they are wanted.
+        exact = fixed.neighbors is not None and fixed.neighbors.exact
+        distances = self._of_all(fixed.distances if exact else fixed.measure, fixed.known)
+        if self.head.join is not None:
+            scales = RobustLogScale.of(distances)
+            fixed.scales = torch.stack([scales.floor, scales.center, scales.spread])
+        scores = fixed.combined(distances)
+        return fixed.eval(), scores.double().cpu().numpy()
+
+    def _fixed_input(self, kept: Tensor | None) -> FixedBatch:
+        head = self.head
+        if head.kind != "mahalanobis":
+            return FixedBatch(head.kind, self._network_input(kept))
+        assert head.covariance is not None
+        location, divisor = self._statistics(head.covariance.scale, None)
+        if kept is not None:
+            location = self._statistics(head.covariance.scale, kept)[0]
         return FixedBatch(head.kind, Standardizer(location, divisor, self.dtype))
 
     def _kept(self) -> Tensor | None:
@@ -225,24 +262,41 @@ class _Builder:
         exact = differences_are_cheap(n_rows, n_references(n_rows), rows.shape[1], rows.dtype)
         return Neighbors(rows, n_neighbors, exact and rows.dtype == self.dtype)
 
-    def _of_all(self, measure_rows: _Measure, known: ReferenceIndex | None = None) -> Tensor:
-        """Measure every row, shape (n_parts, n_rows)."""
 
-        def measure(rows: NDArray[Any]) -> Tensor:
-            x, size = torch.from_numpy(rows).to(self.device), rows_at_once(self.device)
-            if known is None:
-                return torch.cat([measure_rows(some, None) for some in x.split(size)], dim=1)
-            own = torch.from_numpy(known.positions(rows)).to(self.device)
-            parts = zip(x.split(size), own.split(size), strict=True)
-            return torch.cat([measure_rows(some, here) for some, here in parts], dim=1)
+class _ConsensusBuilder(_Rounds):
+    """Builder of a `ConsensusBatch` from the rows that its statistics are of, in one piece."""
 
-        out, start = torch.empty(0), 0
-        for values in in_order(measure, self.chunks, self.device):
-            if not start:
-                out = values.new_empty(len(values), len(self.chunks))
-            out[:, start : start + values.shape[1]] = values
-            start += values.shape[1]
-        return out
+    def build(self, head: ConsensusHead) -> ConsensusBatch:
+        rows = torch.from_numpy(self.chunks.take(np.arange(len(self.chunks)))).to(self.device)
+        batch = head.measure(rows)
+        marked = head.kept(batch.values[None])
+        kept = None if marked is None else marked[0]
+        standardizer = self._network_input(kept)
+        network: Any = self._fixed_network(standardizer, kept)
+        layers = network.layers_and_score(standardizer(rows))[0]
+        fractions = head.neighbors(layers, batch, kept)
+        fixed = ConsensusBatch(standardizer, network, batch, fractions)
+        fixed.fix_scale(torch.cat([batch.values, fractions(layers, batch.own)]))
+        return fixed
+
+
+def _measure_consensus(
+    network: Network,
+    scale: FeatureScale | None,
+    head: ConsensusHead,
+    chunks: Chunks,
+    scored: bool,
+) -> tuple[FixedBatch, NDArray[np.float64]]:
+    sample = chunks
+    n_statistics = n_evidence_rows(len(chunks))[0]
+    if n_statistics < len(chunks):
+        keys = np.concatenate([row_hashes(rows, head.weights) for rows in chunks])
+        sample = Chunks(chunks.take(evenly_spaced(keys, n_statistics)), chunks.size)
+    fixed = _ConsensusBuilder(network, scale, sample).build(head).eval()
+    if not scored:
+        return fixed, np.empty(0)
+    values = _Rounds(network, scale, chunks)._of_all(fixed.measure, fixed.known)
+    return fixed, fixed.combined(values).double().cpu().numpy()
 
 
 def _chain(fixed: FixedBatch) -> FusedMLP | FusedNeighbors | None:

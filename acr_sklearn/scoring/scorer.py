@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from acr_sklearn._compute import in_order, rows_at_once
 from acr_sklearn._input.chunks import Chunks, taken_by_torch
 from acr_sklearn.domains.feature_scale import FeatureScale
+from acr_sklearn.scoring.consensus_head import ConsensusHead
 from acr_sklearn.scoring.fixed_batch import FixedBatch
 from acr_sklearn.scoring.heads import Network, ScoreHead
 from acr_sklearn.scoring.measure import measure_batch
@@ -97,7 +98,7 @@ class Scorer:
         In eval mode; neither its parameters nor its buffers are touched.
     scale : FeatureScale or None
         Standardization of the network's input; None passes the rows on as they are.
-    head : ScoreHead
+    head : ScoreHead or ConsensusHead
         How a batch becomes scores.
     limits : Limits
         Of large batches.
@@ -105,7 +106,7 @@ class Scorer:
 
     network: Network
     scale: FeatureScale | None
-    head: ScoreHead
+    head: ScoreHead | ConsensusHead
     limits: Limits = Limits()
 
     def batches(
@@ -201,9 +202,12 @@ class Scorer:
         with torch.no_grad():
             rows = torch.from_numpy(taken_by_torch(batch)).to(next(network.parameters()).device)
             x = rows.clone() if scale is None else scale.batch(rows)
-            features = _features(head, scale, rows, x)
             rescale = scale is not None and scale.by_batch
-            out = head.score(network, x, features, rescale=rescale)
+            if isinstance(head, ConsensusHead):
+                out = head.score(network, x, rows, rescale=rescale)
+            else:
+                features = _features(head, scale, rows, x)
+                out = head.score(network, x, features, rescale=rescale)
         return out.double().cpu().numpy()
 
     def _network(self, dtype: np.dtype[Any]) -> Network:

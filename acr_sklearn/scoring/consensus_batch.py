@@ -1,0 +1,131 @@
+"""Module that scores single rows by the consensus of evidence under fixed batch statistics."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from acr_sklearn.scoring.consensus_head import MeasuredBatch
+from acr_sklearn.scoring.evidence import EvidenceScale, consensus
+from acr_sklearn.scoring.fixed_batch import FixedBatch
+from acr_sklearn.scoring.fused_mlp import FusedMLP
+from acr_sklearn.scoring.neighbor_fractions import NeighborFractions
+from acr_sklearn.scoring.standardize import Standardizer
+
+__all__ = ["ConsensusBatch"]
+
+
+class ConsensusBatch(FixedBatch):
+    """`FixedBatch` of the consensus head.
+
+    Parameters
+    ----------
+    standardizer : Standardizer
+        Standardization of a row for the network.
+    network : nn.Module
+        With fixed batch statistics.
+    batch : MeasuredBatch
+        The batch before the network.
+    fractions : NeighborFractions
+        Neighbours in the layers of the network.
+    """
+
+    def __init__(
+        self,
+        standardizer: Standardizer,
+        network: torch.nn.Module,
+        batch: MeasuredBatch,
+        fractions: NeighborFractions,
+    ):
+        super().__init__("consensus", standardizer)
+        self.network = network
+        self.evidence = batch.evidence
+        self.fractions = fractions
+        self.known = batch.known
+        chain = FusedMLP.of(standardizer, network)
+        self.chain = chain
+        self.fused: NeighborFractions | None = None
+        if chain is not None:
+            self.fused = fractions.moved(chain.as_layers(fractions.rows))
+
+    def fix_scale(self, values: Tensor) -> None:
+        """Fix the scale of each kind of evidence.
+
+        Parameters
+        ----------
+        values : Tensor of shape (n_evidence, n_samples)
+            Of the rows that the statistics are of.
+        """
+        scale = EvidenceScale.of(values)
+        self.scales = torch.stack([scale.center, scale.spread])
+
+    def distances(self, x: Tensor, own: Tensor | None = None) -> Tensor:
+        """Measure rows.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_rows, n_features)
+            In the users' units.
+        own : Tensor of shape (n_rows,), int64, or None
+            Which of the serving rows each is, -1 for none; None: found by the distances.
+
+        Returns
+        -------
+        Tensor of shape (n_evidence, n_rows)
+            What `combined` makes one score of.
+        """
+        own = self.evidence.itself(x) if own is None else own
+        layers = self.network.layers_and_score(self.standardizer(x))[0]
+        return torch.cat([self.evidence(x, own), self.fractions(layers, own)])
+
+    def measure(self, x: Tensor, own: Tensor | None = None) -> Tensor:
+        """Measure many rows without gradient, faster than `distances`.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_rows, n_features)
+            In the users' units, at least one row.
+        own : Tensor of shape (n_rows,), int64, or None
+            As in `distances`.
+
+        Returns
+        -------
+        Tensor of shape (n_evidence, n_rows)
+            What `distances` returns.
+        """
+        if not isinstance(self.chain, FusedMLP) or self.fused is None:
+            return self.distances(x, own)
+        parts = []
+        for start, layers in self.chain.blocks(x):
+            rows = x[start : start + len(layers)]
+            here = self.evidence.itself(rows) if own is None else own[start : start + len(layers)]
+            parts.append(torch.cat([self.evidence(rows, here), self.fused(layers, here)]))
+        return torch.cat(parts, dim=1)
+
+    def combined(self, distances: Tensor) -> Tensor:
+        """Turn evidence into scores.
+
+        Parameters
+        ----------
+        distances : Tensor of shape (n_evidence, n_rows)
+            Of `distances`.
+
+        Returns
+        -------
+        Tensor of shape (n_rows,)
+            High for abnormal rows.
+        """
+        return consensus(EvidenceScale(*self.scales).standardise(distances))
+
+    def single(self) -> ConsensusBatch:
+        """Give a copy for rows in single precision.
+
+        Returns
+        -------
+        ConsensusBatch
+            A copy.
+        """
+        single = super().single()
+        assert isinstance(single, ConsensusBatch)
+        single.evidence.single()
+        return single

@@ -1,0 +1,216 @@
+"""Consensus head: the network's neighbours and the statistics of the batch, as equals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from acr_sklearn.domains.batch_statistics import standardize_by_mask
+from acr_sklearn.scoring.evidence import (
+    BatchEvidence,
+    EvidenceScale,
+    consensus,
+    n_evidence_rows,
+)
+from acr_sklearn.scoring.heads import Network
+from acr_sklearn.scoring.neighbor_fractions import NeighborFractions
+from acr_sklearn.scoring.reference_rows import (
+    ReferenceIndex,
+    evenly_spaced,
+    hash_weights,
+    row_hashes,
+)
+from acr_sklearn.scoring.trimming import most_normal, round_down
+
+__all__ = ["ConsensusHead", "MeasuredBatch"]
+
+#: Neighbourhoods in the layers of the network.
+_NEAR_AND_WIDE = (0.1, 0.3)
+
+
+@dataclass(frozen=True)
+class MeasuredBatch:
+    """Evidence of a batch before the network has seen it.
+
+    Attributes
+    ----------
+    evidence : BatchEvidence
+        Under the statistics of the batch.
+    serving : Tensor of int64
+        Positions of the rows that serve as neighbours.
+    known : ReferenceIndex or None
+        Finds these rows; None where all rows serve, each for itself.
+    own : Tensor of shape (n_samples,), int64
+        Which of the serving rows each is, -1 for none.
+    values : Tensor of shape (n_evidence, n_samples)
+        What `evidence` found.
+    """
+
+    evidence: BatchEvidence
+    serving: Tensor
+    known: ReferenceIndex
+    own: Tensor
+    values: Tensor
+
+
+@dataclass(frozen=True)
+class ConsensusHead:
+    """Score of a batch by seven kinds of evidence that count alike.
+
+    Five need no network, see `BatchEvidence`: distances to the near and the wide neighbourhood in
+    batch units, to the near one in normal scores, rarity of values, conditional residuals. Their
+    consensus says which rows the network's statistics leave out, and the distances to the near
+    and the wide neighbourhood in its layers are the other two.
+
+    Attributes
+    ----------
+    trim_fraction : float
+        Fraction of the batch, of the highest consensus without the network, that the network's
+        statistics and neighbours leave out.
+    dependence : ndarray of shape (n_features, n_features) or None
+        Of `fit_dependence`.
+    weights : ndarray of shape (n_features,)
+        Of `hash_weights`: what rows are chosen by, where not all serve.
+    """
+
+    kind: ClassVar[str] = "consensus"
+
+    trim_fraction: float
+    dependence: NDArray[np.float64] | None
+    weights: NDArray[np.float64]
+
+    @classmethod
+    def of(
+        cls,
+        trim_fraction: float,
+        dependence: NDArray[np.float64] | None,
+        scale: NDArray[np.float64],
+    ) -> ConsensusHead:
+        """Build a head.
+
+        Parameters
+        ----------
+        trim_fraction : float
+            Of the head.
+        dependence : ndarray of shape (n_features, n_features) or None
+            Of the head.
+        scale : ndarray of shape (n_features,)
+            What one unit of each feature is.
+
+        Returns
+        -------
+        ConsensusHead
+            Ready to score.
+        """
+        return cls(trim_fraction, dependence, hash_weights(scale, len(scale)))
+
+    def score(self, network: Network, x: Tensor, rows: Tensor, *, rescale: bool = False) -> Tensor:
+        """Score the rows of each batch.
+
+        Parameters
+        ----------
+        network : ACRNetwork or ACREnsemble
+            The trained network.
+        x : Tensor of shape (n_batches, n_samples, n_inputs)
+            Its input.
+        rows : Tensor of shape (n_batches, n_samples, n_features)
+            The same batches in the users' units.
+        rescale : bool, default=False
+            Whether the network's input may be brought to the spread of the kept rows; not for a
+            user's network, which sees rows as they are.
+
+        Returns
+        -------
+        Tensor of shape (n_batches, n_samples)
+            High for abnormal rows.
+        """
+        batches = [self.measure(batch) for batch in rows]
+        kept = self.kept(torch.stack([batch.values for batch in batches]))
+        if rescale and kept is not None:
+            # A gross row must not press the others below the epsilon of the batch norm.
+            x = standardize_by_mask(x, kept)
+        layers = network.layers_and_score(x, kept)[0]
+        scores = []
+        for i, batch in enumerate(batches):
+            neighbors = self.neighbors(layers[i], batch, None if kept is None else kept[i])
+            values = torch.cat([batch.values, neighbors(layers[i], batch.own)])
+            scores.append(consensus(EvidenceScale.of(values).standardise(values)))
+        return torch.stack(scores)
+
+    def measure(self, rows: Tensor) -> MeasuredBatch:
+        """Measure a batch without the network.
+
+        Parameters
+        ----------
+        rows : Tensor of shape (n_samples, n_features)
+            In the users' units; at most as many as all make up the statistics of a batch.
+
+        Returns
+        -------
+        MeasuredBatch
+            With the evidence of every row.
+        """
+        n_rows = len(rows)
+        n_serving = n_evidence_rows(n_rows)[1]
+        values = rows.detach().cpu().numpy()
+        chosen = np.arange(n_rows)
+        if n_serving < n_rows:
+            chosen = evenly_spaced(row_hashes(values, self.weights), n_serving)
+        known = ReferenceIndex.of(values[chosen], self.weights)
+        # Where all rows serve each is itself; else equal rows are taken for one another, here as
+        # in chunks.
+        own = chosen if n_serving == n_rows else known.positions(values)
+        serving = torch.from_numpy(chosen).to(rows.device)
+        dependence = self.dependence
+        evidence = BatchEvidence(
+            rows, serving, None if dependence is None else torch.from_numpy(dependence).to(rows)
+        )
+        places = torch.from_numpy(own).to(rows.device)
+        return MeasuredBatch(evidence, serving, known, places, evidence(rows, places))
+
+    def kept(self, values: Tensor) -> Tensor | None:
+        """Mark the rows that the statistics of the network are computed on.
+
+        Parameters
+        ----------
+        values : Tensor of shape (n_batches, n_evidence, n_samples)
+            Evidence without the network.
+
+        Returns
+        -------
+        Tensor of shape (n_batches, n_samples), bool, or None
+            None for all.
+        """
+        if not round_down(self.trim_fraction, values.shape[2]):
+            return None
+        outlying = [consensus(EvidenceScale.of(batch).standardise(batch)) for batch in values]
+        return most_normal(torch.stack(outlying), self.trim_fraction)
+
+    def neighbors(
+        self, layers: Tensor, batch: MeasuredBatch, kept: Tensor | None
+    ) -> NeighborFractions:
+        """Fix the neighbours in the layers of the network.
+
+        Parameters
+        ----------
+        layers : Tensor of shape (n_samples, width)
+            All layers of a batch side by side.
+        batch : MeasuredBatch
+            The batch.
+        kept : Tensor of shape (n_samples,), bool, or None
+            Rows that may serve as neighbours.
+
+        Returns
+        -------
+        NeighborFractions
+            Ready to measure.
+        """
+        serving = batch.serving
+        return NeighborFractions(
+            layers[serving], _NEAR_AND_WIDE, kept=None if kept is None else kept[serving]
+        )

@@ -1,0 +1,89 @@
+"""Conditional residuals: what a feature is beyond what the other features of its row foretell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from acr_sklearn.domains.feature_scale import positions_by_domain
+from acr_sklearn.scoring.batch_units import BatchUnits
+from acr_sklearn.scoring.value_grid import ValueGrid
+
+__all__ = ["conditional_residuals", "fit_dependence"]
+
+#: Added to the variances, as a multiple of their mean: features that follow from others exactly
+#: would give residuals of rounding alone.
+_RIDGE = 0.1
+#: Rows per domain that the correlations are measured on.
+_ROWS_PER_DOMAIN = 2000
+#: With more features they are taken as independent: their correlations cost the cube of them.
+_MOST_FEATURES = 2048
+
+
+def fit_dependence(
+    rows: NDArray[Any], index: NDArray[np.int64], n_domains: int, seed: int
+) -> NDArray[np.float64] | None:
+    """Learn from training normals how each feature follows from the others.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_rows, n_features)
+        Training rows in the users' units.
+    index : ndarray of shape (n_rows,)
+        Domain of each row.
+    n_domains : int
+        How many domains there are.
+    seed : int
+        Chooses 2000 rows of larger domains.
+
+    Returns
+    -------
+    ndarray of shape (n_features, n_features) or None
+        For `conditional_residuals`; None with more than 2048 features. With C the covariance of
+        the normal scores of each domain's rows, pooled, and P the inverse of C with a ridge, the
+        residual of feature j given the others is (P x)_j / P_jj and its variance 1 / P_jj
+        (Lauritzen, "Graphical Models", 1996, section 5.1); the columns are those of P over the
+        root of P_jj.
+    """
+    n_features = rows.shape[1]
+    if n_features > _MOST_FEATURES:
+        return None
+    rng = np.random.default_rng((seed, 3))
+    total, count = np.zeros((n_features, n_features)), 0
+    for part in positions_by_domain(index, n_domains):
+        few = part[rng.permutation(len(part))[:_ROWS_PER_DOMAIN]]
+        own = torch.from_numpy(np.ascontiguousarray(rows[few]))
+        units = BatchUnits(own)(own)
+        scores = ValueGrid(units)(units)[1].double().numpy()
+        total += scores.T @ scores
+        count += len(few)
+    covariance = total / count
+    mean = np.trace(covariance) / n_features
+    ridge = _RIDGE * (mean if mean > 0 else 1.0)
+    precision = np.linalg.inv(covariance + ridge * np.eye(n_features))
+    found: NDArray[np.float64] = precision / np.sqrt(np.diag(precision))
+    return found
+
+
+def conditional_residuals(scores: Tensor, dependence: Tensor | None) -> Tensor:
+    """Measure how far the features of a row are from what the others foretell.
+
+    Parameters
+    ----------
+    scores : Tensor of shape (n_samples, n_features)
+        Normal scores of a batch, see `ValueGrid`.
+    dependence : Tensor of shape (n_features, n_features) or None
+        Of `fit_dependence`.
+
+    Returns
+    -------
+    Tensor of shape (n_samples,)
+        Sum over the features of log(1 + r^2) with r the residual in units of its standard
+        deviation: many small ones count as much as one large one.
+    """
+    residuals = scores if dependence is None else scores @ dependence
+    return residuals.square().log1p().sum(dim=1)

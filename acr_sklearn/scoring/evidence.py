@@ -1,0 +1,214 @@
+"""Evidence of a row in its batch, and the consensus that makes one score of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from acr_sklearn.scoring.batch_units import BatchUnits
+from acr_sklearn.scoring.dependence import conditional_residuals
+from acr_sklearn.scoring.neighbor_fractions import NeighborFractions
+from acr_sklearn.scoring.value_grid import ValueGrid
+
+__all__ = ["BatchEvidence", "EvidenceScale", "consensus", "n_evidence_rows"]
+
+#: Units beyond which a feature counts no further in distances: one gross value must not drown the
+#: rest of its row. Without it average precision on the native sets fell by .03.
+_CLIP = 3.0
+#: Neighbourhoods in batch units, and in normal scores.
+_NEAR_AND_WIDE, _NEAR = (0.1, 0.3), (0.1,)
+#: Up to so many rows of a batch all serve as neighbours, of a larger one so many: 128 in place of
+#: all cost .0003 in mean AUROC on the native sets.
+_ALL_NEIGHBORS, _SOME_NEIGHBORS = 512, 256
+#: Up to so many rows of a batch all make up its statistics.
+_ALL_ROWS = 2048
+#: Fraction of the evidence, the most alarming, that the consensus is the mean of.
+_MOST_ALARMING = 0.5
+
+
+def n_evidence_rows(n_rows: int) -> tuple[int, int]:
+    """Count the rows of a batch that its statistics are of.
+
+    Parameters
+    ----------
+    n_rows : int
+        Rows of the batch.
+
+    Returns
+    -------
+    n_statistics : int
+        Rows that means, quantiles, norms and scales are computed on: all up to 2048.
+    n_neighbors : int
+        Rows among them that serve as neighbours: all up to 512, else 256.
+    """
+    n_neighbors = n_rows if n_rows <= _ALL_NEIGHBORS else _SOME_NEIGHBORS
+    return min(n_rows, _ALL_ROWS), n_neighbors
+
+
+class BatchEvidence(nn.Module):
+    """Evidence that needs no network: how unusual a row is by the statistics of its batch.
+
+    Parameters
+    ----------
+    rows : Tensor of shape (n_samples, n_features)
+        The batch in the users' units, or the rows of it that its statistics are of.
+    serving : Tensor of int64
+        Positions of the rows that serve as neighbours.
+    dependence : Tensor of shape (n_features, n_features) or None
+        Of `fit_dependence`.
+    """
+
+    dependence: Tensor | None
+
+    #: What `forward` returns, in order.
+    names = (
+        "near neighbours in batch units",
+        "wide neighbours in batch units",
+        "near neighbours in normal scores",
+        "rarity of values",
+        "conditional residuals",
+    )
+
+    def __init__(self, rows: Tensor, serving: Tensor, dependence: Tensor | None):
+        super().__init__()
+        self.units = BatchUnits(rows)
+        units = self.units(rows)
+        self.grid = ValueGrid(units)
+        self.register_buffer("dependence", dependence)
+        fixed = units[serving]
+        self.in_units = NeighborFractions(
+            fixed.clamp(-_CLIP, _CLIP), _NEAR_AND_WIDE, manhattan=True
+        )
+        scores = self.grid(fixed)[1]
+        self.in_scores = NeighborFractions(scores, _NEAR, manhattan=True)
+
+    def forward(self, x: Tensor, own: Tensor) -> Tensor:
+        """Measure rows.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_samples, n_features)
+            Rows of the batch or others, in the users' units.
+        own : Tensor of shape (n_samples,), int64
+            Which of the serving rows each is, -1 for none.
+
+        Returns
+        -------
+        Tensor of shape (5, n_samples)
+            In the order of `names`, high for unusual rows.
+        """
+        units = self.units(x)
+        rarity, scores = self.grid(units)
+        residuals = conditional_residuals(scores, self.dependence)
+        in_scores = self.in_scores(scores, own)
+        in_units = self.in_units(units.clamp_(-_CLIP, _CLIP), own)
+        return torch.cat([in_units, in_scores, rarity[None], residuals[None]])
+
+    def itself(self, x: Tensor) -> Tensor:
+        """Find the serving row that each row is.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_samples, n_features)
+            Rows in the users' units.
+
+        Returns
+        -------
+        Tensor of shape (n_samples,), int64
+            The row that it equals but for rounding, -1 for none.
+        """
+        return self.in_units.itself(self.units(x).clamp(-_CLIP, _CLIP))
+
+    def single(self) -> BatchEvidence:
+        """Turn it, in place, into one for rows in single precision.
+
+        Returns
+        -------
+        BatchEvidence
+            Itself.
+        """
+        self.float()
+        self.units.single()
+        return self
+
+
+@dataclass(frozen=True)
+class EvidenceScale:
+    """Median and spread of each kind of evidence in a batch.
+
+    Attributes
+    ----------
+    center, spread : Tensor of shape (n_evidence, 1)
+        Subtracted, and divided by. The spread is the median absolute deviation, or the mean one
+        where that is much larger (both in units of a normal standard deviation, the mean one
+        halved): where most rows are equal the median deviation vanishes, and the others must not
+        stand out without bound.
+    """
+
+    center: Tensor
+    spread: Tensor
+
+    @classmethod
+    def of(cls, evidence: Tensor) -> EvidenceScale:
+        """Measure a batch.
+
+        Parameters
+        ----------
+        evidence : Tensor of shape (n_evidence, n_samples)
+            Of its rows.
+
+        Returns
+        -------
+        EvidenceScale
+            Of the batch.
+        """
+        center = _median(evidence)
+        deviations = (evidence - center).abs_()
+        mean = deviations.mean(dim=1, keepdim=True)
+        spread = torch.maximum(1.4826 * _median(deviations), 0.5 * 1.2533 * mean)
+        return cls(center, torch.where(spread > 0, spread, 1.0))
+
+    def standardise(self, evidence: Tensor) -> Tensor:
+        """Bring evidence to one scale.
+
+        Parameters
+        ----------
+        evidence : Tensor of shape (n_evidence, n_samples)
+            Of rows of the batch or others.
+
+        Returns
+        -------
+        Tensor of the shape of `evidence`
+            sign(z) log(1 + abs(z)) of the robust z-scores z: gross values of one kind of evidence
+            count, but do not drown the others.
+        """
+        z = (evidence - self.center) / self.spread
+        return z.sign() * z.abs().log1p()
+
+
+def consensus(standardised: Tensor) -> Tensor:
+    """Make one score of the evidence: the mean of the more alarming half.
+
+    Parameters
+    ----------
+    standardised : Tensor of shape (n_evidence, n_samples)
+        Of `EvidenceScale.standardise`.
+
+    Returns
+    -------
+    Tensor of shape (n_samples,)
+        High for abnormal rows.
+    """
+    # The mean of all is as good on real anomalies, but a fault that few kinds of evidence see is
+    # lost in it; the largest alone is at the mercy of the worst of them.
+    n_taken = round(_MOST_ALARMING * len(standardised) + 0.25)
+    return standardised.topk(n_taken, dim=0, sorted=False).values.mean(dim=0)
+
+
+def _median(values: Tensor) -> Tensor:
+    """Median of each row, the mean of the middle two: torch's own takes the lower."""
+    ordered = values.sort(dim=1).values
+    n = values.shape[1]
+    return (ordered[:, (n - 1) // 2] + ordered[:, n // 2])[:, None] / 2

@@ -303,7 +303,9 @@ class ZeroShotACRDetector(ReferenceMixin, BaseBatchDetector):
             kept = np.flatnonzero(np.isin(data.index, trained_on))
             index = np.searchsorted(trained_on, data.index[kept])
             dependence = fit_dependence(data.rows[kept], index, len(trained_on), 0)
-            self.head_ = ConsensusHead.of(self.trim_fraction, dependence, self._shape.scale.scale)
+            self.head_ = ConsensusHead.of(
+                self.n_neighbors, self.trim_fraction, dependence, self._shape.scale.scale
+            )
         super()._prepare_scoring(data, trained_on)
 
     def _detach_from_training(self) -> None:

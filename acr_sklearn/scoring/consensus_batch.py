@@ -9,7 +9,7 @@ from acr_sklearn.scoring.consensus_head import MeasuredBatch
 from acr_sklearn.scoring.evidence import EvidenceScale, consensus
 from acr_sklearn.scoring.fixed_batch import FixedBatch
 from acr_sklearn.scoring.fused_mlp import FusedMLP
-from acr_sklearn.scoring.neighbor_fractions import NeighborFractions
+from acr_sklearn.scoring.neighborhoods import Neighborhoods
 from acr_sklearn.scoring.standardize import Standardizer
 
 __all__ = ["ConsensusBatch"]
@@ -26,7 +26,7 @@ class ConsensusBatch(FixedBatch):
         With fixed batch statistics.
     batch : MeasuredBatch
         The batch before the network.
-    fractions : NeighborFractions
+    neighborhoods : Neighborhoods
         Neighbours in the layers of the network.
     """
 
@@ -35,18 +35,18 @@ class ConsensusBatch(FixedBatch):
         standardizer: Standardizer,
         network: torch.nn.Module,
         batch: MeasuredBatch,
-        fractions: NeighborFractions,
+        neighborhoods: Neighborhoods,
     ):
         super().__init__("consensus", standardizer)
         self.network = network
         self.evidence = batch.evidence
-        self.fractions = fractions
+        self.neighborhoods = neighborhoods
         self.known = batch.known
         chain = FusedMLP.of(standardizer, network)
         self.chain = chain
-        self.fused: NeighborFractions | None = None
+        self.fused: Neighborhoods | None = None
         if chain is not None:
-            self.fused = fractions.moved(chain.as_layers(fractions.rows))
+            self.fused = neighborhoods.moved(chain.as_layers(neighborhoods.rows))
 
     def fix_scale(self, values: Tensor) -> None:
         """Fix the scale of each kind of evidence.
@@ -76,7 +76,7 @@ class ConsensusBatch(FixedBatch):
         """
         own = self.evidence.itself(x) if own is None else own
         layers = self.network.layers_and_score(self.standardizer(x))[0]
-        return torch.cat([self.evidence(x, own), self.fractions(layers, own)])
+        return torch.cat([self.evidence(x, own), self.neighborhoods(layers, own)])
 
     def measure(self, x: Tensor, own: Tensor | None = None) -> Tensor:
         """Measure many rows without gradient, faster than `distances`.

@@ -18,7 +18,7 @@ from acr_sklearn.scoring.evidence import (
     n_evidence_rows,
 )
 from acr_sklearn.scoring.heads import Network
-from acr_sklearn.scoring.neighbor_fractions import NeighborFractions
+from acr_sklearn.scoring.neighborhoods import Neighborhoods
 from acr_sklearn.scoring.reference_rows import (
     ReferenceIndex,
     evenly_spaced,
@@ -62,13 +62,15 @@ class MeasuredBatch:
 class ConsensusHead:
     """Score of a batch by seven kinds of evidence that count alike.
 
-    Five need no network, see `BatchEvidence`: distances to the near and the wide neighbourhood in
-    batch units, to the near one in normal scores, rarity of values, conditional residuals. Their
-    consensus says which rows the network's statistics leave out, and the distances to the near
-    and the wide neighbourhood in its layers are the other two.
+    Four need no network, see `BatchEvidence`: distances to the near and the wide neighbourhood in
+    batch units, rarity of values, conditional residuals. Their consensus says which rows the
+    network's statistics leave out; distances to the nearest, the near and the wide neighbourhood
+    in its layers are the other three.
 
     Attributes
     ----------
+    n_neighbors : int
+        Rows of the nearest neighbourhood in the network's layers.
     trim_fraction : float
         Fraction of the batch, of the highest consensus without the network, that the network's
         statistics and neighbours leave out.
@@ -80,6 +82,7 @@ class ConsensusHead:
 
     kind: ClassVar[str] = "consensus"
 
+    n_neighbors: int
     trim_fraction: float
     dependence: NDArray[np.float64] | None
     weights: NDArray[np.float64]
@@ -87,6 +90,7 @@ class ConsensusHead:
     @classmethod
     def of(
         cls,
+        n_neighbors: int,
         trim_fraction: float,
         dependence: NDArray[np.float64] | None,
         scale: NDArray[np.float64],
@@ -95,6 +99,8 @@ class ConsensusHead:
 
         Parameters
         ----------
+        n_neighbors : int
+            Of the head.
         trim_fraction : float
             Of the head.
         dependence : ndarray of shape (n_features, n_features) or None
@@ -107,7 +113,7 @@ class ConsensusHead:
         ConsensusHead
             Ready to score.
         """
-        return cls(trim_fraction, dependence, hash_weights(scale, len(scale)))
+        return cls(n_neighbors, trim_fraction, dependence, hash_weights(scale, len(scale)))
 
     def score(self, network: Network, x: Tensor, rows: Tensor, *, rescale: bool = False) -> Tensor:
         """Score the rows of each batch.
@@ -191,9 +197,7 @@ class ConsensusHead:
         outlying = [consensus(EvidenceScale.of(batch).standardise(batch)) for batch in values]
         return most_normal(torch.stack(outlying), self.trim_fraction)
 
-    def neighbors(
-        self, layers: Tensor, batch: MeasuredBatch, kept: Tensor | None
-    ) -> NeighborFractions:
+    def neighbors(self, layers: Tensor, batch: MeasuredBatch, kept: Tensor | None) -> Neighborhoods:
         """Fix the neighbours in the layers of the network.
 
         Parameters
@@ -207,10 +211,9 @@ class ConsensusHead:
 
         Returns
         -------
-        NeighborFractions
+        Neighborhoods
             Ready to measure.
         """
         serving = batch.serving
-        return NeighborFractions(
-            layers[serving], _NEAR_AND_WIDE, kept=None if kept is None else kept[serving]
-        )
+        widths = (self.n_neighbors, *_NEAR_AND_WIDE)
+        return Neighborhoods(layers[serving], widths, kept=None if kept is None else kept[serving])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from acr_sklearn.scoring.batch_units import BatchUnits
 from acr_sklearn.scoring.dependence import conditional_residuals
-from acr_sklearn.scoring.neighbor_fractions import NeighborFractions
+from acr_sklearn.scoring.neighborhoods import Neighborhoods
 from acr_sklearn.scoring.value_grid import ValueGrid
 
 __all__ = ["BatchEvidence", "EvidenceScale", "consensus", "n_evidence_rows"]
@@ -17,8 +18,8 @@ __all__ = ["BatchEvidence", "EvidenceScale", "consensus", "n_evidence_rows"]
 #: Units beyond which a feature counts no further in distances: one gross value must not drown the
 #: rest of its row. Without it average precision on the native sets fell by .03.
 _CLIP = 3.0
-#: Neighbourhoods in batch units, and in normal scores.
-_NEAR_AND_WIDE, _NEAR = (0.1, 0.3), (0.1,)
+#: Widths of the neighbourhoods.
+_NEAR_AND_WIDE = (0.1, 0.3)
 #: Up to so many rows of a batch all serve as neighbours, of a larger one so many: 128 in place of
 #: all cost .0003 in mean AUROC on the native sets.
 _ALL_NEIGHBORS, _SOME_NEIGHBORS = 512, 256
@@ -66,7 +67,6 @@ class BatchEvidence(nn.Module):
     names = (
         "near neighbours in batch units",
         "wide neighbours in batch units",
-        "near neighbours in normal scores",
         "rarity of values",
         "conditional residuals",
     )
@@ -77,12 +77,8 @@ class BatchEvidence(nn.Module):
         units = self.units(rows)
         self.grid = ValueGrid(units)
         self.register_buffer("dependence", dependence)
-        fixed = units[serving]
-        self.in_units = NeighborFractions(
-            fixed.clamp(-_CLIP, _CLIP), _NEAR_AND_WIDE, manhattan=True
-        )
-        scores = self.grid(fixed)[1]
-        self.in_scores = NeighborFractions(scores, _NEAR, manhattan=True)
+        fixed = units[serving].clamp_(-_CLIP, _CLIP)
+        self.neighborhoods = Neighborhoods(fixed, _NEAR_AND_WIDE, manhattan=True)
 
     def forward(self, x: Tensor, own: Tensor) -> Tensor:
         """Measure rows.
@@ -96,15 +92,14 @@ class BatchEvidence(nn.Module):
 
         Returns
         -------
-        Tensor of shape (5, n_samples)
+        Tensor of shape (4, n_samples)
             In the order of `names`, high for unusual rows.
         """
         units = self.units(x)
         rarity, scores = self.grid(units)
         residuals = conditional_residuals(scores, self.dependence)
-        in_scores = self.in_scores(scores, own)
-        in_units = self.in_units(units.clamp_(-_CLIP, _CLIP), own)
-        return torch.cat([in_units, in_scores, rarity[None], residuals[None]])
+        near_and_wide = self.neighborhoods(units.clamp(-_CLIP, _CLIP), own)
+        return torch.cat([near_and_wide, rarity[None], residuals[None]])
 
     def itself(self, x: Tensor) -> Tensor:
         """Find the serving row that each row is.
@@ -119,7 +114,7 @@ class BatchEvidence(nn.Module):
         Tensor of shape (n_samples,), int64
             The row that it equals but for rounding, -1 for none.
         """
-        return self.in_units.itself(self.units(x).clamp(-_CLIP, _CLIP))
+        return self.neighborhoods.itself(self.units(x).clamp(-_CLIP, _CLIP))
 
     def single(self) -> BatchEvidence:
         """Turn it, in place, into one for rows in single precision.
@@ -181,7 +176,7 @@ class EvidenceScale:
         Returns
         -------
         Tensor of the shape of `evidence`
-            sign(z) log(1 + abs(z)) of the robust z-scores z: gross values of one kind of evidence
+            With z the robust z-scores sign(z) log(1 + abs(z)): gross values of one kind of evidence
             count, but do not drown the others.
         """
         z = (evidence - self.center) / self.spread
@@ -203,7 +198,7 @@ def consensus(standardised: Tensor) -> Tensor:
     """
     # The mean of all is as good on real anomalies, but a fault that few kinds of evidence see is
     # lost in it; the largest alone is at the mercy of the worst of them.
-    n_taken = round(_MOST_ALARMING * len(standardised) + 0.25)
+    n_taken = math.ceil(_MOST_ALARMING * len(standardised))
     return standardised.topk(n_taken, dim=0, sorted=False).values.mean(dim=0)
 
 

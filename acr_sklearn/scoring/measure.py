@@ -274,9 +274,9 @@ class _ConsensusBuilder(_Rounds):
         standardizer = self._network_input(kept)
         network: Any = self._fixed_network(standardizer, kept)
         layers = network.layers_and_score(standardizer(rows))[0]
-        fractions = head.neighbors(layers, batch, kept)
-        fixed = ConsensusBatch(standardizer, network, batch, fractions)
-        fixed.fix_scale(torch.cat([batch.values, fractions(layers, batch.own)]))
+        neighborhoods = head.neighbors(layers, batch, kept)
+        fixed = ConsensusBatch(standardizer, network, batch, neighborhoods)
+        fixed.fix_scale(torch.cat([batch.values, neighborhoods(layers, batch.own)]))
         return fixed
 
 

@@ -1,4 +1,4 @@
-"""Mean distances to fractions of the batch: neighbourhoods of several widths at once."""
+"""Mean distances to near and wide neighbourhoods of a row in its batch, several at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from acr_sklearn.scoring.neighbors import Products
 
-__all__ = ["NeighborFractions"]
+__all__ = ["Neighborhoods"]
 
 #: Fewest neighbours of a neighbourhood, where the batch has them.
 _FEWEST = 5
@@ -15,15 +15,16 @@ _FEWEST = 5
 _ROUNDING = 3e-5
 
 
-class NeighborFractions(nn.Module):
-    """Mean distance of a row to the nearest fractions of some fixed rows.
+class Neighborhoods(nn.Module):
+    """Mean distances of a row to the nearest of some fixed rows, for several neighbourhoods.
 
     Parameters
     ----------
     rows : Tensor of shape (n_references, width)
         The fixed rows.
-    fractions : tuple of float
-        Widths of the neighbourhoods, each at least 5 rows where there are so many.
+    widths : tuple of int or float
+        How many rows a neighbourhood has, or what fraction of the rows that may serve, of these at
+        least 5. Fewer where there are not so many.
     manhattan : bool, default=False
         Whether distances are sums of absolute differences, which one gross feature moves less, or
         Euclidean.
@@ -40,22 +41,20 @@ class NeighborFractions(nn.Module):
     def __init__(
         self,
         rows: Tensor,
-        fractions: tuple[float, ...],
+        widths: tuple[int | float, ...],
         *,
         manhattan: bool = False,
         kept: Tensor | None = None,
     ):
         super().__init__()
         self.register_buffer("rows", rows)
-        self.widths, self.manhattan = fractions, manhattan
+        self.widths, self.manhattan = widths, manhattan
         everything = kept is None or bool(kept.all())
         self.register_buffer("barred", None if everything else ~kept)  # type: ignore[operator]
         n_serving = len(rows) if kept is None else int(kept.sum())
         # One of the rows that may serve is the row itself.
         most = max(n_serving - 1, 1)
-        self.counts = tuple(
-            min(max(_FEWEST, round(fraction * most)), most) for fraction in fractions
-        )
+        self.counts = tuple(min(_count(width, most), most) for width in widths)
         if not manhattan:
             products = Products.of(rows)
             for name in ("center", "twice", "squares"):
@@ -73,7 +72,7 @@ class NeighborFractions(nn.Module):
 
         Returns
         -------
-        Tensor of shape (n_fractions, n_samples)
+        Tensor of shape (n_widths, n_samples)
             High for isolated rows.
         """
         if self.manhattan:
@@ -82,7 +81,7 @@ class NeighborFractions(nn.Module):
         nearest = self._nearest(products.lacking_own_square(x), own)
         return self.means(products.root(nearest, x))
 
-    def moved(self, rows: Tensor) -> NeighborFractions:
+    def moved(self, rows: Tensor) -> Neighborhoods:
         """Give the same neighbourhoods for the same fixed rows in other coordinates.
 
         Parameters
@@ -92,11 +91,11 @@ class NeighborFractions(nn.Module):
 
         Returns
         -------
-        NeighborFractions
+        Neighborhoods
             A copy.
         """
         kept = None if self.barred is None else ~self.barred
-        return NeighborFractions(rows, self.widths, manhattan=self.manhattan, kept=kept)
+        return Neighborhoods(rows, self.widths, manhattan=self.manhattan, kept=kept)
 
     def itself(self, x: Tensor) -> Tensor:
         """Find the fixed row that each row is.
@@ -137,7 +136,11 @@ class NeighborFractions(nn.Module):
 
         Returns
         -------
-        Tensor of shape (n_fractions, n_samples)
-            Of each fraction.
+        Tensor of shape (n_widths, n_samples)
+            Of each neighbourhood.
         """
         return torch.stack([nearest[:, :count].mean(dim=1) for count in self.counts])
+
+
+def _count(width: float, n_serving: int) -> int:
+    return width if isinstance(width, int) else max(_FEWEST, round(width * n_serving))

@@ -47,7 +47,13 @@ ROOMS = {
         "acr_network",
         "ensemble",
     ],
-    "domains": ["feature_scale", "covariance", "domain_shift", "discriminability"],
+    "domains": [
+        "feature_scale",
+        "covariance",
+        "robust_spreads",
+        "domain_shift",
+        "discriminability",
+    ],
     "tasks": ["settings", "sampling", "outliers", "sampler"],
     "training": [
         "settings",

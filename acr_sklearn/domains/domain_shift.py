@@ -74,8 +74,8 @@ class DomainShift:
     noise_rows : ndarray of shape (2,)
         Numbers of rows of these.
     centers : ndarray of shape (n_domains, n_chosen)
-        Medians of the training domains, in units of `scale`. They do not count: they are kept to be
-        shown.
+        Medians of the training domains, in units of the ruler's scale. They do not count: they are
+        kept to be shown.
     domains : ndarray of shape (n_domains,), int
         Which of the domains of fit these are.
     """

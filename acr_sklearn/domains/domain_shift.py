@@ -7,8 +7,8 @@ mean itself and the overall spread are cancelled before the network, so neither 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,46 +17,39 @@ from scipy.stats import t as student_t
 
 from acr_sklearn._input.batch_checks import SMALL_BATCH, gives_batch_advice, shown_label
 from acr_sklearn._input.domain_rows import DomainRows
-from acr_sklearn.domains.feature_scale import FeatureScale, fit_scale, positions_by_domain
+from acr_sklearn.domains.feature_scale import fit_scale, positions_by_domain
+from acr_sklearn.domains.robust_spreads import (
+    LARGEST_SAMPLE,
+    RobustSpreads,
+    fit_robust_spreads,
+    spaced,
+)
 from acr_sklearn.exceptions import UnfamiliarBatchWarning
 
 __all__ = ["UNFAMILIAR", "DomainShift", "fit_domain_shift", "warn_unfamiliar_batches"]
 
 #: With fewer training domains there is no telling how far apart domains are.
 _LEAST_DOMAINS = 3
-#: Caps that keep the cost small on any data: evenly spaced features, domains, rows of a domain or
-#: batch, and rows that the axes are measured on.
-_FEATURES, _DOMAINS, _ROWS, _AXIS_ROWS = 512, 1024, 4096, 1024
+#: Caps that keep the cost small on any data: evenly spaced features and domains.
+_FEATURES, _DOMAINS = 512, 1024
 #: Domains from which the fraction of chance in a distance is taken.
-_NOISE_DOMAINS = 64
-#: Multiple of the typical row's distance from the median beyond which a row is left out.
-_GROSS = 3.0
-#: Twice the standard normal's upper quartile, the length of its shortest half.
-_HALF_LENGTH = 1.349
-#: By how much the log length of the shortest half can grow when a third of the rows lie elsewhere:
-#: what was the shortest half is then three quarters of the other rows, log(2.301 / 1.349).
-_BIAS = 0.534
-#: Shares of the squared reach and of chance that count. Anomalies take spreads towards the edge of
-#: what they explain: there a difference counts outwards only, which is half; further inside, not at
-#: all. Chosen on made domains and digits, see docs/concepts.md.
-_LEFT_OF_REACH, _LEFT_OF_CHANCE = 0.25, 0.45
-#: Growths of the overall spread that are tried, and training domains that they are tried on.
-_GROWTHS, _NEAREST = np.linspace(0.0, _BIAS, 9), 16
-#: Directions in which training rows vary most.
-_AXES = 16
-#: Added to variances relative to their mean, so that a feature that hardly varies does not decide.
-_FLOOR = 0.1
+_NOISE_DOMAINS = 16
+#: Rows of the small batches that chance is measured in, and such batches of a domain.
+_SMALL_ROWS, _SMALL_PARTS = 24, 6
 #: Domains closer together than this, in the logarithm of a spread, count as equally close.
 _LEAST_DISTANCE = 0.02
 #: Spread of the log distances between neighbouring domains that is assumed at first, and how many
 #: domains that assumption weighs: a handful of domains say little about their own spread.
-_PRIOR_SPREAD, _PRIOR_DOMAINS = 0.4, 8
+_PRIOR_SPREAD, _PRIOR_DOMAINS = 0.3, 8
 #: Probability with which a domain of the training's kind is to lie within reach, and multiple of
-#: the reach from which a batch is called unfamiliar. These two and the prior were chosen on
-#: validation domains, see docs/concepts.md.
-_WITHIN, UNFAMILIAR = 0.95, 1.25
+#: the reach from which a batch is called unfamiliar.
+_WITHIN, UNFAMILIAR = 0.95, 1.0
 #: Probability with which chance alone does not carry a batch further.
 _CHANCE = 0.99
+#: Distance by which up to a third of anomalous rows carry a batch that lie too close to be left
+#: out. This, the prior and the multiple were chosen on made domains and digits, see
+#: docs/concepts.md.
+_ANOMALIES = 0.33
 
 
 @dataclass(frozen=True)
@@ -68,47 +61,41 @@ class DomainShift:
 
     Attributes
     ----------
-    scale : FeatureScale
-        Standardization of the chosen features.
-    features : ndarray of shape (n_chosen,), int
-        Positions of the chosen features.
-    axes : ndarray of shape (n_chosen, n_axes), float32
-        Directions in which centred training rows vary most.
+    ruler : RobustSpreads
+        How rows are measured: the chosen features, their units, the common axes, which rows belong.
     views : tuple of two ndarray of shape (n_domains, n_chosen) and (n_domains, n_axes), float32
         Log spreads of the training domains.
-    firm : tuple of two ndarray of bool
-        Shapes of `views`: where fewer than half of the values were equal, so that anomalies can
-        change the spread by a known factor only.
     reach : ndarray of shape (2,)
         Distance to the nearest training domain within which 19 in 20 new domains are expected,
         for each view.
-    noise : ndarray of shape (2,)
-        Mean square distance by which a data set is off by chance, times its number of rows.
+    noise : ndarray of shape (2, 2)
+        Square distance beyond which chance carries 1 in 100 data sets, times the number of rows,
+        for each view, in large and in small ones.
+    noise_rows : ndarray of shape (2,)
+        Numbers of rows of these.
     centers : ndarray of shape (n_domains, n_chosen)
-        Medians of the training domains, in units of `scale`. They do not count: they are kept to be
-        shown.
+        Medians of the training domains, in units of the ruler's scale. They do not count: they are
+        kept to be shown.
     domains : ndarray of shape (n_domains,), int
         Which of the domains of fit these are.
     """
 
-    scale: FeatureScale
-    features: NDArray[np.int64]
-    axes: NDArray[np.float32]
+    ruler: RobustSpreads
     views: tuple[NDArray[np.float32], NDArray[np.float32]]
-    firm: tuple[NDArray[np.bool_], NDArray[np.bool_]]
     reach: NDArray[np.float64]
     noise: NDArray[np.float64]
+    noise_rows: NDArray[np.float64]
     centers: NDArray[np.float64]
     domains: NDArray[np.int64]
 
     def spread_of(self, rows: NDArray[Any]) -> NDArray[np.float64]:
         """Place of a batch among `spreads`, shape (n_chosen + n_axes,)."""
-        views = _views(_spaced(rows), self.features, self.scale, self.axes)
-        return self._joined(views[0].spreads[None], views[1].spreads[None])[0]
+        by_feature, by_axis = self.ruler.views(rows)
+        return self._joined(by_feature[None], by_axis[None])[0]
 
     def center_of(self, rows: NDArray[Any]) -> NDArray[np.float64]:
         """Place of a batch among `centers`, shape (n_chosen,)."""
-        return _center(_spaced(rows)[:, self.features], self.scale)
+        return self.ruler.center(rows)
 
     @property
     def spreads(self) -> NDArray[np.float64]:
@@ -129,26 +116,25 @@ class DomainShift:
         Parameters
         ----------
         rows : ndarray of shape (n_rows, n_features)
-            The batch, in the users' units.
+            The batch, in the users' units. Of more than 512 rows that many evenly spaced ones are
+            looked at.
 
         Returns
         -------
         float
             The larger of the two views'; up to about 1 for a domain of the training's kind. The
-            same for the batch shifted by a constant per feature, or stretched as a whole. Only
-            what a third of anomalous rows cannot explain counts.
+            same for the batch shifted by a constant per feature, or stretched as a whole. Up to a
+            third of anomalous rows hardly count.
         """
-        views = _views(_spaced(rows), self.features, self.scale, self.axes)
+        views = self.ruler.views(rows)
         near = [
-            _beyond_anomalies(own, known, firm)
-            for own, known, firm in zip(views, self.views, self.firm, strict=True)
+            _distances(own[None], known).min() for own, known in zip(views, self.views, strict=True)
         ]
-        # The mean of w squared standard normals is below chi2_w(0.99) / w with probability 0.99.
-        # A small batch is off by chance, the more so the fewer numbers its distance is a mean of.
-        widths = np.array([max(known.shape[1], 1) for known in self.views])
-        chance = self.noise / min(len(rows), _ROWS) * chi2.ppf(_CHANCE, widths) / widths
-        reach = np.sqrt(_LEFT_OF_REACH * self.reach**2 + _LEFT_OF_CHANCE * chance)
-        return float(np.max(np.array(near) / reach))
+        one_over = 1 / min(len(rows), LARGEST_SAMPLE)
+        chance = [
+            one_over * np.interp(one_over, 1 / self.noise_rows, noise) for noise in self.noise
+        ]
+        return float(np.max(near / np.sqrt(self.reach**2 + np.array(chance) + _ANOMALIES**2)))
 
 
 def fit_domain_shift(
@@ -172,27 +158,28 @@ def fit_domain_shift(
     """
     if len(kept) < _LEAST_DOMAINS:
         return None
-    kept = _spaced(kept, _DOMAINS)
-    features = _spaced(np.arange(rows.shape[1]), _FEATURES)
+    kept = spaced(kept, _DOMAINS)
+    features = spaced(np.arange(rows.shape[1]), _FEATURES)
     positions = positions_by_domain(index, int(index.max()) + 1)
-    parts = [rows[np.ix_(_spaced(positions[domain]), features)] for domain in kept]
+    parts = [
+        rows[np.ix_(spaced(positions[domain], 2 * LARGEST_SAMPLE), features)] for domain in kept
+    ]
     sizes = [len(part) for part in parts]
-    whole = parts
     scale = fit_scale(np.concatenate(parts), np.repeat(np.arange(len(parts)), sizes), len(parts))
     # The axes of a few rows fit these rows' chance variation, so other rows are measured on them.
-    axes = _common_axes([part[::2] if len(part) >= SMALL_BATCH else part for part in parts], scale)
-    parts = [part[1::2] if len(part) >= SMALL_BATCH else part for part in parts]
-    own = np.arange(len(features))
-    both = list(zip(*(_views(part, own, scale, axes) for part in parts), strict=True))
-    by_feature, by_axis = (np.stack([view.spreads for view in views]) for views in both)
-    firm_features, firm_axes = (np.stack([view.firm for view in views]) for views in both)
-    views = (by_feature, by_axis)
-    few = _spaced(np.arange(len(parts)), _NOISE_DOMAINS)
-    noise = np.mean([_noise(parts[i], scale, axes) for i in few], axis=0)
+    axis_parts, own_parts = (
+        [part[start::2] if len(part) >= SMALL_BATCH else part for part in parts] for start in (0, 1)
+    )
+    ruler = fit_robust_spreads(axis_parts, scale)
+    by_feature, by_axis = zip(*(ruler.views(part) for part in own_parts), strict=True)
+    views = (np.stack(by_feature), np.stack(by_axis))
+    few = [parts[i] for i in spaced(np.arange(len(parts)), _NOISE_DOMAINS)]
+    noise, noise_rows = _noise(few, ruler)
     reach = np.array([_reach(view) for view in views])
-    centers = np.stack([_center(part, scale) for part in whole])
-    firm = (firm_features, firm_axes)
-    return DomainShift(scale, features, axes, views, firm, reach, noise, centers, kept)
+    centers = np.stack([ruler.center(part) for part in parts])
+    return DomainShift(
+        replace(ruler, features=features), views, reach, noise, noise_rows, centers, kept
+    )
 
 
 def warn_unfamiliar_batches(
@@ -217,7 +204,7 @@ def warn_unfamiliar_batches(
     for label, batch in zip(data.labels, data.batches(), strict=True):
         if len(batch) < SMALL_BATCH:
             continue
-        times = domain_shift.distance(data.rows[_spaced(batch)])
+        times = domain_shift.distance(data.rows[spaced(batch)])
         if times > UNFAMILIAR:
             name = f"domain {shown_label(label)}" if data.named else "the batch"
             odd.append((times, f"{name} ({times:.1f} times)"))
@@ -237,100 +224,6 @@ def warn_unfamiliar_batches(
     )
 
 
-def _spaced(items: NDArray[Any], most: int = _ROWS) -> NDArray[Any]:
-    """Evenly spaced items, all of them when there are few."""
-    if len(items) <= most:
-        return items
-    return items[np.linspace(0, len(items) - 1, most).round().astype(np.int64)]
-
-
-def _centred(rows: NDArray[Any], scale: FeatureScale) -> NDArray[np.float64]:
-    """All but gross outliers around their mean, standardized."""
-    # The median comes out in the users' units, before an offset of 1e9 costs precision.
-    around = np.subtract(rows, np.median(rows, axis=0), dtype=np.float64)
-    around /= np.maximum(scale.scale, np.finfo(np.float64).tiny)
-    # Anomalies are what a batch is scored for: a few gross ones must not make it unfamiliar.
-    far = np.abs(around).sum(axis=1)
-    typical = np.median(far)
-    inner = around[far <= _GROSS * typical] if typical > 0 else around
-    return inner - inner.mean(axis=0)
-
-
-def _center(rows: NDArray[Any], scale: FeatureScale) -> NDArray[np.float64]:
-    """Median row over the scale: a few gross anomalies do not move it."""
-    divisor = np.maximum(scale.scale, np.finfo(np.float64).tiny)
-    return np.median(np.asarray(rows, dtype=np.float64), axis=0) / divisor
-
-
-def _common_axes(parts: list[NDArray[Any]], scale: FeatureScale) -> NDArray[np.float32]:
-    """Leading principal axes of the centred rows of all domains, shape (n_features, n_axes)."""
-    few = _spaced(np.concatenate([_centred(part, scale) for part in parts]), _AXIS_ROWS)
-    if len(few) < few.shape[1]:
-        # Axes of fewer rows than features follow these rows, and would find them strange or not
-        # by whether they were among them.
-        return np.empty((few.shape[1], 0), np.float32)
-    return np.linalg.eigh(few.T @ few)[1][:, ::-1][:, :_AXES].astype(np.float32)
-
-
-class _View(NamedTuple):
-    """Log spreads, and where fewer than half of the values are equal."""
-
-    spreads: NDArray[np.float32]
-    firm: NDArray[np.bool_]
-
-
-def _views(
-    rows: NDArray[Any], features: NDArray[np.int64], scale: FeatureScale, axes: NDArray[np.float32]
-) -> tuple[_View, _View]:
-    """Log spreads per feature and per axis, relative to the overall spread."""
-    centred = _centred(rows[:, features], scale)
-    # The peak comes out first, so that squares neither overflow nor vanish.
-    centred /= max(np.abs(centred).max(), np.finfo(np.float64).tiny)
-    variances, firm = _robust_variances(centred)
-    # A few anomalous rows decide the variance of a feature of mostly equal values.
-    most = variances[firm].mean() if firm.any() else np.median(variances)
-    variances = np.where(firm | (most == 0), variances, np.minimum(variances, most))
-    typical = max(variances.mean(), np.finfo(np.float64).tiny)
-    along, firm_along = _robust_variances(centred @ axes)
-    by_feature, by_axis = (
-        (0.5 * np.log(squares / typical + _FLOOR)).astype(np.float32)
-        for squares in (variances, along)
-    )
-    return _View(by_feature, firm), _View(by_axis, firm_along)
-
-
-def _robust_variances(
-    values: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Variances by the shortest halves, or mean squares where most values are equal; and where not.
-
-    A cluster of anomalies lengthens the shortest half less than it does the median absolute
-    deviation, whose middle it moves too.
-    """
-    # Columns that lie together sort several times as fast; single precision keeps what counts.
-    ordered = np.sort(np.ascontiguousarray(values.T, dtype=np.float32), axis=1)
-    half = len(values) // 2
-    spans = ordered[:, half:] - ordered[:, : len(values) - half]
-    lengths = spans.min(axis=1).astype(np.float64) / _HALF_LENGTH
-    firm = lengths > 0
-    return np.where(firm, np.square(lengths), np.square(values).mean(axis=0)), firm
-
-
-def _beyond_anomalies(own: _View, known: NDArray[np.float32], firm: NDArray[np.bool_]) -> float:
-    """Distance to the nearest training domain that a third of anomalous rows cannot explain.
-
-    They can make each spread larger by up to `_BIAS`, by any amount where most values are equal,
-    and the overall spread, which all are relative to, by up to `_BIAS`. Taking the best case of
-    these never makes the distance larger than that of the normal rows alone.
-    """
-    near = np.argsort(_distances(own.spreads[None], known)[0])[:_NEAREST]
-    apart = own.spreads.astype(np.float64) - known[near]
-    most = np.where(own.firm & firm[near], _BIAS, np.inf)
-    grown = apart[:, None] + _GROWTHS[:, None]
-    left = grown - np.clip(grown, 0.0, most[:, None])
-    return float(np.sqrt(np.square(left).sum(axis=2).min() / max(len(own.spreads), 1)))
-
-
 def _distances(some: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float64]:
     """Root mean square differences, shape (n_some, n_others)."""
     a, b = some.astype(np.float64), others.astype(np.float64)
@@ -340,19 +233,35 @@ def _distances(some: NDArray[np.float32], others: NDArray[np.float32]) -> NDArra
 
 
 def _noise(
-    part: NDArray[Any], scale: FeatureScale, axes: NDArray[np.float32]
+    parts: list[NDArray[Any]], ruler: RobustSpreads
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Chance square distance times the number of rows, in halves of domains and in small parts."""
+    halves: list[NDArray[np.float64]] = []
+    small: list[NDArray[np.float64]] = []
+    for part in (part for part in parts if len(part) >= SMALL_BATCH):
+        one, other, whole = (ruler.views(some) for some in (part[::2], part[1::2], part))
+        # The difference of two independent sets of n rows has twice the mean square of one.
+        halves.append(_squares(one, other) * (len(part) // 2) / 2)
+        step = max(len(part) // _SMALL_ROWS, 2)
+        few = [part[start::step] for start in range(min(step, _SMALL_PARTS))]
+        small.extend(_squares(ruler.views(some), whole) * len(some) for some in few)
+    if not halves:
+        return np.zeros((2, 2)), np.array([1.0, 1.0])
+    # The mean of w squared standard normals is below chi2_w(0.99) / w with probability 0.99. In a
+    # small part it may be far from normal: a rare value is there or not.
+    widths = np.array([max(len(ruler.divisor), 1), max(len(ruler.axes), 1)])
+    most = chi2.ppf(_CHANCE, widths) / widths
+    rare = np.maximum(most * np.mean(small, axis=0), np.quantile(small, _CHANCE, axis=0))
+    rows = max(float(np.mean([len(part) for part in parts])) / 2, _SMALL_ROWS)
+    return np.stack([most * np.mean(halves, axis=0), rare], axis=1), np.array([rows, _SMALL_ROWS])
+
+
+def _squares(
+    some: tuple[NDArray[np.float32], ...], others: tuple[NDArray[np.float32], ...]
 ) -> NDArray[np.float64]:
-    """Chance mean square distance times the number of rows, from every second row and the rest."""
-    if len(part) < SMALL_BATCH:
-        return np.zeros(2)
-    own = np.arange(part.shape[1])
-    halves = [_views(part[start::2], own, scale, axes) for start in (0, 1)]
-    apart = [
-        _distances(a.spreads[None], b.spreads[None]).item() for a, b in zip(*halves, strict=True)
-    ]
-    # An error of mean square v / n in n rows is 2 v / n in each half; the difference of two
-    # independent halves has the sum, 4 v / n: v is the mean square times n / 4.
-    return np.square(apart) * len(part) / 4
+    """Square distances of two data sets in both views."""
+    pairs = zip(some, others, strict=True)
+    return np.array([_distances(a[None], b[None]).item() ** 2 for a, b in pairs])
 
 
 def _reach(view: NDArray[np.float32]) -> float:

@@ -31,7 +31,7 @@ class DomainMapDisplay:
     directions in which all points differ most (their principal axes), so a batch unlike the
     training domains lies away from them. Beside each batch stands its distance to the nearest
     training domain, over all directions, as a multiple of what 19 in 20 new domains of the
-    training's kind would keep; from 1.25 on scoring warns (`UnfamiliarBatchWarning`).
+    training's kind would keep; from 1 on scoring warns (`UnfamiliarBatchWarning`).
 
     Parameters
     ----------
@@ -198,7 +198,7 @@ class DomainMapDisplay:
         far = self.distances >= UNFAMILIAR
         kinds = (
             (~far, "#007A59", "D", "familiar batch"),
-            (far, ANOMALY, "X", f"unfamiliar batch (≥ {UNFAMILIAR})"),
+            (far, ANOMALY, "X", f"unfamiliar batch (≥ {UNFAMILIAR:g})"),
         )
         texts = []
         for chosen, color, marker, label in kinds:

@@ -148,29 +148,30 @@ class ConsensusHead:
             scores.append(consensus(EvidenceScale.of(values).standardise(values)))
         return torch.stack(scores)
 
-    def measure(self, rows: Tensor) -> MeasuredBatch:
+    def measure(self, rows: Tensor, n_rows: int | None = None) -> MeasuredBatch:
         """Measure a batch without the network.
 
         Parameters
         ----------
         rows : Tensor of shape (n_samples, n_features)
             In the users' units; at most as many as all make up the statistics of a batch.
+        n_rows : int or None, default=None
+            Rows of the batch that these are taken from; None: they are the batch.
 
         Returns
         -------
         MeasuredBatch
             With the evidence of every row.
         """
-        n_rows = len(rows)
-        n_serving = n_evidence_rows(n_rows)[1]
+        n_serving = n_evidence_rows(n_rows or len(rows))[1]
         values = rows.detach().cpu().numpy()
-        chosen = np.arange(n_rows)
-        if n_serving < n_rows:
+        chosen = np.arange(len(rows))
+        if n_serving < len(rows):
             chosen = evenly_spaced(row_hashes(values, self.weights), n_serving)
         known = ReferenceIndex.of(values[chosen], self.weights)
         # Where all rows serve each is itself; else equal rows are taken for one another, here as
         # in chunks.
-        own = chosen if n_serving == n_rows else known.positions(values)
+        own = chosen if n_serving == len(rows) else known.positions(values)
         serving = torch.from_numpy(chosen).to(rows.device)
         dependence = self.dependence
         evidence = BatchEvidence(

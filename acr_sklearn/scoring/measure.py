@@ -266,9 +266,9 @@ class _Builder(_Rounds):
 class _ConsensusBuilder(_Rounds):
     """Builder of a `ConsensusBatch` from the rows that its statistics are of, in one piece."""
 
-    def build(self, head: ConsensusHead) -> ConsensusBatch:
+    def build(self, head: ConsensusHead, n_rows: int) -> ConsensusBatch:
         rows = torch.from_numpy(self.chunks.take(np.arange(len(self.chunks)))).to(self.device)
-        batch = head.measure(rows)
+        batch = head.measure(rows, n_rows)
         marked = head.kept(batch.values[None])
         kept = None if marked is None else marked[0]
         standardizer = self._network_input(kept)
@@ -292,7 +292,7 @@ def _measure_consensus(
     if n_statistics < len(chunks):
         keys = np.concatenate([row_hashes(rows, head.weights) for rows in chunks])
         sample = Chunks(chunks.take(evenly_spaced(keys, n_statistics)), chunks.size)
-    fixed = _ConsensusBuilder(network, scale, sample).build(head).eval()
+    fixed = _ConsensusBuilder(network, scale, sample).build(head, len(chunks)).eval()
     if not scored:
         return fixed, np.empty(0)
     values = _Rounds(network, scale, chunks)._of_all(fixed.measure, fixed.known)

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 import acr_sklearn.domains.domain_shift as module
 from acr_sklearn._input.domain_rows import DomainRows
@@ -44,8 +45,8 @@ def test_new_domains_of_the_kind_are_within_reach(known):
 def test_permuted_features_are_far(known, dtype):
     for seed in range(10):
         rows = domain(seed, 64, dtype)
-        assert known.distance(rows) < 1
-        assert known.distance(np.ascontiguousarray(rows[:, ::-1])) > 2
+        assert known.distance(rows) < 0.7
+        assert known.distance(np.ascontiguousarray(rows[:, ::-1])) > 1.4
 
 
 def test_broken_dependence_is_far_where_every_spread_is_alike():
@@ -56,7 +57,7 @@ def test_broken_dependence_is_far_where_every_spread_is_alike():
 
     trained = fit([walks(seed) for seed in range(6)])
     assert trained.distance(walks(9)) < 1
-    assert trained.distance(walks(9)[:, np.random.default_rng(0).permutation(N_FEATURES)]) > 2
+    assert trained.distance(walks(9)[:, np.random.default_rng(0).permutation(N_FEATURES)]) > 1.1
 
 
 def test_a_shift_and_an_overall_scale_change_nothing(known):
@@ -73,7 +74,7 @@ def test_held_out_domains_do_not_count():
     odd = domain(9)[:, ::-1]
     with_odd, without = fit([*parts, odd]), fit([*parts, odd], kept=range(5))
     assert with_odd.distance(odd) < 1
-    assert without.distance(odd) > 2
+    assert without.distance(odd) > 1.4
     assert without.distance(domain(60)) == fit(parts).distance(domain(60))
 
 
@@ -139,7 +140,7 @@ def test_the_size_and_the_cost_are_bounded(monkeypatch):
     many, detector = cost(parts)
     # 512 of the features are looked at: 200 times as many cost the time to choose among them.
     assert many < 50 * few
-    assert detector.axes.shape == (512, 16)
+    assert detector.ruler.axes.shape == (16, 512)
     assert len(pickle.dumps(detector)) < 100_000
     monkeypatch.setattr(module, "_DOMAINS", 5)
     assert fit([domain(seed, 20) for seed in range(9)]).views[0].shape[0] == 5
@@ -207,7 +208,8 @@ def warned(shift, batches):
 
 @pytest.mark.parametrize("n_rows", [30, 200])
 @pytest.mark.parametrize("n_features", [4, 8, 32, 64])
-def test_anomalies_do_not_make_a_batch_unfamiliar(n_features, n_rows):
+@pytest.mark.parametrize("kind", ["cluster", "scattered", "narrow"])
+def test_anomalies_do_not_make_a_batch_unfamiliar(n_features, n_rows, kind):
     rng = np.random.default_rng(0)
     draw = correlated(rng, n_features)
     shift = fit([draw(200) for _ in range(12)])
@@ -217,23 +219,31 @@ def test_anomalies_do_not_make_a_batch_unfamiliar(n_features, n_rows):
         for n_columns in (1, n_features // 2, n_features):
             for by in (2, 4, 6, 12):
                 batches = []
-                for i in range(40):
+                for _ in range(40):
                     batch, columns = draw(n_rows), rng.permutation(n_features)[:n_columns]
-                    # Half of the batches have a cluster, half have scattered anomalies.
                     size = int(share * n_rows)
-                    away = 1.0 if i % 2 else rng.normal(size=(size, n_columns))
-                    batch[:size, columns] += by * spread[columns] * away
-                    batches.append(batch)
+                    if kind == "scattered":
+                        batch[:size, columns] += (
+                            by * spread[columns] * rng.normal(size=(size, n_columns))
+                        )
+                    else:
+                        batch[:size, columns] += by * spread[columns]
+                    if kind == "narrow":
+                        # A tenth as wide as the normal rows, in all features.
+                        middle = batch[:size].mean(axis=0)
+                        batch[:size] = middle + 0.1 * (batch[:size] - middle)
+                    batches.append(rng.permutation(batch))
                 assert warned(shift, batches) <= 2, (share, n_columns, by)
 
 
+@pytest.mark.parametrize("n_rows", [60, 200])
 @pytest.mark.parametrize("n_features", [8, 32, 64])
-def test_permuted_and_rescaled_features_are_unfamiliar(n_features):
+def test_permuted_and_rescaled_features_are_unfamiliar(n_features, n_rows):
     rng = np.random.default_rng(0)
     draw = correlated(rng, n_features)
     shift = fit([draw(200) for _ in range(12)])
-    permuted = (draw(200)[:, rng.permutation(n_features)] for _ in range(40))
-    rescaled = (draw(200) * np.exp(rng.normal(size=n_features)) for _ in range(40))
+    permuted = (draw(n_rows)[:, rng.permutation(n_features)] for _ in range(40))
+    rescaled = (draw(n_rows) * np.exp(rng.normal(size=n_features)) for _ in range(40))
     assert warned(shift, permuted) >= 36
     assert warned(shift, rescaled) >= 36
 
@@ -273,12 +283,77 @@ def test_tied_columns_with_anomalies_are_not_unfamiliar():
     assert warned(shift, batches) <= 2
 
 
-def test_the_cost_of_a_batch_is_small():
+def test_digits_are_familiar_with_anomalies_and_unfamiliar_with_permuted_pixels():
+    pixels, digit = load_digits(return_X_y=True)
+    rng = np.random.default_rng(1)
+    familiar, permuted = [], []
+    for unseen in range(10):
+        other = (unseen + 1) % 10
+        seen = [pixels[digit == d] for d in range(10) if d not in (unseen, other)]
+        shift = fit(seen)
+        for n_rows in (16, 30, 60, 150):
+            clean = rng.permutation(pixels[digit == unseen])[:n_rows]
+            natural, moved = clean.copy(), clean.copy()
+            third, columns = n_rows // 3, rng.permutation(64)[:13]
+            natural[:third] = pixels[digit == other][:third]
+            moved[:third, columns] += 6 * clean[:, columns].std(axis=0)
+            familiar += [shift.distance(batch) for batch in (clean, natural, moved)]
+            permuted.append(shift.distance(clean[:, rng.permutation(64)]))
+    assert np.mean(np.array(familiar) > module.UNFAMILIAR) <= 0.05
+    assert np.mean(np.array(permuted) > module.UNFAMILIAR) >= 0.9
+
+
+def test_rare_counts_vary_by_chance_more_than_normal_values():
+    named = 0
+    for seed in (0, 3):
+        rng = np.random.default_rng(seed)
+
+        def draw(n_rows, rng=rng):
+            return rng.poisson([0.05, 0.1, 0.3, 1, 3, 10], size=(n_rows, 6)).astype(float)
+
+        shift = fit([draw(200) for _ in range(12)])
+        named += warned(shift, [draw(30) for _ in range(80)])
+        assert warned(shift, [draw(200) for _ in range(40)]) <= 2
+        assert warned(shift, [draw(200)[:, ::-1] for _ in range(40)]) >= 36
+    # Chance as it is in normal values alone, by the square root of the rows, names 9.
+    assert named <= 4
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 0.8])
+def test_rows_of_an_idle_machine_do_not_count(share):
+    rng = np.random.default_rng(0)
+
+    def draw(idle):
+        rows = 2 + rng.normal(size=(200, 8)) * np.exp(np.linspace(-1, 1, 8))
+        rows[: round(200 * idle)] = 0
+        return rows
+
+    shift = fit([draw(rng.uniform(0, 0.4)) for _ in range(12)])
+    assert warned(shift, [draw(share) for _ in range(20)]) <= 1
+    assert warned(shift, [draw(share)[:, ::-1] for _ in range(20)]) >= 18
+
+
+@pytest.mark.parametrize("trained", [1e-300, 1.0, 1e300])
+@pytest.mark.parametrize("scored", [1e-300, 1.0, 1e300])
+def test_values_near_both_ends_of_the_numbers_are_measured_without_overflow(trained, scored):
+    shift = fit([trained * domain(seed) for seed in range(6)])
+    rows = scored * domain(50)
+    rows[0, 0], rows[1, 1] = 8e307, -8e307
+    assert shift.distance(rows) < 1.2
+    assert np.isfinite(shift.spread_of(rows)).all()
+
+
+def test_large_batches_cost_what_a_sample_costs():
     rng = np.random.default_rng(0)
     shift = fit([rng.normal(size=(200, 64)) for _ in range(12)])
-    batch, times = rng.normal(size=(2000, 64)), []
-    for _ in range(5):
-        start = time.perf_counter()
-        shift.distance(batch)
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.1
+    sample, times = rng.normal(size=(512, 64)), {}
+    batch = np.tile(sample, (100, 1))
+    for rows in (sample, batch):
+        costs = []
+        for _ in range(20):
+            start = time.perf_counter()
+            shift.distance(rows)
+            costs.append(time.perf_counter() - start)
+        times[len(rows)] = np.median(costs)
+    assert times[51200] < 5 * times[512]
+    assert warned(shift, [batch]) == 0

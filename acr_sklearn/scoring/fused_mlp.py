@@ -79,9 +79,10 @@ class FusedMLP(nn.Module):
             None for a network that is no such chain: an ensemble, a user's module, another
             objective.
         """
-        if not isinstance(network, ACRNetwork) or not isinstance(network.backbone, MLPNetwork):
+        if not isinstance(network, ACRNetwork) or type(network.backbone) is not MLPNetwork:
             return None
-        if not isinstance(network.objective, DeepSVDD):
+        # A subclass may have a forward of its own.
+        if type(network.objective) is not DeepSVDD:
             return None
         layers = [*network.backbone.linears, network.objective.linear]
         linears = [cast(nn.Linear, layer) for layer in layers]

@@ -232,8 +232,10 @@ class FusedNeighbors(nn.Module):
             # The term left out: |x - c|^2 = |x|^2 - 2 x.c + |c|^2, without a pass that writes.
             own_square = torch.linalg.vector_norm(layers, dim=1).square_()
             own_square.addmv_(layers, center, alpha=-2).add_(center @ center)
-            nearest += own_square[:, None]
-            torch.mean(nearest.clamp_min_(0).sqrt_(), dim=1, out=out[0, start : start + n])
+            nearest = (nearest + own_square[:, None]).clamp_min_(0).sqrt_()
+            if x.dtype == torch.float32:
+                self.neighbors.measure_anew(nearest, own_square, layers, here)
+            torch.mean(nearest, dim=1, out=out[0, start : start + n])
             torch.sum(self.chain.last(layers).square_(), dim=1, out=out[1, start : start + n])
         out[1].sqrt_()
         return out

@@ -19,6 +19,7 @@ from acr_sklearn._input.validation import (
     plain_array,
     read_table,
     refuse_odd_cells,
+    settle_domain_column,
 )
 
 __all__ = ["DomainRows", "as_domain_list", "changed_parameters", "is_domain_list", "read_rows"]
@@ -158,6 +159,8 @@ def read_rows(
             f"{who} got {other} although domain_column={column!r} already says which domain a "
             "row belongs to. Pass one 2-D X without domains=, or set domain_column=None."
         )
+    if column is None:
+        settle_domain_column(estimator, None, reset=reset, who=who)
     if several is not None:
         if domains is not None:
             raise ValueError(
@@ -269,6 +272,7 @@ def _take_domain_column(
     if len(X.shape) != 2:
         raise ValueError(f"{who} with domain_column needs a 2-D X, got shape {tuple(X.shape)}.")
     place = _place_of(column, names, X.shape[1], who)
+    settle_domain_column(estimator, place, reset=reset, who=who)
     # Counts and names include the domain column; its values never meet the numeric checks.
     try:
         validate_data(estimator, X, skip_check_array=True, reset=reset)

@@ -19,6 +19,7 @@ __all__ = [
     "plain_array",
     "read_table",
     "refuse_odd_cells",
+    "settle_domain_column",
 ]
 
 #: Beyond it a sum of 100 million values may be no number any more.
@@ -102,6 +103,38 @@ def column_names(X: Any) -> list[Any] | None:
     """
     columns = getattr(X, "columns", None)
     return None if columns is None or callable(columns) else list(columns)
+
+
+def settle_domain_column(estimator: Any, place: int | None, *, reset: bool, who: str) -> None:
+    """Keep in fit which column names the domain; refuse another one later.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        Whose features are all other columns.
+    place : int or None
+        Position of the column; None: there is none.
+    reset : bool
+        Whether this is fit.
+    who : str
+        For the message.
+
+    Raises
+    ------
+    ValueError
+        Where `domain_column` was changed after fit: the features would be others.
+    """
+    if reset:
+        estimator._domain_place = place
+        return
+    before = getattr(estimator, "_domain_place", place)
+    if before == place:
+        return
+    features = "all columns as features" if before is None else f"column {before} as the domain's"
+    raise ValueError(
+        f"{who} has domain_column={getattr(estimator, 'domain_column', None)!r}, but fit took "
+        f"{features}. Set domain_column back, or fit again."
+    )
 
 
 def read_table(

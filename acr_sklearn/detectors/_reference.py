@@ -9,7 +9,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.base import clone
 
+from acr_sklearn._input.batch_checks import SMALL_BATCH
 from acr_sklearn._input.chunks import Chunks
 from acr_sklearn._input.domain_rows import DomainRows
 from acr_sklearn.detectors._scoring import BatchScoring, Calibration
@@ -68,6 +70,9 @@ class ReferenceMixin(BatchScoring):
         "chunk_size",
         "max_reference_rows",
     )
+    #: Parameters that a fit sets thresholds under: changed after it, they leave these wrong.
+    _set_by_fit: ClassVar[tuple[str, ...]] = ()
+    _set_in_fit: tuple[Any, ...] = ()
 
     module_: Any
     feature_scale_: FeatureScale | None
@@ -83,6 +88,31 @@ class ReferenceMixin(BatchScoring):
     def _scorer(self) -> Scorer:
         limits = Limits(self.chunk_size, self.max_reference_rows)
         return Scorer(self.module_, self.feature_scale_, self.head_, limits)
+
+    def _check_for_scoring(self) -> None:
+        super()._check_for_scoring()
+        self._check_reference_rows()
+        now = tuple(getattr(self, name) for name in self._set_by_fit)
+        if now == self._set_in_fit:
+            return
+        name, before, given = next(
+            both
+            for both in zip(self._set_by_fit, self._set_in_fit, now, strict=True)
+            if both[1] != both[2]
+        )
+        raise ValueError(
+            f"{type(self).__name__} was fitted with {name}={before!r} and now has {given!r}. "
+            "offset_ and calibration_scores_ are those of fit: set it back, or fit again (with "
+            "memory= and an int random_state the training is not repeated)."
+        )
+
+    def _check_reference_rows(self) -> None:
+        rows = self.max_reference_rows
+        if rows is not None and rows < SMALL_BATCH:
+            raise ValueError(
+                f"{type(self).__name__} got max_reference_rows={rows}. So few rows do not say what "
+                f"is normal in a batch: give {SMALL_BATCH} or more, or None to use all rows."
+            )
 
     def _rows_per_chunk(self) -> int:
         return self._scorer().limits.rows_per_chunk
@@ -211,6 +241,10 @@ class ReferenceMixin(BatchScoring):
         rows = np.asarray(data.rows, dtype=np.float64)
         reference, scores = self._hold(Chunks(rows, limits.rows_per_chunk))
         live = copy.copy(self)
+        for name in self._parameter_constraints:
+            # A configured part has parameters of its own, which are no other detector's.
+            if hasattr(part := getattr(self, name), "get_params") and not isinstance(part, type):
+                setattr(live, name, clone(part))
         live._hold_reference(reference)
         live._reference_calibration = None  # until the reference sets its own, that of fit holds
         own = n_rows >= _OWN_OFFSET if isinstance(recalibrate, str) else bool(recalibrate)

@@ -16,6 +16,7 @@ from acr_sklearn._input.batch_checks import require_two_rows, warn_small_batches
 from acr_sklearn._input.chunks import CheckedChunks, Chunks, is_chunked
 from acr_sklearn._input.domain_rows import DomainRows, read_rows
 from acr_sklearn._input.keywords import known_keywords
+from acr_sklearn._input.validation import settle_domain_column
 from acr_sklearn.domains.domain_shift import DomainShift, warn_unfamiliar_batches
 from acr_sklearn.exceptions import IgnoredDomainsWarning
 from acr_sklearn.thresholds import (
@@ -133,19 +134,24 @@ class BatchScoring(ABC):
         if len(_VALID_SETTINGS) < _MOST_SETTINGS:
             _VALID_SETTINGS.add((type(self), given))
 
+    def _check_for_scoring(self) -> None:
+        """Refuse to score before fit, and under settings that are not valid."""
+        check_is_fitted(self)
+        self._check_settings(*self._used_in_scoring)
+
     def _read_chunks(self, X: Any, domains: ArrayLike | None, who: str) -> Chunks:
         if domains is not None or getattr(self, "domain_column", None) is not None:
             raise ValueError(
                 f"{who} got chunks of rows together with domains. Chunks are one batch of one "
                 "domain: score each domain by a call of its own, or pass one 2-D X."
             )
+        settle_domain_column(self, None, reset=False, who=who)
         return Chunks(CheckedChunks(self, X, who), self._rows_per_chunk())
 
     def _score_rows(
         self, X: Any, domains: ArrayLike | None, method: str
     ) -> tuple[NDArray[np.float64], DomainRows]:
-        check_is_fitted(self)
-        self._check_settings(*self._used_in_scoring)
+        self._check_for_scoring()
         who = f"{type(self).__name__}.{method}"
         singly = self._scores_rows_singly()
         if is_chunked(X):
@@ -187,9 +193,9 @@ class BatchScoring(ABC):
         return batch_offsets(scores, data.batches(), self.contamination, self.calibration_scores_)
 
     def _one_batch(self, X: Any, method: str) -> DomainRows:
-        check_is_fitted(self)
-        self._check_settings(*self._used_in_scoring)
+        self._check_for_scoring()
         who = f"{type(self).__name__}.{method}"
+        _refuse_chunks(X, who)
         data = read_rows(self, X, None, reset=False, method=method)
         if len(data.labels) > 1:
             raise ValueError(
@@ -217,7 +223,7 @@ class BatchScoring(ABC):
             As in `score_samples`.
         X_ref : array-like of shape (n_ref_samples, n_features) or None, default=None
             Normal rows of the same domain. They are scored in one batch with `X`, which keeps
-            all rows of the batch exchangeable. None: the rows are compared with
+            all rows of the batch exchangeable, after `adapt` too. None: the rows are compared with
             `calibration_scores_`, those of other domains (of the reference after `adapt`), which
             is as good as domains are alike in how their normal rows score.
         domains : array-like of shape (n_samples,), default=None
@@ -237,10 +243,20 @@ class BatchScoring(ABC):
             scores, _ = self._score_rows(X, domains, "p_values")
             return p_values(scores, self.calibration_scores_)
         known = self._one_batch(X_ref, "p_values")
+        _refuse_chunks(X, f"{type(self).__name__}.p_values")
         data = read_rows(self, X, domains, reset=False, method="p_values")
         out = np.empty(len(data.rows))
         for batch in data.batches():
             together = np.concatenate([known.rows, data.rows[batch]])
-            scores = -self._scores_of(DomainRows.one(together))
+            scores = -self._score_batches(together, [np.arange(len(together))])
             out[batch] = p_values(scores[len(known.rows) :], np.sort(scores[: len(known.rows)]))
         return out
+
+
+def _refuse_chunks(X: Any, who: str) -> None:
+    if is_chunked(X):
+        raise ValueError(
+            f"{who} got a {type(X).__name__}, which gives a batch in chunks, but holds the rows of "
+            "one batch together: join them (np.concatenate(list(chunks))), pass a memory map, or "
+            "some thousands of the rows. score_samples and predict take chunks."
+        )

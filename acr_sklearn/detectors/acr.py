@@ -111,6 +111,8 @@ class ZeroShotACRDetector(ReferenceMixin, BaseBatchDetector):
         "objective" is the paper's score; "neighbors" the distance to nearby rows of the batch in
         the network's layers; "mahalanobis" that to the batch's mean by the covariance of centred
         training normals; "combined" the more alarming of the first two, see docs/concepts.md.
+        Thresholds hold for one head: set after fit, this and the next two make scoring raise
+        until the next fit.
     n_neighbors : int, default=5
         Neighbours for "neighbors" and "combined".
     trim_fraction : float, default=0.25
@@ -136,8 +138,8 @@ class ZeroShotACRDetector(ReferenceMixin, BaseBatchDetector):
         fixed ones: of the rows given to `adapt`, or else, if set before fit, of all training
         rows. "auto" is "batch" unless the detector holds a reference.
     max_reference_rows : int or None, default=None
-        Larger batches take their statistics from so many of their rows, spread evenly. A reference
-        already held stays as it is.
+        Larger batches take their statistics from so many of their rows, spread evenly; at least
+        16. A reference already held stays as it is.
     chunk_size : int or None, default=None
         Larger batches are scored in chunks of so many rows, with the same result in less memory.
         None does so above 2048 rows.
@@ -219,6 +221,8 @@ class ZeroShotACRDetector(ReferenceMixin, BaseBatchDetector):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = _CONSTRAINTS
+    _set_by_fit: ClassVar[tuple[str, ...]] = ("score_head", "n_neighbors", "trim_fraction")
+    _used_in_scoring: ClassVar[tuple[str, ...]] = (*ReferenceMixin._used_in_scoring, *_set_by_fit)
     _if_not_finite: ClassVar[str] = (
         "Lower learning_rate, or scale the features first (for example with StandardScaler)."
     )
@@ -295,16 +299,18 @@ class ZeroShotACRDetector(ReferenceMixin, BaseBatchDetector):
         self.feature_scale_ = trained.scale
         self._shape = trained.shape
         self._next_step = trained.fitted.next_step
-        kind = "objective" if self.score_head == "consensus" else self.score_head
-        self.head_ = make_head(kind, self.n_neighbors, self.trim_fraction, trained.shape)
+        self._set_in_fit = tuple(getattr(self, name) for name in self._set_by_fit)
 
     def _prepare_scoring(self, data: DomainRows, trained_on: NDArray[np.int64]) -> None:
         if self.score_head == "consensus":
-            kept = np.flatnonzero(np.isin(data.index, trained_on))
-            index = np.searchsorted(trained_on, data.index[kept])
-            dependence = fit_dependence(data.rows[kept], index, len(trained_on), 0)
-            self.head_ = ConsensusHead.of(
-                self.n_neighbors, self.trim_fraction, dependence, self._shape.scale.scale
+            rows = np.flatnonzero(np.isin(data.index, trained_on))
+            index = np.searchsorted(trained_on, data.index[rows])
+            dependence = fit_dependence(data.rows[rows], index, len(trained_on))
+            scale = self._shape.scale.scale
+            self.head_ = ConsensusHead.of(self.n_neighbors, self.trim_fraction, dependence, scale)
+        else:
+            self.head_ = make_head(
+                self.score_head, self.n_neighbors, self.trim_fraction, self._shape
             )
         super()._prepare_scoring(data, trained_on)
 
@@ -327,6 +333,7 @@ class ZeroShotACRDetector(ReferenceMixin, BaseBatchDetector):
     def _train(
         self, data: DomainRows, held_out: NDArray[Any], seed: int, callback: Any
     ) -> MetaTrained:
+        self._check_reference_rows()
         settings = training_settings(self, data.rows.shape[1], seed, callback)
         plan = training_plan(self, data, held_out)
         previous = self._previous(data) if self.warm_start else None

@@ -19,6 +19,7 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_method_params, check_is_fitted
 
+from acr_sklearn._input.domain_rows import is_domain_list
 from acr_sklearn._input.labels import read_is_normal
 
 __all__ = ["FitOnNormals"]
@@ -104,8 +105,15 @@ class FitOnNormals(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If `y` is not made of 1 and -1, one per row, or if no row is normal.
+            If `y` is not made of 1 and -1, one per row, if no row is normal, or if there is a `y`
+            with a list of data sets.
         """
+        if y is not None and is_domain_list(X):
+            raise ValueError(
+                f"FitOnNormals.fit got a {type(X).__name__} of data sets together with y. Rows are "
+                "left out of one table: join the data sets (concat_domains), and pass the labels "
+                "of their rows as y, those of their domains as domains=."
+            )
         if y is not None:
             n_rows = int(X.shape[0]) if hasattr(X, "shape") else len(X)
             normal = read_is_normal(y, n_rows, who="FitOnNormals.fit")

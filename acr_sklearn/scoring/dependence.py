@@ -25,7 +25,7 @@ _MOST_FEATURES = 2048
 
 
 def fit_dependence(
-    rows: NDArray[Any], index: NDArray[np.int64], n_domains: int, seed: int
+    rows: NDArray[Any], index: NDArray[np.int64], n_domains: int
 ) -> NDArray[np.float64] | None:
     """Learn from training normals how each feature follows from the others.
 
@@ -37,13 +37,12 @@ def fit_dependence(
         Domain of each row.
     n_domains : int
         How many domains there are.
-    seed : int
-        Chooses 2000 rows of larger domains.
 
     Returns
     -------
     ndarray of shape (n_features, n_features) or None
-        For `conditional_residuals`; None with more than 2048 features. With C the covariance of
+        For `conditional_residuals`; None with more than 2048 features. Of larger domains 2000 evenly
+        spaced rows serve. With C the covariance of
         the normal scores of each domain's rows, pooled, and P the inverse of C with a ridge, the
         residual of feature j given the others is (P x)_j / P_jj and its variance 1 / P_jj
         (Lauritzen, "Graphical Models", 1996, section 5.1); the columns are those of P over the
@@ -52,10 +51,10 @@ def fit_dependence(
     n_features = rows.shape[1]
     if n_features > _MOST_FEATURES:
         return None
-    rng = np.random.default_rng((seed, 3))
     total, count = np.zeros((n_features, n_features)), 0
     for part in positions_by_domain(index, n_domains):
-        few = part[rng.permutation(len(part))[:_ROWS_PER_DOMAIN]]
+        n_few = min(len(part), _ROWS_PER_DOMAIN)
+        few = part[np.arange(n_few) * len(part) // n_few]
         own = torch.from_numpy(np.ascontiguousarray(rows[few]))
         units = BatchUnits(own)(own)
         scores = ValueGrid(units)(units)[1].double().numpy()

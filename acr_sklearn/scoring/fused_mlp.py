@@ -79,9 +79,10 @@ class FusedMLP(nn.Module):
             None for a network that is no such chain: an ensemble, a user's module, another
             objective.
         """
-        if not isinstance(network, ACRNetwork) or not isinstance(network.backbone, MLPNetwork):
+        if not isinstance(network, ACRNetwork) or type(network.backbone) is not MLPNetwork:
             return None
-        if not isinstance(network.objective, DeepSVDD):
+        # A subclass may have a forward of its own.
+        if type(network.objective) is not DeepSVDD:
             return None
         layers = [*network.backbone.linears, network.objective.linear]
         linears = [cast(nn.Linear, layer) for layer in layers]
@@ -231,8 +232,10 @@ class FusedNeighbors(nn.Module):
             # The term left out: |x - c|^2 = |x|^2 - 2 x.c + |c|^2, without a pass that writes.
             own_square = torch.linalg.vector_norm(layers, dim=1).square_()
             own_square.addmv_(layers, center, alpha=-2).add_(center @ center)
-            nearest += own_square[:, None]
-            torch.mean(nearest.clamp_min_(0).sqrt_(), dim=1, out=out[0, start : start + n])
+            nearest = (nearest + own_square[:, None]).clamp_min_(0).sqrt_()
+            if x.dtype == torch.float32:
+                self.neighbors.measure_anew(nearest, own_square, layers, here)
+            torch.mean(nearest, dim=1, out=out[0, start : start + n])
             torch.sum(self.chain.last(layers).square_(), dim=1, out=out[1, start : start + n])
         out[1].sqrt_()
         return out

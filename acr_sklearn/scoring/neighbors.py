@@ -28,6 +28,9 @@ _NOTHING = 1e-12
 #: Fraction of a row within which it agrees with itself, computed twice, in single precision or read
 #: back from a table of numbers with six digits.
 _ROUNDING = 3e-5
+#: Squared distance by products, in machine precisions of a row's squared length, that is mostly
+#: rounding: up to there the distance is computed anew, as a difference.
+_MOSTLY_ROUNDING = 64
 _DIFFERENCES = "donot_use_mm_for_euclid_dist"
 
 
@@ -71,8 +74,30 @@ def nearest_distance(rows: Tensor, n_neighbors: int, kept: Tensor | None = None)
         nearest = smallest(distances, most, in_order=fewer)
         if products is not None:
             nearest = products.root(nearest, part)
+            if rows.dtype == torch.float32 and not rows.requires_grad:
+                _measure_anew(nearest, rows, start, products, barred)
         parts.append(torch.where(mask, nearest, 0.0).sum(dim=-1) / counts[..., 0])
     return torch.cat(parts, dim=1)
+
+
+def _measure_anew(
+    nearest: Tensor, rows: Tensor, start: int, products: Products, barred: Tensor | None
+) -> None:
+    """Measure anew, in place, what is mostly rounding of the distances of rows from `start` on."""
+    part = rows[:, start : start + nearest.shape[1]]
+    close = _close(nearest, (part - products.center).square().sum(dim=-1))
+    for i in torch.nonzero(close.any(dim=1)).flatten().tolist():
+        (at,) = torch.nonzero(close[i], as_tuple=True)
+        bar = torch.zeros(len(at), rows.shape[1], dtype=torch.bool, device=rows.device)
+        bar |= False if barred is None else barred[i]
+        bar[torch.arange(len(at)), start + at] = True
+        nearest[i, at] = products[i].anew(part[i, at], rows[i], nearest.shape[-1], bar)
+
+
+def _close(nearest: Tensor, squares: Tensor) -> Tensor:
+    """Mark rows, of these squared lengths, with distances that are mostly rounding."""
+    bound = _MOSTLY_ROUNDING * torch.finfo(squares.dtype).eps
+    return nearest.amin(-1).square_() <= bound * squares
 
 
 def _rankable(x: Tensor, others: Tensor, products: Products | None) -> Tensor:
@@ -189,6 +214,37 @@ class Products:
         # The root has no slope at zero, where rows coincide; there none is wanted.
         return torch.where(squares > 0, squares, 1.0).sqrt() * (squares > 0)
 
+    def __getitem__(self, batch: int) -> Products:
+        """Give the fixed rows of one batch of a stack."""
+        return Products(self.center[batch], self.twice[batch], self.squares[batch])
+
+    def anew(self, x: Tensor, references: Tensor, n_chosen: int, barred: Tensor) -> Tensor:
+        """Measure rows anew by differences from the fixed rows that are nearest by products.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_rows, n_features)
+            Rows.
+        references : Tensor of shape (n_references, n_features)
+            The fixed rows.
+        n_chosen : int
+            How many are nearest.
+        barred : Tensor of shape (n_rows, n_references), bool
+            Fixed rows that are none to be chosen.
+
+        Returns
+        -------
+        Tensor of shape (n_rows, n_chosen)
+            Distances, the smallest first.
+        """
+        step, parts = max(1, _CHUNK // (n_chosen * x.shape[1])), []
+        for some, bar in zip(x.split(step), barred.split(step), strict=True):
+            ranks = self.lacking_own_square(some).masked_fill_(bar, torch.inf)
+            where = ranks.topk(n_chosen, dim=1, largest=False).indices
+            apart = (some[:, None] - references[where]).norm(dim=-1)
+            parts.append(apart.masked_fill_(bar.gather(1, where), torch.inf).sort(dim=1).values)
+        return torch.cat(parts)
+
 
 class Neighbors(nn.Module):
     """Mean distance to the nearest of some fixed rows.
@@ -239,7 +295,38 @@ class Neighbors(nn.Module):
         if products is not None:
             # Chosen before the root, whose slope at no distance has no bound.
             nearest = products.root(nearest, x)
+            # What is frozen into a module may be mapped by vmap, which takes no choice of rows.
+            if own is not None and nearest.dtype == torch.float32 and not nearest.requires_grad:
+                self.measure_anew(nearest, (x - self.center).square().sum(dim=1), x, own)
         return nearest.sum(1) / self.n_neighbors
+
+    def measure_anew(self, nearest: Tensor, squares: Tensor, x: Tensor, own: Tensor | None) -> None:
+        """Measure anew what is mostly rounding.
+
+        Parameters
+        ----------
+        nearest : Tensor of shape (n_rows, n_neighbors)
+            Distances by products; written over.
+        squares : Tensor of shape (n_rows,)
+            Squared lengths of the rows less the centre.
+        x : Tensor of shape (n_rows, width)
+            The rows.
+        own : Tensor of shape (n_rows,), int64, or None
+            As in `forward`.
+        """
+        (at,) = torch.nonzero(_close(nearest, squares), as_tuple=True)
+        if not len(at):
+            return
+        products = Products(self.center, self.twice, self.squares)
+        some, k, n_rows = x[at], self.n_neighbors, len(self.rows)
+        barred = torch.zeros(len(at), n_rows, dtype=torch.bool, device=x.device)
+        if own is None:
+            found = products.anew(some, self.rows, min(k + 1, n_rows), barred)
+            itself = found[:, :1] <= _ROUNDING * some.norm(dim=1, keepdim=True)
+            nearest[at] = torch.where(itself, found[:, -k:], found[:, :k])
+        else:
+            barred |= own[at, None] == torch.arange(n_rows, device=x.device)
+            nearest[at] = products.anew(some, self.rows, k, barred)
 
     def nearest(self, distances: Tensor, x: Tensor, own: Tensor | None) -> Tensor:
         """Choose the distances to the nearest rows.

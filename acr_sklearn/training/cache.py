@@ -8,6 +8,8 @@ from typing import Any
 
 from torch import nn
 
+from acr_sklearn.networks.objectives import OBJECTIVES
+
 __all__ = ["cache_key"]
 
 
@@ -24,14 +26,20 @@ def cache_key(network: dict[str, Any], source: object) -> dict[str, Any]:
     Returns
     -------
     dict
-        Equal for two fits only if the code is of the classes of the module's parts, of the source
-        and of what it holds. Of functions that they call nothing is known.
+        Equal for two fits only if the code is of the classes of the module's parts, of the
+        objective, of the source and of what it holds. Of functions that they call nothing is known.
     """
     backbone = network["backbone"]
     if isinstance(backbone, nn.Module):
         # A module's own pickle holds addresses, so two equal ones would never share a result.
         backbone = _contents(backbone)
-    return network | {"backbone": backbone, "source": _codes(source), "version": _version()}
+    objective = OBJECTIVES.get(network.get("objective", ""))
+    return network | {
+        "backbone": backbone,
+        "objective_code": None if objective is None else _code(objective),
+        "source": _codes(source),
+        "version": _version(),
+    }
 
 
 def _contents(module: nn.Module) -> list[Any]:

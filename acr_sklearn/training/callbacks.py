@@ -21,10 +21,10 @@ from acr_sklearn.training.settings import (
 )
 
 __all__ = [
+    "EvaluationCallback",
     "HeldOutMetric",
     "LossGuard",
     "Progress",
-    "Watched",
     "cosine",
     "has_schedule",
     "stopped_early",
@@ -69,7 +69,7 @@ class HeldOutMetric(Callback):
         net.history.record(f"valid_{self.metric.name}", float(torch.cat(self.values_).mean()))
 
 
-class Watched(Callback):
+class EvaluationCallback(Callback):
     """Tells a callback of the evaluations, and ends the training when it says so."""
 
     stopped = False
@@ -150,5 +150,5 @@ def stopper(monitor: str, patience: int) -> EarlyStopping:
 def stopped_early(net: NeuralNet) -> bool:
     """Whether a callback, not the user's Ctrl-C, ended the training."""
     stoppers = [callback for _, callback in net.callbacks_ if isinstance(callback, EarlyStopping)]
-    asked = any(isinstance(c, Watched) and c.stopped for _, c in net.callbacks_)
+    asked = any(isinstance(c, EvaluationCallback) and c.stopped for _, c in net.callbacks_)
     return asked or any(stopper.misses_ >= stopper.patience for stopper in stoppers)

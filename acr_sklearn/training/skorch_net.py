@@ -12,10 +12,10 @@ from torch import Tensor
 
 from acr_sklearn._compute import isolated_rng, resolve_device, threads_for
 from acr_sklearn.training.callbacks import (
+    EvaluationCallback,
     HeldOutMetric,
     LossGuard,
     Progress,
-    Watched,
     cosine,
     has_schedule,
     stopped_early,
@@ -116,7 +116,7 @@ def _watchers(
             )
         found["our_metric"] = HeldOutMetric(parts.measure)
     if settings.callback is not None:  # before the stopper, which ends the last evaluation
-        found["our_callback"] = Watched(settings.callback, steps)
+        found["our_callback"] = EvaluationCallback(settings.callback, steps)
     if held_out is not None and parts.measure is not None:
         found["our_stop"] = stopper(f"valid_{parts.measure.name}", settings.n_iter_no_change)
     return found

@@ -240,6 +240,26 @@ def test_a_domain_column_equals_labels(quick, domains, fresh, kind):
         detector.predict(kind(shown), domains=new_names)
 
 
+def test_a_domain_column_set_after_fit_is_refused(quick, domains, fresh):
+    X, names = concat_domains(domains)
+    rows = np.column_stack([X, names])
+    detector = quick(domain_column=N_FEATURES).fit(rows)
+    new = np.column_stack([fresh[0], np.zeros(len(fresh[0]))])
+    same = detector.set_params(domain_column=-1).score_samples(new)
+    for column in (None, 0):
+        detector.set_params(domain_column=column)
+        chunks = () if column == 0 else (type("Chunks", (), {"__iter__": lambda _: iter([new])})(),)
+        for given in (new, *chunks):
+            with pytest.raises(
+                ValueError, match=rf"has domain_column={column}, but fit took column 5 as the dom"
+            ):
+                detector.predict(given)
+    np.testing.assert_array_equal(detector.set_params(domain_column=5).score_samples(new), same)
+    plain = quick().fit(domains)
+    with pytest.raises(ValueError, match="domain_column=0, but fit took all columns as features"):
+        plain.set_params(domain_column=0).predict(fresh[0])
+
+
 def test_a_read_only_memmap_is_trained_on_and_scored(quick, domains, fitted, tmp_path):
     X, names = concat_domains(domains)
     np.save(tmp_path / "x.npy", X)

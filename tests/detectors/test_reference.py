@@ -10,6 +10,7 @@ from scipy.stats import false_discovery_control
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 
+from acr_sklearn import HeldOutDomains, MLPBackbone
 from acr_sklearn.exceptions import (
     IgnoredDomainsWarning,
     SingleDomainWarning,
@@ -312,3 +313,68 @@ def test_a_row_scored_by_itself_is_cut_by_itself(fitted, live):
     far = np.full((1, 5), 1e4)
     alone = copy.copy(live).set_params(threshold="batch")
     assert alone.predict(far) == live.predict(far) == [-1]
+
+
+# -------------------------------------------------------------------- settings and input
+
+
+@pytest.mark.parametrize(
+    "changes", [{"score_head": "objective"}, {"n_neighbors": 2}, {"trim_fraction": 0.1}]
+)
+def test_a_head_set_after_fit_is_refused_until_the_next_fit(fitted, live, domains, fresh, changes):
+    ((name, value),) = changes.items()
+    for detector in (fitted, live):
+        changed = copy.copy(detector).set_params(**changes)
+        message = rf"was fitted with {name}=.* and now has {value!r}.*fit again"
+        for call in (changed.predict, changed.p_values, changed.freeze, changed.adapt):
+            with pytest.raises(ValueError, match=message):
+                call(fresh)
+        back = changed.set_params(**{name: getattr(detector, name)})
+        np.testing.assert_array_equal(back.score_samples(fresh), detector.score_samples(fresh))
+    again = copy.copy(fitted).set_params(**changes).fit(domains)
+    assert not np.array_equal(again.score_samples(fresh), fitted.score_samples(fresh))
+    with pytest.raises(ValueError, match="'trim_fraction' parameter"):
+        copy.copy(fitted).set_params(trim_fraction=2.0).predict(fresh)
+
+
+def test_parts_of_an_adapted_detector_are_its_own(quick, domains, fresh):
+    detector = quick(backbone=MLPBackbone(), early_stopping=HeldOutDomains()).fit(domains)
+    live = detector.adapt(fresh)
+    live.set_params(backbone__whiten_features=False, early_stopping__n_iter_no_change=3)
+    assert detector.backbone.whiten_features
+    assert detector.early_stopping.n_iter_no_change == 10
+    assert not live.backbone.whiten_features
+
+
+class Parts:
+    def __init__(self, rows):
+        self.rows = rows
+
+    def __iter__(self):
+        return iter(np.array_split(self.rows, 3))
+
+
+def test_chunks_are_refused_where_one_batch_is_held(fitted, fresh):
+    calls = [
+        (fitted.adapt, (Parts(fresh),), "adapt"),
+        (fitted.freeze, (Parts(fresh),), "freeze"),
+        (fitted.p_values, (fresh, Parts(fresh)), "p_values"),
+        (fitted.p_values, (Parts(fresh), fresh), "p_values"),
+    ]
+    for call, given, name in calls:
+        with pytest.raises(ValueError, match=rf"{name} got a Parts.*np\.concatenate"):
+            call(*given)
+
+
+@pytest.mark.parametrize("n_rows", [2, 15])
+def test_statistics_of_a_handful_of_rows_are_refused(quick, domains, fitted, fresh, n_rows):
+    message = rf"got max_reference_rows={n_rows}\. So few rows.*16 or more"
+    with pytest.raises(ValueError, match=message):
+        quick(max_reference_rows=n_rows).fit(domains)
+    with pytest.raises(ValueError, match=message):
+        copy.copy(fitted).set_params(max_reference_rows=n_rows).predict(fresh)
+
+
+def test_p_values_with_a_reference_are_of_one_batch_after_adapt_too(fitted, live, make_domain):
+    known, new = make_domain(78, n_rows=120), make_domain(78, n_rows=160)[120:]
+    np.testing.assert_array_equal(live.p_values(new, known), fitted.p_values(new, known))

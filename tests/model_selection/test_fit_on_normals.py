@@ -106,3 +106,15 @@ def test_fit_predict_pools_no_domains_in_silence():
         labels = model.fit_predict(X, y, domains=site)
         np.testing.assert_array_equal(labels, model.predict(X, domains=site))
         assert (labels != model.predict(X)).any()
+
+
+def test_a_list_of_data_sets_with_labels_is_refused():
+    X, y, site, _ = _labelled_sites()
+    sites, labels = np.split(X, 8), np.split(y, 8)
+    model = FitOnNormals(ZeroShotACRDetector(max_iter=2, random_state=0))
+    for given in (labels, y):
+        with pytest.raises(
+            ValueError, match=r"got a list of data sets together with y\. .*domains="
+        ):
+            model.fit(sites, given)
+    assert model.fit(sites).detector_.n_domains_ == len(np.unique(site))

@@ -6,6 +6,7 @@ from torch import nn
 import acr_sklearn.scoring.fused_mlp as module
 from acr_sklearn.networks.acr_network import ACRNetwork
 from acr_sklearn.networks.ensemble import ACREnsemble
+from acr_sklearn.networks.objectives import OBJECTIVES, DeepSVDD
 from acr_sklearn.scoring.fixed_norms import fix_norms
 from acr_sklearn.scoring.fused_mlp import FusedMLP
 from acr_sklearn.scoring.standardize import Standardizer
@@ -53,3 +54,15 @@ def test_only_a_chain_of_layers_becomes_one():
         )
         is None
     )
+
+
+class OtherDistance(DeepSVDD):
+    """Inherits the centre, but measures otherwise."""
+
+    def forward(self, embedding):
+        return (embedding - self.center).abs().sum(-1)
+
+
+def test_a_subclass_with_a_forward_of_its_own_is_not_fused(monkeypatch):
+    monkeypatch.setitem(OBJECTIVES, "other", OtherDistance)
+    assert FusedMLP.of(UNITS, fixed(objective="other")) is None

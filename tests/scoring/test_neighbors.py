@@ -72,3 +72,23 @@ def test_the_smallest_are_chosen_with_and_without_gradient(n_others, n_chosen, g
     given = numbers.clone().requires_grad_(gradient)
     torch.testing.assert_close(smallest(given, n_chosen, in_order=True), expected)
     torch.testing.assert_close(smallest(given, n_chosen).sort(dim=-1).values, expected)
+
+
+@pytest.mark.parametrize("k", [1, 5, 60])
+def test_equal_and_close_rows_in_single_precision(k):
+    x = batch(400, 2) * 10
+    x[0, 50:60] = x[0, 7]
+    x[1, 9] = x[1, 8] + 1e-3
+    kept = torch.ones(2, 400, dtype=torch.bool)
+    kept[1, :8] = False
+    single = nearest_distance(x.float(), k, kept).double()
+    torch.testing.assert_close(
+        single, nearest_distance(x.float().double(), k, kept), rtol=1e-4, atol=1e-5
+    )
+    if k <= 5:
+        assert (single[0, 50:60] == 0).all()
+    rows = x[0].float()
+    own = torch.arange(400)
+    measured = module.Neighbors(rows, k, exact=False)(rows, own).double()
+    expected = module.Neighbors(rows.double(), k, exact=True)(rows.double(), own)
+    torch.testing.assert_close(measured, expected, rtol=1e-4, atol=1e-5)

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from acr_sklearn import ZeroShotACRDetector
+from acr_sklearn.networks.objectives import OBJECTIVES
 from acr_sklearn.training.cache import cache_key
 
 
@@ -70,3 +71,11 @@ def test_keys_hold_weights_and_not_addresses():
     assert key(1.0) == key(1.0)
     assert key(1.0) != key(1.5)
     assert cache_key({"backbone": "mlp"}, None)["backbone"] == "mlp"
+
+
+def test_edited_code_of_an_objective_is_another_training(edited, monkeypatch):
+    keys = []
+    for line in ("X", "X", "-X"):
+        monkeypatch.setitem(OBJECTIVES, "edited", edited(line).Source)
+        keys.append(joblib.hash(cache_key({"backbone": "mlp", "objective": "edited"}, None)))
+    assert keys[0] == keys[1] != keys[2]

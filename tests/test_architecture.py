@@ -26,6 +26,7 @@ ROOMS = {
     "exceptions": [],
     "_input": [
         "keywords",
+        "callers",
         "validation",
         "labels",
         "domain_rows",

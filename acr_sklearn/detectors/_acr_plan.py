@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
+from acr_sklearn._input.callers import calling_fold, is_repeated_fit, ways_to_pass_domains
 from acr_sklearn._input.domain_rows import DomainRows, are_counts, changed_parameters
 from acr_sklearn.detectors.parts import (
     ConvBackbone,
@@ -115,7 +116,7 @@ def training_plan(detector: Any, data: DomainRows, held_out: NDArray[np.int64]) 
     )
 
 
-def held_out_domains(detector: Any, n_domains: int, seed: int) -> NDArray[np.int64]:
+def held_out_domains(detector: Any, n_domains: int, seed: int, *, named: bool) -> NDArray[np.int64]:
     """Choose the domains that only decide when to stop.
 
     Parameters
@@ -126,6 +127,8 @@ def held_out_domains(detector: Any, n_domains: int, seed: int) -> NDArray[np.int
         Training domains.
     seed : int
         Chooses.
+    named : bool
+        Whether the caller said which domain a row belongs to.
 
     Returns
     -------
@@ -135,19 +138,15 @@ def held_out_domains(detector: Any, n_domains: int, seed: int) -> NDArray[np.int
     Warns
     -----
     SingleDomainWarning
-        For one domain.
+        For one domain; in a search that passes no domains, for its first fit alone.
     EarlyStoppingWarning
         When there are too few domains to hold any out.
     """
     who = f"{type(detector).__name__}.fit"
     if n_domains == 1:
-        warnings.warn(
-            f"{who} got a single data set: there is no other domain to draw outliers from, and "
-            "nothing to learn how normals differ between domains. Pass a list of data sets, "
-            "or domains=, if the rows come from several.",
-            SingleDomainWarning,
-            stacklevel=7,
-        )
+        # Without domains each fit of a search is on one, and one warning says so.
+        if named or not is_repeated_fit():
+            _warn_single_domain(who)
     elif detector.early_stopping and n_domains < _MIN_DOMAINS_TO_HOLD_OUT:
         warnings.warn(
             f"{who} got {n_domains} domains; early stopping holds some out and needs at least "
@@ -160,6 +159,24 @@ def held_out_domains(detector: Any, n_domains: int, seed: int) -> NDArray[np.int
         return np.empty(0, np.int64)
     rng = np.random.default_rng((seed, 0))
     return hold_out_domains(n_domains, _holding_out(detector).validation_fraction, rng)[1]
+
+
+def _warn_single_domain(who: str) -> None:
+    keyword = ways_to_pass_domains()
+    remedy = f"Pass a list of data sets, or {keyword}, if the rows come from several."
+    if calling_fold() is not None:
+        remedy = (
+            f"If the rows come from several, pass {keyword} to the fit of the search, also where "
+            "it has groups=: these only choose its folds."
+        )
+    elif keyword != "domains=":
+        remedy = f"If the rows come from several, pass {keyword} to the fit of the pipeline."
+    warnings.warn(
+        f"{who} got a single data set: there is no other domain to draw outliers from, and "
+        f"nothing to learn how normals differ between domains. {remedy}",
+        SingleDomainWarning,
+        stacklevel=8,
+    )
 
 
 def _check_numbers(detector: Any) -> None:

@@ -283,7 +283,7 @@ class ZeroShotACRDetector(ReferenceMixin, BaseBatchDetector):
         self.random_state = random_state
 
     def _hold_out(self, data: DomainRows, seed: int) -> NDArray[np.int64]:
-        return held_out_domains(self, len(data.labels), seed)
+        return held_out_domains(self, len(data.labels), seed, named=data.named)
 
     def _keep_trained(self, trained: MetaTrained) -> None:
         self.net_ = trained.fitted.net

@@ -27,6 +27,7 @@ ROOMS = {
     "_input": [
         "keywords",
         "callers",
+        "parameters",
         "validation",
         "labels",
         "domain_rows",

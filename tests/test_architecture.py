@@ -81,6 +81,7 @@ ROOMS = {
         "_scoring",
         "base",
         "_reference",
+        "_reference_state",
         "acr",
     ],
     "images": [

@@ -16,6 +16,7 @@ from torch import nn
 from acr_sklearn._input.domain_rows import DomainRows
 from acr_sklearn.detectors._acr_plan import held_out_domains, training_plan, training_settings
 from acr_sklearn.detectors._reference import ReferenceMixin
+from acr_sklearn.detectors._reference_state import SavedReference, load_reference, save_reference
 from acr_sklearn.detectors.base import BaseBatchDetector
 from acr_sklearn.detectors.parts import (
     ConvBackbone,
@@ -281,6 +282,21 @@ class ZeroShotACRDetector(ReferenceMixin, BaseBatchDetector):
         self.warm_start = warm_start
         self.verbose = verbose
         self.random_state = random_state
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out of a reference what can be made again: it is most of it."""
+        state = dict(super().__getstate__())
+        if state.get("_reference") is not None:
+            state["_reference"] = save_reference(state["_reference"])
+            state.pop("reference_stats_", None)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Make a reference whole again."""
+        saved = state.get("_reference")
+        super().__setstate__(state)
+        if isinstance(saved, SavedReference):
+            self._hold_reference(load_reference(saved))
 
     def _hold_out(self, data: DomainRows, seed: int) -> NDArray[np.int64]:
         return held_out_domains(self, len(data.labels), seed, named=data.named)

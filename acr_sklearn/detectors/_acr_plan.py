@@ -297,9 +297,11 @@ def _network(detector: Any, n_features: int) -> dict[str, Any]:
     }
     if isinstance(backbone, ConvBackbone):
         _check_widths("ConvBackbone", "channels", backbone.channels)
+        shape = backbone.input_shape
         network |= {
             "backbone": "conv",
-            "input_shape": tuple(backbone.input_shape),
+            # What is no shape the network refuses.
+            "input_shape": tuple(shape) if are_counts(shape) else shape,
             "conv_channels": tuple(int(width) for width in backbone.channels),
             "conv_downsampling": backbone.downsampling,
         }

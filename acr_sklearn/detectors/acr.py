@@ -49,7 +49,8 @@ _CONSTRAINTS: dict[str, list[Any]] = {
     "n_neighbors": [Interval(Integral, 1, None, closed="left")],
     "trim_fraction": [Interval(Real, 0, 0.5, closed="left")],
     "n_estimators": [Interval(Integral, 1, None, closed="left")],
-    "learning_rate": [Interval(Real, 0, None, closed="neither")],
+    # A weight is of single precision, and so is its step.
+    "learning_rate": [Interval(Real, 0, 1e30, closed="neither")],
     "early_stopping": ["boolean", HeldOutDomains],
     "contamination": [Interval(Real, 0, 0.5, closed="right"), StrOptions({"auto"})],
     "threshold": [StrOptions({"train", "batch"})],

@@ -107,6 +107,7 @@ def test_what_does_not_go_together_is_refused(changes, message):
         ({"objective": NeuralTransformation(n_transformations=2**31 - 1)}, "at least"),
         ({"early_stopping": HeldOutDomains(n_iter_no_change=True)}, "HeldOutDomains got n_iter"),
         ({"early_stopping": HeldOutDomains(n_iter_no_change=10**30)}, "It can be at most"),
+        ({"learning_rate": 1e300}, "The 'learning_rate' parameter of ZeroShotACRDetector"),
         ({"n_tasks": True}, "n_tasks=True. It needs a number, not a truth value"),
         ({"callbacks": [GradientNormClipping]}, r"needs an instance: GradientNormClipping\(...\)"),
         ({"callbacks": ["x"]}, "got 'x' in callbacks. It needs skorch callbacks"),

@@ -61,9 +61,11 @@ test: lint ## format, lint, types, and every test and doctest
 test-floor: $(FLOOR)/.installed ## scikit-learn's checks on the oldest supported versions
 	@$(FLOOR)/bin/python -m pytest $(PYTEST_ARGS) tests/test_compliance.py
 
-fuzz: $(VENV)/.installed ## 50,000 hostile inputs instead of the 2,200 of make test, and 20 kills
+fuzz: $(VENV)/.installed ## 50,000 hostile inputs instead of the 2,200 of make test, kills, threads
 	@ACR_FUZZ_INPUTS=50000 $(VENV)/bin/python -m pytest -q tests/test_fuzz.py
 	@$(VENV)/bin/python tests/fuzz/kill_transform.py 20
+	@$(VENV)/bin/python tests/fuzz/kill_training.py 20
+	@$(VENV)/bin/python tests/fuzz/threaded_calls.py 1000
 
 lint: $(VENV)/.installed lint-workflows ## format, lint and types only
 	@$(VENV)/bin/ruff format --check --quiet --diff .

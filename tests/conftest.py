@@ -81,7 +81,13 @@ def closed_figures():
 
 def pytest_terminal_summary(terminalreporter):
     """Say how many hostile inputs were tried, in whatever processes."""
-    passed = terminalreporter.stats.get("passed", [])
-    counts = [n for r in passed for name, n in r.user_properties if name == "fuzz_inputs"]
-    if counts:
-        terminalreporter.write_line(f"{sum(counts)} hostile inputs, none mishandled")
+
+    def counts(outcome):
+        reports = terminalreporter.stats.get(outcome, [])
+        found = [getattr(report, "user_properties", []) for report in reports]
+        return [n for pairs in found for name, n in pairs if name == "fuzz_inputs"]
+
+    tried, failed = counts("passed") + counts("failed"), counts("failed")
+    if tried:
+        said = "some mishandled, see above" if failed else "none mishandled"
+        terminalreporter.write_line(f"{sum(tried)} hostile inputs, {said}")

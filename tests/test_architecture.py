@@ -26,6 +26,8 @@ ROOMS = {
     "exceptions": [],
     "_input": [
         "keywords",
+        "callers",
+        "parameters",
         "validation",
         "labels",
         "domain_rows",
@@ -93,6 +95,7 @@ ROOMS = {
         "_scoring",
         "base",
         "_reference",
+        "_reference_state",
         "acr",
     ],
     "images": [

@@ -5,27 +5,21 @@ that makes it again. Labels and single cells come from hypothesis, tables and wh
 seed, for those cost too much to be drawn number by number.
 """
 
-import datetime
+import functools
 import os
 import re
-import types
 import warnings
-from dataclasses import dataclass
-from decimal import Decimal
-from fractions import Fraction
 
 import numpy as np
-import pandas as pd
-import polars as pl
 import pytest
-import scipy.sparse
-import torch
+from hostile_parameters import CHANGES, HUGE, SETTINGS, changed
+from hostile_tables import CELLS, LABELS, WIDTH, held, labels, table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from acr_sklearn import ZeroShotACRDetector, split_domains
-from acr_sklearn._input.validation import FOREIGN_ERRORS
 from acr_sklearn.exceptions import ACRWarning
+from acr_sklearn.training import skorch_net
 
 pytestmark = pytest.mark.filterwarnings("ignore::acr_sklearn.exceptions.ACRWarning")
 
@@ -33,9 +27,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::acr_sklearn.exceptions.ACRWarni
 INPUTS = int(os.environ.get("ACR_FUZZ_INPUTS", "2200"))
 SHARES = {"scoring": 0.84, "training": 0.06, "parameters": 0.1}
 COUNTED = dict.fromkeys(SHARES, 0)
-WIDTH = 3
 
-NAMED = re.compile("|".join(["ZeroShotACRDetector", *ZeroShotACRDetector._parameter_constraints]))
+OWNERS = ["ZeroShotACRDetector", "MLPBackbone", "ConvBackbone", "NeuralTransformation"]
+OWNERS += ["HeldOutDomains", "callback name"]
+NAMED = re.compile("|".join([*OWNERS, *ZeroShotACRDetector._parameter_constraints]))
 
 
 def inputs(kind):
@@ -67,231 +62,6 @@ def mishandled(kind, call):
     if np.isfinite(scores).all():
         return None
     return f"scores that are not finite: {scores}"
-
-
-def deep(levels):
-    value = ()
-    for _ in range(levels):
-        value = (value,)
-    return value
-
-
-class Awkward:
-    """A value whose every conversion fails in its own way."""
-
-    def __float__(self):
-        raise RuntimeError("no number today")
-
-    def __hash__(self):
-        raise RecursionError("round and round")
-
-    def __eq__(self, other):
-        raise ArithmeticError("incomparable")
-
-    def __repr__(self):
-        raise LookupError("no words")
-
-
-#: Cells and labels that no table should hold, and some that it may.
-ODD = [
-    *(1e300, -1e300, 1.7e308, -1.7e308, 5e-324, 3e38, 1e160, 10**400, -(10**400), 2**63),
-    *(True, None, "1.5", "nan", "x", "", b"3", b"\xff", 1 + 2j, complex("nan")),
-    *(Decimal("1.5"), Decimal("NaN"), Decimal("sNaN"), Decimal("1e999"), Fraction(1, 3)),
-    *(np.datetime64("NaT"), np.datetime64("2024-01-01"), np.timedelta64(1, "D")),
-    *(pd.NaT, pd.NA, pd.Timestamp("2024"), datetime.date(2024, 1, 1), np.ma.masked),
-    *(np.float16(1), np.longdouble("1e4000"), np.float32("inf"), np.array(1.0)),
-    *(object(), Awkward(), [1.0], (1.0, 2.0), {}, {"a": 1}, deep(50), deep(5000)),
-    *(torch.tensor(1.0), torch.tensor(1.0, requires_grad=True), torch.tensor([1.0, 2.0])),
-    *(len, Ellipsis, np.zeros((2, 2)), slice(3), range(3)),
-    *("a", "a\0", "b", 2**63 + 1, 1, -1, 1.0, (1, 2), (1, None), frozenset({1}), frozenset({2})),
-]
-
-
-@dataclass(frozen=True)
-class Odd:
-    """Place of a value in `ODD`: hypothesis compares and shows what it draws, as these forbid."""
-
-    place: int
-
-
-def plain(drawn):
-    return ODD[drawn.place] if isinstance(drawn, Odd) else drawn
-
-
-CELLS = st.one_of(
-    st.floats(),
-    st.integers(-(10**20), 10**20),
-    st.text(max_size=3),
-    *[st.sampled_from(range(len(ODD))).map(Odd)] * 3,
-)
-LABELS = st.one_of(CELLS, st.integers(-2, 2), st.tuples(st.integers(0, 1), st.text(max_size=1)))
-
-
-class Chunks:
-    def __init__(self, parts):
-        self.parts = parts
-
-    def __iter__(self):
-        return iter(self.parts)
-
-
-def masked(x):
-    return np.ma.masked_array(x, x > 1)
-
-
-def gaps(x):
-    return np.ma.masked_array(x, np.zeros(x.shape, bool))
-
-
-def structured(x):
-    return np.array([tuple(row) for row in x], dtype=[(f"f{i}", float) for i in range(x.shape[1])])
-
-
-def frame(x):
-    return pd.DataFrame(x, columns=list("abcdefg")[: x.shape[1]])
-
-
-def dated(x):
-    return frame(x).assign(a=pd.date_range("2024", periods=len(x)))
-
-
-def tensor(x, **changes):
-    return torch.tensor(x.tolist(), **changes)
-
-
-def cast(dtype):
-    def change(x):
-        with np.errstate(all="ignore"):
-            return x.astype(dtype)
-
-    return change
-
-
-#: What a table may be held in.
-HOLDERS = [
-    *(cast(t) for t in ("f8", "f4", "f2", "i8", "i1", "u8", "bool", "O", "U8", "S8", "c16", "g")),
-    *(cast(t) for t in (">f8", "M8[ns]", "m8[s]", "M8[D]")),
-    *(list, tuple, np.ndarray.tolist, np.asfortranarray, masked, gaps, structured, frame, dated),
-    lambda x: x[:, ::-1],
-    lambda x: x.ravel(),
-    lambda x: x[0, 0],
-    lambda x: x[:, :, None],
-    lambda x: x[:0],
-    lambda x: x[:, :0],
-    lambda x: frame(x).astype("Float64"),
-    lambda x: frame(x).astype(str),
-    lambda x: frame(x).astype("category"),
-    lambda x: frame(x).rename(columns={"a": 1}),
-    lambda x: frame(x).to_records(),
-    lambda x: frame(x)["a"],
-    lambda x: pl.DataFrame(x, schema=list("abcdefg")[: x.shape[1]]),
-    lambda x: pl.DataFrame(dated(x)),
-    tensor,
-    lambda x: tensor(x, requires_grad=True),
-    lambda x: tensor(x, dtype=torch.bfloat16),
-    lambda x: tensor(x, dtype=torch.complex64),
-    lambda x: tensor(x).to_sparse(),
-    lambda x: tensor(x).to("meta"),
-    lambda x: torch.nested.nested_tensor([tensor(x), tensor(x[:-1])], layout=torch.jagged),
-    *(scipy.sparse.csr_matrix, scipy.sparse.coo_array, memoryview, np.ndarray.tobytes, repr, iter),
-    lambda x: Chunks([x[:2], x[2:]]),
-    lambda x: Chunks([x[:2], np.float32(x[2:])]),
-    lambda x: Chunks([]),
-    lambda x: Chunks([x[:2], "x"]),
-    lambda x: (row for row in x),
-    lambda x: None,
-    lambda x: 7,
-    lambda x: set(x.ravel().tolist()),
-    lambda x: types.SimpleNamespace(shape=x.shape),
-    # Several data sets.
-    lambda x: [x, x[:-1]],
-    lambda x: [x, x.tolist()],
-    lambda x: [x, None],
-    lambda x: [x, frame(x)],
-    lambda x: [frame(x), dated(x)],
-    lambda x: [x, tensor(x, requires_grad=True)],
-    lambda x: [x, masked(x)],
-    lambda x: [x, scipy.sparse.csr_matrix(x)],
-    lambda x: [x[:, :, None], x[:, :, None]],
-    lambda x: [x[:, :, None], x[:-1, :, None]],
-    lambda x: {"a": x, "b": x[:-1]},
-    lambda x: {"a": x, 3: x},
-    lambda x: {1: x, -1: x},
-    lambda x: {"a": x.tolist(), "b": x[:-1].tolist()},
-    lambda x: {None: x},
-    lambda x: {deep(40): x},
-    lambda x: {"a": x[:, 0]},
-    lambda x: {},
-    lambda x: types.MappingProxyType({"a": x, "a\0": x}),
-    lambda x: np.array([x, None], dtype=object),
-    lambda x: np.array([x, x], dtype=object),
-    lambda x: np.stack([x, x]),
-    lambda x: [],
-    lambda x: [[]],
-    lambda x: [deep(3000)],
-]
-
-
-def table(seed, cells):
-    """Rows, most of them ordinary, of most any size, with some cells that are not."""
-    rng = np.random.default_rng(seed)
-    n_rows = rng.choice([40, 20, 3, 2, 1], p=[0.4, 0.3, 0.1, 0.1, 0.1])
-    width = rng.choice([WIDTH, WIDTH - 1, WIDTH + 1], p=[0.9, 0.05, 0.05])
-    x = rng.normal(size=(n_rows, width)) * 10.0 ** rng.choice([0, 0, 0, -300, 15, 150, 299])
-    if rng.random() < 0.1:
-        x[:] = x[0]
-    if cells and rng.random() < 0.6:
-        x = x.astype(object)
-        for cell in cells:
-            x[int(rng.integers(n_rows)), int(rng.integers(width))] = plain(cell)
-    return x
-
-
-def held(seed, cells):
-    """A table in one of the holders; where it cannot be held so, as it is."""
-    x = table(seed, cells)
-    holder = HOLDERS[np.random.default_rng((seed, 1)).integers(len(HOLDERS))]
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return holder(x)
-    except FOREIGN_ERRORS:
-        return x
-
-
-def objects(values):
-    array = np.empty(len(values), dtype=object)
-    for i, value in enumerate(values):
-        array[i] = value
-    return array
-
-
-LABEL_HOLDERS = [
-    *(list, tuple, objects, objects, np.asarray, pd.Series, pd.Index, torch.tensor),
-    lambda values: pl.Series([str(type(value)) for value in values]),
-    lambda values: pd.Series(values, dtype="category"),
-    lambda values: torch.tensor(values, dtype=float, requires_grad=True),
-    lambda values: np.ma.masked_array(range(len(values)), [True] + [False] * (len(values) - 1)),
-    lambda values: np.array([(1, "a")] * len(values), dtype=[("n", int), ("s", "U3")]),
-    lambda values: np.asarray(values)[:, None],
-    lambda values: np.array([complex(1, np.nan)] * len(values)),
-    lambda values: np.array(["NaT"] * len(values), "M8[D]"),
-    lambda values: dict(enumerate(values)),
-    *(iter, repr, len),
-]
-
-
-def labels(seed, values, n_rows):
-    """Labels of the rows, now and then too few of them, in something that may hold them."""
-    rng = np.random.default_rng((seed, 2))
-    n_rows = max(0, n_rows - int(rng.random() < 0.1))
-    chosen = [plain(values[i]) for i in rng.integers(len(values), size=n_rows)] if values else []
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return LABEL_HOLDERS[rng.integers(len(LABEL_HOLDERS))](chosen)
-    except FOREIGN_ERRORS:
-        return chosen
 
 
 def tiny(**changes):
@@ -350,17 +120,38 @@ SEEDS = st.integers(0, 2**32 - 1)
 PLACES = st.lists(CELLS, max_size=2), st.lists(LABELS, max_size=3)
 
 
+class Finder:
+    """Try inputs; at the end all that were mishandled are shown, and not the first alone."""
+
+    def __init__(self, kind):
+        self.kind, self.faults = kind, {}
+
+    def __call__(self, call, *made_of):
+        fault = mishandled(self.kind, call)
+        if fault is not None:
+            self.faults.setdefault(fault[:80], f"{fault}, made of {made_of!r}")
+
+    def conclude(self, record_property):
+        record_property("fuzz_inputs", COUNTED[self.kind])
+        assert not self.faults, "\n".join(self.faults.values())
+
+
 def test_no_input_of_scoring_is_mishandled(detectors, record_property):
+    found = Finder("scoring")
+
     @inputs("scoring")
     @given(SEEDS, *PLACES)
     def one(seed, cells, values):
-        assert mishandled("scoring", lambda: score(detectors, seed, cells, values)) is None
+        call = functools.partial(score, detectors, seed, cells, values)
+        found(call, seed, cells, values)
 
     one()
-    record_property("fuzz_inputs", COUNTED["scoring"])
+    found.conclude(record_property)
 
 
 def test_no_input_of_training_is_mishandled(record_property):
+    found = Finder("training")
+
     @inputs("training")
     @given(SEEDS, *PLACES)
     def one(seed, cells, values):
@@ -369,40 +160,59 @@ def test_no_input_of_training_is_mishandled(record_property):
             given = labels(seed, values, len(table(seed, []))) if values else None
             return tiny().fit(X, domains=given).offset_
 
-        assert mishandled("training", fit) is None
+        found(fit, seed, cells, values)
 
     one()
-    record_property("fuzz_inputs", COUNTED["training"])
+    found.conclude(record_property)
 
 
-#: None of them asks for much work or memory.
-SETTINGS = [
-    *(None, False, 0, 1, 2, 3, -1, 0.0, 0.1, 0.5, 1.0, 2.5, -0.1, float("nan"), float("inf")),
-    *("auto", "mlp", "x", "", "batch", "train", "cpu", "cpu:0", "cuda:99", b"mlp", 1j),
-    *((), (8,), (8, 4), (0,), (-1,), (2.5,), ("8",), [8], {8}, {8: 8}, (1, 1, 3), (0, 0)),
-    *(np.int64(2), np.float32(0.1), np.array(2), np.array([8]), Decimal("0.1")),
-    *(object(), len, int, Ellipsis, torch.tensor(2), pd.NA, deep(50), slice(2)),
-]
-PARAMETERS = sorted({*ZeroShotACRDetector._parameter_constraints} - {"callbacks", "verbose"})
-SITES = np.random.default_rng(0).normal(size=(3, 16, WIDTH))
-CHANGES = st.dictionaries(
-    st.sampled_from(PARAMETERS), st.sampled_from(range(len(SETTINGS))), min_size=1, max_size=2
-)
+SITES = np.random.default_rng(0).normal(size=(5, 16, WIDTH))
+#: The one error that only training can show.
+AFTER_WORK = "ended with scores that are not finite"
 
 
-def fit_with(changes):
-    given = {name: SETTINGS[place] for name, place in changes.items()}
-    return tiny(**given).fit(list(SITES)).offset_
+class BegunError(BaseException):
+    """Training was about to begin."""
 
 
-def test_no_parameter_is_mishandled(record_property):
+def fit_with(places, monkeypatch):
+    """Fit; whatever is refused is to be so before the first step."""
+    given, small = changed(places)
+    begun, run = [], skorch_net._run
+
+    def watched(*args):
+        begun.append(True)
+        if not small:
+            raise BegunError
+        return run(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(skorch_net, "_run", watched)
+        try:
+            return tiny(**given).fit(list(SITES)).offset_
+        except BegunError:
+            return 0.0
+        except (ValueError, TypeError) as error:
+            if begun and AFTER_WORK not in str(error):
+                raise AssertionError(f"refused after work had begun: {error}") from error
+            raise
+
+
+def test_no_parameter_is_mishandled(record_property, monkeypatch):
+    found = Finder("parameters")
+
     @inputs("parameters")
     @given(CHANGES)
     def one(changes):
-        assert mishandled("parameters", lambda: fit_with(changes)) is None
+        found(lambda: fit_with(changes, monkeypatch), changes)
 
     one()
-    record_property("fuzz_inputs", COUNTED["parameters"])
+    found.conclude(record_property)
+
+
+def test_work_of_parameters_that_ask_for_much_is_not_begun(monkeypatch):
+    huge = {"max_iter": next(i for i, value in enumerate(SETTINGS) if value is HUGE[0])}
+    assert fit_with(huge, monkeypatch) == 0.0
 
 
 def test_what_is_mishandled_is_seen():
@@ -414,4 +224,13 @@ def test_what_is_mishandled_is_seen():
     assert "not finite" in mishandled("scoring", lambda: [0.0, np.nan])
     assert "ValueError" in mishandled("scoring", lambda: raises(ValueError("of no one")))
     assert "IndexError" in mishandled("scoring", lambda: raises(IndexError("X")))
+    assert "BegunError" in mishandled("scoring", lambda: raises(BegunError()))
     assert "RuntimeWarning" in mishandled("scoring", lambda: np.float64(1e308) * 10)
+
+
+def test_all_that_was_mishandled_is_shown():
+    found = Finder("scoring")
+    for values in ([np.nan], [1.0], [np.inf]):
+        found(lambda values=values: values, values)
+    with pytest.raises(AssertionError, match=r"(?s)made of \(\[nan\],\).*made of \(\[inf\],\)"):
+        found.conclude(lambda *_: None)

@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
 from acr_sklearn._input.labels import distinct_labels, read_labels, shown_label
+from acr_sklearn._input.parameters import LARGEST_COUNT
 from acr_sklearn._input.validation import (
     column_names,
     explained,
@@ -23,9 +24,6 @@ from acr_sklearn._input.validation import (
 )
 
 __all__ = ["DomainRows", "as_domain_list", "changed_parameters", "is_domain_list", "read_rows"]
-
-#: More of anything that is counted fits into no memory.
-_LARGEST_COUNT = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -345,7 +343,7 @@ def are_counts(given: Any) -> bool:
     items = list(given)
     if any(isinstance(n, bool) or not isinstance(n, int | np.integer) for n in items):
         return False
-    return bool(items) and all(1 <= n <= _LARGEST_COUNT for n in items)
+    return bool(items) and all(1 <= n <= LARGEST_COUNT for n in items)
 
 
 def changed_parameters(estimator: BaseEstimator) -> frozenset[str]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import warnings
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
+from torch import nn
 
+from acr_sklearn._input.callers import calling_fold, is_repeated_fit, ways_to_pass_domains
 from acr_sklearn._input.domain_rows import DomainRows, are_counts, changed_parameters
+from acr_sklearn._input.parameters import check_numbers
 from acr_sklearn.detectors.parts import (
     ConvBackbone,
     HeldOutDomains,
@@ -28,7 +32,11 @@ from acr_sklearn.training.net_template import template_backbone
 __all__ = ["held_out_domains", "training_plan", "training_settings"]
 
 _MIN_DOMAINS_TO_HOLD_OUT = 4
-_LARGEST_COUNT = 2**31 - 1
+#: What skorch calls of a callback, or asks it for, before the first step.
+_CALLBACK_METHODS = ("initialize", "get_params", "set_params", "on_train_begin", "on_batch_end")
+#: A weight, its gradient and Adam's two moments; and what PyTorch's objects take of a network.
+_BYTES_PER_WEIGHT, _NETWORK_BYTES = 16, 16_384
+_MEMORY_WHERE_UNKNOWN = 2**40
 
 
 def training_settings(
@@ -57,7 +65,7 @@ def training_settings(
     ValueError
         For parameters that do not go together.
     """
-    _check_numbers(detector)
+    check_numbers(detector)
     _check_callbacks(detector)
     return ACRTrainingSettings(
         network=_network(detector, n_features),
@@ -95,7 +103,8 @@ def training_plan(detector: Any, data: DomainRows, held_out: NDArray[np.int64]) 
     Raises
     ------
     ValueError
-        When outliers are to come from other domains and there is none.
+        When outliers are to come from other domains and there is none, and for what fits into no
+        memory.
     """
     tasks = TaskSettings(
         detector.n_tasks,
@@ -104,10 +113,12 @@ def training_plan(detector: Any, data: DomainRows, held_out: NDArray[np.int64]) 
         detector.permute_features,
     )
     who = f"{type(detector).__name__}.fit"
+    tasks = tasks.capped(np.delete(data.sizes, held_out).max())
+    _check_memory(detector, data.rows.shape[1], tasks.task_size)
     mix, source = choose_outliers(detector.outlier_source, len(data.labels), who=who)
     return MetaTrainingPlan(
         detector.max_iter,
-        tasks.capped(np.delete(data.sizes, held_out).max()),
+        tasks,
         held_out,
         mix,
         source,
@@ -115,7 +126,7 @@ def training_plan(detector: Any, data: DomainRows, held_out: NDArray[np.int64]) 
     )
 
 
-def held_out_domains(detector: Any, n_domains: int, seed: int) -> NDArray[np.int64]:
+def held_out_domains(detector: Any, n_domains: int, seed: int, *, named: bool) -> NDArray[np.int64]:
     """Choose the domains that only decide when to stop.
 
     Parameters
@@ -126,6 +137,8 @@ def held_out_domains(detector: Any, n_domains: int, seed: int) -> NDArray[np.int
         Training domains.
     seed : int
         Chooses.
+    named : bool
+        Whether the caller said which domain a row belongs to.
 
     Returns
     -------
@@ -135,19 +148,15 @@ def held_out_domains(detector: Any, n_domains: int, seed: int) -> NDArray[np.int
     Warns
     -----
     SingleDomainWarning
-        For one domain.
+        For one domain; in a search that passes no domains, for its first fit alone.
     EarlyStoppingWarning
         When there are too few domains to hold any out.
     """
     who = f"{type(detector).__name__}.fit"
     if n_domains == 1:
-        warnings.warn(
-            f"{who} got a single data set: there is no other domain to draw outliers from, and "
-            "nothing to learn how normals differ between domains. Pass a list of data sets, "
-            "or domains=, if the rows come from several.",
-            SingleDomainWarning,
-            stacklevel=7,
-        )
+        # Without domains each fit of a search is on one, and one warning says so.
+        if named or not is_repeated_fit():
+            _warn_single_domain(who)
     elif detector.early_stopping and n_domains < _MIN_DOMAINS_TO_HOLD_OUT:
         warnings.warn(
             f"{who} got {n_domains} domains; early stopping holds some out and needs at least "
@@ -162,31 +171,107 @@ def held_out_domains(detector: Any, n_domains: int, seed: int) -> NDArray[np.int
     return hold_out_domains(n_domains, _holding_out(detector).validation_fraction, rng)[1]
 
 
-def _check_numbers(detector: Any) -> None:
-    """Refuse truth values where numbers belong, which Python takes for 0 and 1, and huge counts."""
-    who = type(detector).__name__
-    for name, value in detector.get_params(deep=False).items():
-        truth = "boolean" in detector._parameter_constraints[name] or name == "verbose"
-        if isinstance(value, bool | np.bool_) and not truth:
-            raise ValueError(f"{who} got {name}={value!r}. It needs a number, not a truth value.")
-        if name != "random_state" and isinstance(value, Integral) and int(value) > _LARGEST_COUNT:
-            raise ValueError(f"{who} got {name}={value}. It can be at most {_LARGEST_COUNT}.")
+def _warn_single_domain(who: str) -> None:
+    keyword = ways_to_pass_domains()
+    remedy = f"Pass a list of data sets, or {keyword}, if the rows come from several."
+    if calling_fold() is not None:
+        remedy = (
+            f"If the rows come from several, pass {keyword} to the fit of the search, also where "
+            "it has groups=: these only choose its folds."
+        )
+    elif keyword != "domains=":
+        remedy = f"If the rows come from several, pass {keyword} to the fit of the pipeline."
+    warnings.warn(
+        f"{who} got a single data set: there is no other domain to draw outliers from, and "
+        f"nothing to learn how normals differ between domains. {remedy}",
+        SingleDomainWarning,
+        stacklevel=8,
+    )
 
 
 def _check_callbacks(detector: Any) -> None:
+    """Refuse what skorch would stumble over in the middle of training, or leave uncalled."""
+    who, seen = type(detector).__name__, set()
     for given in detector.callbacks or ():
-        one = given[1] if isinstance(given, tuple) and len(given) == 2 else given
-        if not hasattr(one, "on_train_begin"):
+        named = isinstance(given, tuple) and len(given) == 2
+        one = given[1] if named else given
+        if isinstance(one, type):
             raise ValueError(
-                f"{type(detector).__name__} got {given!r} in callbacks. It needs skorch callbacks, "
-                "such as skorch.callbacks.GradientNormClipping(1.0), or pairs of a name and one."
+                f"{who} got the class {one.__name__} in callbacks. It needs an instance: "
+                f"{one.__name__}(...)."
             )
+        if not all(hasattr(one, name) for name in _CALLBACK_METHODS):
+            raise ValueError(
+                f"{who} got {given!r} in callbacks. It needs skorch callbacks, such as "
+                "skorch.callbacks.GradientNormClipping(1.0), or pairs of a name and one."
+            )
+        if not named:
+            continue
+        name = given[0]
+        if not isinstance(name, str) or not name or "__" in name or name in seen:
+            raise ValueError(
+                f"{who} got a callback named {name!r} in callbacks. Names are strings, each used "
+                "once, not empty and without '__'."
+            )
+        seen.add(name)
+
+
+def _check_memory(detector: Any, n_features: int, n_task_rows: int) -> None:
+    """Refuse networks and steps that fit into no memory, before they are begun.
+
+    The bound is from below: what it lets pass may still be too large.
+    """
+    network = detector.n_estimators * (
+        _NETWORK_BYTES + _BYTES_PER_WEIGHT * _n_weights(detector, n_features)
+    )
+    step = 4 * detector.n_tasks * n_task_rows * n_features
+    there = _memory_bytes()
+    if network + step <= there:
+        return
+    what = (
+        f"n_tasks={detector.n_tasks}"
+        if step > network
+        else f"n_estimators={detector.n_estimators} of hidden_layer_sizes, channels or "
+        "n_transformations as they are"
+    )
+    raise ValueError(
+        f"{type(detector).__name__} got {what}: a training step takes at least "
+        f"{(network + step) / 2**30:,.0f} GiB, and this machine has {there / 2**30:,.0f}. Choose "
+        "a smaller number."
+    )
+
+
+def _n_weights(detector: Any, n_features: int) -> int:
+    """Count weights of one network, from below."""
+    backbone, objective = detector.backbone, detector.objective
+    if isinstance(backbone, nn.Module):
+        found = sum(weights.numel() for weights in backbone.parameters())
+    elif isinstance(backbone, ConvBackbone):
+        found = _products([1, *backbone.channels], 9)
+    else:
+        found = _products([n_features, *detector.hidden_layer_sizes], 1)
+    if isinstance(objective, NeuralTransformation):
+        found += int(objective.n_transformations) * n_features**2
+    return found
+
+
+def _products(widths: list[Any], per_pair: int) -> int:
+    plain = [int(width) for width in widths]
+    return sum(plain) + per_pair * sum(a * b for a, b in itertools.pairwise(plain))
+
+
+def _memory_bytes() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # not on Windows
+        return _MEMORY_WHERE_UNKNOWN
 
 
 def _holding_out(detector: Any) -> HeldOutDomains:
     given = detector.early_stopping
     if isinstance(given, HeldOutDomains):
         given._validate_params()
+        check_numbers(given)
         return given
     return HeldOutDomains()
 
@@ -202,6 +287,7 @@ def _network(detector: Any, n_features: int) -> dict[str, Any]:
     for part in (backbone, objective):
         if isinstance(part, BaseEstimator):
             part._validate_params()
+            check_numbers(part)
     _check_images(detector)
     network = {
         "n_features": n_features,
@@ -211,9 +297,11 @@ def _network(detector: Any, n_features: int) -> dict[str, Any]:
     }
     if isinstance(backbone, ConvBackbone):
         _check_widths("ConvBackbone", "channels", backbone.channels)
+        shape = backbone.input_shape
         network |= {
             "backbone": "conv",
-            "input_shape": tuple(backbone.input_shape),
+            # What is no shape the network refuses.
+            "input_shape": tuple(shape) if are_counts(shape) else shape,
             "conv_channels": tuple(int(width) for width in backbone.channels),
             "conv_downsampling": backbone.downsampling,
         }

@@ -16,6 +16,7 @@ from torch import nn
 from acr_sklearn._input.domain_rows import DomainRows
 from acr_sklearn.detectors._acr_plan import held_out_domains, training_plan, training_settings
 from acr_sklearn.detectors._reference import ReferenceMixin
+from acr_sklearn.detectors._reference_state import SavedReference, load_reference, save_reference
 from acr_sklearn.detectors.base import BaseBatchDetector
 from acr_sklearn.detectors.parts import (
     ConvBackbone,
@@ -50,7 +51,8 @@ _CONSTRAINTS: dict[str, list[Any]] = {
     "n_neighbors": [Interval(Integral, 1, None, closed="left")],
     "trim_fraction": [Interval(Real, 0, 0.5, closed="left")],
     "n_estimators": [Interval(Integral, 1, None, closed="left")],
-    "learning_rate": [Interval(Real, 0, None, closed="neither")],
+    # A weight is of single precision, and so is its step.
+    "learning_rate": [Interval(Real, 0, 1e30, closed="neither")],
     "early_stopping": ["boolean", HeldOutDomains],
     "contamination": [Interval(Real, 0, 0.5, closed="right"), StrOptions({"auto"})],
     "threshold": [StrOptions({"train", "batch"})],
@@ -288,8 +290,23 @@ class ZeroShotACRDetector(ReferenceMixin, BaseBatchDetector):
         self.verbose = verbose
         self.random_state = random_state
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out of a reference what can be made again: it is most of it."""
+        state = dict(super().__getstate__())
+        if state.get("_reference") is not None:
+            state["_reference"] = save_reference(state["_reference"])
+            state.pop("reference_stats_", None)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Make a reference whole again."""
+        saved = state.get("_reference")
+        super().__setstate__(state)
+        if isinstance(saved, SavedReference):
+            self._hold_reference(load_reference(saved))
+
     def _hold_out(self, data: DomainRows, seed: int) -> NDArray[np.int64]:
-        return held_out_domains(self, len(data.labels), seed)
+        return held_out_domains(self, len(data.labels), seed, named=data.named)
 
     def _keep_trained(self, trained: MetaTrained) -> None:
         self.net_ = trained.fitted.net

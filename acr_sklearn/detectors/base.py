@@ -17,7 +17,7 @@ from acr_sklearn._input.labels import read_y
 from acr_sklearn.detectors._callback_support import CallbackSupport, FitCallback, open_fit_callback
 from acr_sklearn.detectors._scoring import BatchScoring
 from acr_sklearn.domains.domain_shift import fit_domain_shift
-from acr_sklearn.metrics.detection import mean_domain_auc
+from acr_sklearn.metrics.detection import OneLabelError, mean_domain_auc, refused_in_search
 from acr_sklearn.thresholds import calibration_batches
 
 __all__ = ["BaseBatchDetector"]
@@ -283,9 +283,14 @@ class BaseBatchDetector(
         Raises
         ------
         ValueError
-            When no domain has both labels.
+            When no domain has both labels. It stops a search too, whose every mean would be nan,
+            unless its `error_score` is a number.
         """
         scores, data = self._score_rows(X, domains, "score")
         who = f"{type(self).__name__}.score"
         labels = read_y(y, len(scores), who=who, like=X)
-        return mean_domain_auc(scores, labels, data.labels, data.batches(), who=who)
+        try:
+            return mean_domain_auc(scores, labels, data.labels, data.batches(), who=who)
+        except OneLabelError as error:
+            refusal: float = refused_in_search(error)
+            return refusal

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from acr_sklearn._input.validation import LARGEST_SINGLE
 from acr_sklearn.domains.covariance import fit_within_domain_covariance, whitened
 from acr_sklearn.domains.feature_scale import positions_by_domain
 from acr_sklearn.metrics.detection import auroc
@@ -47,7 +48,10 @@ def domain_discriminability(rows: NDArray[Any], index: NDArray[np.int64], seed: 
 
     def white_rows(half: NDArray[np.int64]) -> NDArray[np.float64]:
         few = rows[rng.permutation(half)[:_ROWS]]
-        moved = (few - covariance.scale.location) / covariance.scale.scale
+        with np.errstate(over="ignore"):
+            moved = (few - covariance.scale.location) / covariance.scale.scale
+        # As in training; see `FeatureScale.training_rows`.
+        moved = np.clip(moved, -LARGEST_SINGLE, LARGEST_SINGLE)
         white: NDArray[np.float64] = whitened(moved, whitening)
         return white
 

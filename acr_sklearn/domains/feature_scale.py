@@ -16,6 +16,8 @@ from torch import Tensor
 
 from acr_sklearn.domains.batch_statistics import standardize_by_mask
 
+from acr_sklearn._input.validation import LARGEST_SINGLE
+
 __all__ = ["FeatureScale", "fit_scale", "positions_by_domain"]
 
 #: Spread of a feature relative to the median one's that is kept. Mean AUROC on validation domains
@@ -67,10 +69,13 @@ class FeatureScale:
         Returns
         -------
         ndarray of the shape of `rows`, float32
-            ``(rows - location) / scale``.
+            ``(rows - location) / scale``, at most 1e15 in magnitude: a row so far out is no less
+            of an outlier there, and single precision can still compute with it.
         """
         centred = np.subtract(rows, self.location, dtype=np.float64)
-        return np.divide(centred, self.scale, out=centred).astype(np.float32)
+        with np.errstate(over="ignore"):
+            np.divide(centred, self.scale, out=centred)
+        return np.clip(centred, -LARGEST_SINGLE, LARGEST_SINGLE, out=centred).astype(np.float32)
 
     def unit(self, dtype: torch.dtype) -> Tensor:
         """Return what each feature of a batch is measured in, before its own overall spread.

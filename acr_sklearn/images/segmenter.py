@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from acr_sklearn._input.batch_checks import without_batch_advice
 from acr_sklearn._input.domain_rows import are_counts
+from acr_sklearn._input.parameters import check_numbers
 from acr_sklearn.detectors.acr import ZeroShotACRDetector
 from acr_sklearn.detectors.parts import MLPBackbone
 from acr_sklearn.exceptions import SmallBatchWarning
@@ -190,6 +191,7 @@ class ZeroShotSegmenter(BaseEstimator):
         ValueError
             For fewer than 2 products, and for maps that cannot be trained on.
         """
+        check_numbers(self)
         who = f"{type(self).__name__}.fit"
         products = read_products(X, who=who)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))

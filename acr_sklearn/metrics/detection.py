@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterable
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -13,17 +15,73 @@ from scipy.stats import rankdata
 from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor
 
+from acr_sklearn._input.callers import calling_fold
 from acr_sklearn._input.labels import read_is_normal
 from acr_sklearn.exceptions import ACRWarning
 
 __all__ = [
+    "OneLabelError",
     "anomaly_average_precision",
     "anomaly_roc_auc",
     "auroc",
     "mean_domain_auc",
     "measure_by_domain",
+    "refused_in_search",
     "task_auc",
 ]
+
+
+class OneLabelError(ValueError):
+    """No domain has both normal rows and anomalies, so that nothing can be measured."""
+
+
+class _Refusal:
+    """What a scorer returns in place of a number, for a search to stop at."""
+
+    def __init__(self, message: str):
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
+
+
+def refused_in_search(error: OneLabelError) -> Any:
+    """Make a search stop that would go on with nan; for all other callers raise the error.
+
+    A search takes an exception of a scorer for a score of nan, then the mean of every candidate is
+    nan, and the first candidate passes for the best. What is no number it refuses, with the text
+    of what it got.
+
+    Parameters
+    ----------
+    error : OneLabelError
+        What the scorer found.
+
+    Returns
+    -------
+    object
+        To be returned by the scorer; its text names fold and remedy.
+
+    Raises
+    ------
+    OneLabelError
+        The error itself, outside of a search, in ``cross_validate``, where it is seen which fold is
+        nan, and where `error_score` is "raise" or a number of the user's.
+    """
+    fold = calling_fold()
+    # The scores of train folds choose nothing, and a number of the user's is the user's word.
+    if (
+        fold is None
+        or fold.scores_train_rows
+        or not isinstance(fold.error_score, Real)
+        or not math.isnan(fold.error_score)
+    ):
+        raise error
+    return _Refusal(
+        f"nothing: {error} This is test fold {fold.number} of {fold.n_folds}, counted from 0, and "
+        "its nan would make the mean of every candidate nan. Wrap the splitter, "
+        "NormalTrainSplit(cv), which leaves such folds out; or label anomalies there"
+    )
 
 
 def auroc(above: NDArray[Any], below: NDArray[Any]) -> Any:
@@ -154,22 +212,26 @@ def measure_by_domain(
 
     Raises
     ------
-    ValueError
+    OneLabelError
         When no domain has both labels.
     """
     values, skipped = [], []
+    n_rows, n_normal = 0, 0
     for label, rows in parts:
         if is_normal[rows].all() or not is_normal[rows].any():
             skipped.append(str(label))
+            n_rows, n_normal = n_rows + len(rows), n_normal + int(is_normal[rows].sum())
         else:
             values.append((label, measure(rows)))
+    more = f" and {len(skipped) - 5} more" if len(skipped) > 5 else ""
     if not values:
-        raise ValueError(
+        one = "each domain given has only one of them"
+        named = "" if skipped in (["None"], []) else f": {', '.join(skipped[:5])}{more}"
+        raise OneLabelError(
             f"{who} needs at least one domain with both normal rows (1) and anomalies (-1); "
-            "each domain given has only one of them."
+            f"{one}{named} ({n_normal} of {n_rows} rows are normal)."
         )
     if skipped:
-        more = f" and {len(skipped) - 5} more" if len(skipped) > 5 else ""
         warnings.warn(
             f"{who} left out domains with one kind of label only: {', '.join(skipped[:5])}{more}.",
             ACRWarning,

@@ -230,7 +230,9 @@ class FitOnNormals(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
             Of `ZeroShotACRDetector` the mean area under the ROC curve over domains.
         """
         check_is_fitted(self)
-        return float(self.detector_.score(X, y, **self._routed("score", params)))
+        # As it is: what makes a search stop is no number.
+        score: float = self.detector_.score(X, y, **self._routed("score", params))
+        return score
 
     def _ask(self, method: str, X: Any, params: dict[str, Any]) -> Any:
         check_is_fitted(self)

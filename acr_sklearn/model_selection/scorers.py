@@ -15,9 +15,11 @@ from sklearn.utils.metadata_routing import MetadataRequest
 
 from acr_sklearn._input.labels import read_is_normal
 from acr_sklearn.metrics.detection import (
+    OneLabelError,
     anomaly_average_precision,
     anomaly_roc_auc,
     measure_by_domain,
+    refused_in_search,
 )
 from acr_sklearn.model_selection.normality import (
     column_of,
@@ -71,7 +73,8 @@ class PerDomainScorer:
     ------
     ValueError
         When a parameter cannot be used, see above. When called: for labels other than 1 and -1
-        (PyOD's are 0 and 1), when domains are unknown, or when no domain has both labels.
+        (PyOD's are 0 and 1), when domains are unknown, or when no domain has both labels. The last
+        stops a search too, whose every mean would be nan, unless its `error_score` is a number.
 
     Warns
     -----
@@ -164,7 +167,12 @@ class PerDomainScorer:
         float
             Mean over the domains.
         """
-        return float(np.mean(list(self.by_domain(estimator, X, y, domains=domains).values())))
+        try:
+            values = self.by_domain(estimator, X, y, domains=domains)
+        except OneLabelError as error:
+            refusal: float = refused_in_search(error)
+            return refusal
+        return float(np.mean(list(values.values())))
 
     def by_domain(
         self, estimator: Any, X: Any, y: ArrayLike, *, domains: ArrayLike | None = None

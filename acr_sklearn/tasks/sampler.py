@@ -55,7 +55,8 @@ class TaskPool:
     def standardized(self, rows: NDArray[Any]) -> NDArray[np.float32]:
         """Rows as the network sees them in training, float32, a copy."""
         if self.scale is None:
-            return np.array(rows, dtype=np.float32)
+            largest = np.finfo(np.float32).max
+            return np.clip(rows, -largest, largest).astype(np.float32)
         return self.scale.training_rows(rows)
 
     def domain(self, domain: int) -> NDArray[Any]:

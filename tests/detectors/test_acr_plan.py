@@ -1,8 +1,14 @@
 import numpy as np
 import pytest
 from skorch import NeuralNet
+from skorch.callbacks import GradientNormClipping
 
-from acr_sklearn import ConvBackbone, NeuralTransformation, ZeroShotACRDetector
+from acr_sklearn import (
+    ConvBackbone,
+    HeldOutDomains,
+    NeuralTransformation,
+    ZeroShotACRDetector,
+)
 from acr_sklearn._input.domain_rows import read_rows
 from acr_sklearn.detectors._acr_plan import training_plan, training_settings
 
@@ -88,3 +94,41 @@ def test_the_plan_says_what_to_train_on(domains):
 def test_what_does_not_go_together_is_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         training_settings(ZeroShotACRDetector(**changes), 16, 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"n_tasks": 10**9}, "n_tasks=1000000000: a training step takes at least .* GiB, and this"),
+        ({"n_estimators": 10**9}, "n_estimators=1000000000 of hidden_layer_sizes"),
+        ({"hidden_layer_sizes": (2**20, 2**20)}, "a training step takes at least .*Choose"),
+        ({"hidden_layer_sizes": (10**9, 10**9)}, "a training step takes at least"),
+        ({"backbone": ConvBackbone(input_shape=(1, 1, 5), channels=(10**9,))}, "at least"),
+        ({"objective": NeuralTransformation(n_transformations=2**31 - 1)}, "at least"),
+        ({"early_stopping": HeldOutDomains(n_iter_no_change=True)}, "HeldOutDomains got n_iter"),
+        ({"early_stopping": HeldOutDomains(n_iter_no_change=10**30)}, "It can be at most"),
+        ({"learning_rate": 1e300}, "The 'learning_rate' parameter of ZeroShotACRDetector"),
+        ({"n_tasks": True}, "n_tasks=True. It needs a number, not a truth value"),
+        ({"callbacks": [GradientNormClipping]}, r"needs an instance: GradientNormClipping\(...\)"),
+        ({"callbacks": ["x"]}, "got 'x' in callbacks. It needs skorch callbacks"),
+        ({"callbacks": [("", GradientNormClipping())]}, "callback named ''"),
+        ({"callbacks": [(1, GradientNormClipping())]}, "callback named 1"),
+        ({"callbacks": [("a", GradientNormClipping())] * 2}, "callback named 'a'.*each used once"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_any_work(monkeypatch, domains, changes, message):
+    def begun(*_, **__):
+        raise AssertionError("training has begun")
+
+    monkeypatch.setattr("acr_sklearn.detectors.acr.meta_train", begun)
+    with pytest.raises(ValueError, match=message):
+        ZeroShotACRDetector(random_state=0, **changes).fit(domains)
+
+
+def test_half_of_a_callback_is_none(domains):
+    class Half:
+        def on_train_begin(self, net, **kwargs):
+            """Do nothing."""
+
+    with pytest.raises(ValueError, match="Half.* in callbacks. It needs skorch callbacks"):
+        ZeroShotACRDetector(callbacks=[Half()]).fit(domains)

@@ -119,3 +119,10 @@ def test_features_on_both_ends_of_the_numbers_are_levelled():
     rows = RNG.normal(size=(100, 3)) * [1e-300, 1e-300, 1e100]
     scale = fit_scale(rows, np.zeros(100, np.int64), 1).scale
     assert (np.abs(rows / scale).max(axis=0) < 10).all()
+
+
+def test_a_row_beyond_single_precision_stays_a_number_in_training():
+    scale = FeatureScale(np.zeros(2), np.array([1.0, 1e-300]))
+    rows = np.array([[1.5, 0.0], [1e300, 1e300], [-7e37, -1.0]])
+    expected = np.array([[1.5, 0.0], [1e15, 1e15], [-1e15, -1e15]], np.float32)
+    np.testing.assert_array_equal(scale.training_rows(rows), expected)

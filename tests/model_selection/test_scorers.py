@@ -19,9 +19,19 @@ from sklearn.metrics import (
     matthews_corrcoef,
     roc_auc_score,
 )
-from sklearn.model_selection import cross_validate
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    KFold,
+    LeaveOneGroupOut,
+    cross_val_score,
+    cross_validate,
+)
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from acr_sklearn import (
+    FitOnNormals,
     NormalTrainSplit,
     PerDomainScorer,
     anomaly_average_precision_scorer,
@@ -205,6 +215,113 @@ def test_domains_with_one_label(fitted, labelled):
     assert list(found) == ["x"]
     with pytest.raises(ValueError, match="needs at least one domain with both normal rows"):
         anomaly_roc_auc_scorer(fitted, X[y == 1], y[y == 1], domains=site[y == 1])
+
+
+# --- a fold without anomalies
+
+
+@pytest.fixture(scope="module")
+def clean_site():
+    """Four sites, the last without an anomaly: X, y, sites."""
+    rng = np.random.default_rng(0)
+    X, site = rng.normal(size=(120, 3)), np.repeat([*"abcd"], 30)
+    y = np.where((np.arange(120) % 30 < 3) & (site != "d"), -1, 1)
+    X[y == -1] += 8
+    return X, y, site
+
+
+def searched(quick, scoring, cv, data, *, wrap=None, fit=None, **changes):
+    X, y, site = data
+    detector = quick(max_iter=2)
+    search = GridSearchCV(
+        detector if wrap is None else wrap(detector),
+        {},
+        cv=cv,
+        scoring=scoring,
+        **changes,
+    )
+    return search.fit(X, y, groups=None if isinstance(cv, KFold) else site, **(fit or {}))
+
+
+SCORINGS = [
+    anomaly_roc_auc_scorer,
+    PerDomainScorer("balanced_accuracy", if_unknown="one domain"),
+    {"one": anomaly_roc_auc_scorer, "two": anomaly_average_precision_scorer},
+    None,  # the detector's own score
+]
+QUIET = pytest.mark.filterwarnings(
+    "ignore::acr_sklearn.exceptions.SingleDomainWarning",
+    "ignore::acr_sklearn.exceptions.SmallBatchWarning",
+    "ignore::acr_sklearn.exceptions.EarlyStoppingWarning",
+    "ignore:One or more of the train scores are non-finite",
+)
+
+
+@QUIET
+@pytest.mark.parametrize("scoring", SCORINGS, ids=["ready", "metric", "several", "none"])
+@pytest.mark.parametrize("cv", [LeaveOneGroupOut(), GroupKFold(4), KFold(4)], ids=str)
+def test_a_search_with_a_clean_fold_is_refused(quick, clean_site, scoring, cv):
+    message = r"(?s)30 of 30 rows are normal.*test fold \d of 4.*NormalTrainSplit\(cv\)"
+    with pytest.raises(ValueError, match=message):
+        searched(quick, scoring, cv, clean_site, refit=False)
+
+
+@QUIET
+@pytest.mark.parametrize(
+    ("wrap", "options"),
+    [
+        (FitOnNormals, {}),
+        (lambda detector: make_pipeline(StandardScaler(), detector), {}),
+        (None, {"n_jobs": 2}),
+        (None, {"error_score": "raise"}),
+    ],
+    ids=["on normals", "pipeline", "processes", "raise"],
+)
+def test_the_refusal_reaches_through(quick, clean_site, wrap, options):
+    with pytest.raises(ValueError, match="at least one domain with both normal rows"):
+        searched(quick, None, LeaveOneGroupOut(), clean_site, wrap=wrap, **options)
+
+
+@QUIET
+def test_the_remedy_named_in_the_refusal_is_one(quick, clean_site):
+    with pytest.warns(ACRWarning, match="left out 1 of 4 test folds.*group 'd'"):
+        search = searched(
+            quick,
+            anomaly_roc_auc_scorer,
+            NormalTrainSplit(LeaveOneGroupOut()),
+            clean_site,
+            fit={"domains": clean_site[2]},
+        )
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+@QUIET
+def test_clean_train_folds_and_scores_of_the_users_own_stop_nothing(quick, clean_site):
+    cv = LeaveOneGroupOut()
+    with pytest.warns(UserWarning, match="(?s)set to 0.5.*30 of 30 rows are normal"):
+        search = searched(quick, anomaly_roc_auc_scorer, cv, clean_site, error_score=0.5)
+    assert search.cv_results_["split3_test_score"] == 0.5
+    with pytest.warns(UserWarning, match="(?s)Scoring failed.*rows are normal"):
+        search = searched(
+            quick,
+            anomaly_roc_auc_scorer,
+            NormalTrainSplit([(np.arange(30, 60), np.arange(30))]),
+            clean_site,
+            return_train_score=True,
+        )
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert np.isnan(search.cv_results_["mean_train_score"]).all()
+
+
+@QUIET
+def test_cross_validation_shows_which_fold_says_nothing(quick, clean_site):
+    X, y, site = clean_site
+    cv = LeaveOneGroupOut()
+    with pytest.warns(UserWarning, match="(?s)Scoring failed.*30 of 30 rows are normal"):
+        found = cross_val_score(
+            quick(max_iter=2), X, y, groups=site, cv=cv, scoring=anomaly_roc_auc_scorer
+        )
+    assert np.isnan(found).tolist() == [False, False, False, True]
 
 
 def test_wrong_lengths(fitted, labelled):

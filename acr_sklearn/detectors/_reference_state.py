@@ -1,0 +1,122 @@
+"""What a pickle holds of a reference: its rows once; all that elementwise arithmetic repeats, not.
+
+Sums and products of matrices are kept: their last bits may depend on the number of threads, and a
+loaded detector scores as it did.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from torch import Tensor, nn
+
+from acr_sklearn.detectors._reference import Reference
+from acr_sklearn.scoring.fixed_batch import FixedBatch
+from acr_sklearn.scoring.fused_mlp import FusedNeighbors
+from acr_sklearn.scoring.neighbors import Neighbors
+
+__all__ = ["SavedReference", "load_reference", "save_reference"]
+
+Part = TypeVar("Part", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class SavedReference:
+    """Reference without what can be made again.
+
+    Attributes
+    ----------
+    fixed : FixedBatch
+        In double precision; its neighbours, and those of its chain, lack their derived buffers.
+    ones : Tensor of shape (n_references,) or None
+        Of a chain of layers and neighbours: the row of its ranking that a sum went into.
+    """
+
+    fixed: FixedBatch
+    ones: Tensor | None
+
+
+def save_reference(reference: Reference) -> SavedReference:
+    """Leave out what `load_reference` makes again.
+
+    Parameters
+    ----------
+    reference : Reference
+        Stays as it is; what is returned shares its tensors.
+
+    Returns
+    -------
+    SavedReference
+        To be pickled.
+    """
+    fixed = _copied(reference.fixed[np.dtype(np.float64)])
+    ones = None
+    if fixed.neighbors is not None:
+        fixed.neighbors = _without(fixed.neighbors, "twice")
+        if isinstance(fixed.chain, FusedNeighbors):
+            ones = fixed.chain.ranking[_place_of_ones(fixed.chain)].clone()
+            chain = _without(fixed.chain, "ranking")
+            chain.neighbors = _without(chain.neighbors, "twice", "rows")
+            fixed.chain = chain
+    return SavedReference(fixed, ones)
+
+
+def load_reference(saved: SavedReference) -> Reference:
+    """Make a reference whole again.
+
+    Parameters
+    ----------
+    saved : SavedReference
+        Of `save_reference`.
+
+    Returns
+    -------
+    Reference
+        Scores as the one that was saved, to the last bit.
+    """
+    fixed = _copied(saved.fixed)
+    if fixed.neighbors is not None:
+        fixed.neighbors = _with_rows(fixed.neighbors, fixed.neighbors.rows)
+        if isinstance(fixed.chain, FusedNeighbors):
+            chain = _copied(fixed.chain)
+            layers = chain.chain.as_layers(fixed.neighbors.rows)
+            chain.neighbors = _with_rows(chain.neighbors, layers)
+            ranking = chain.neighbors.twice.clone()
+            assert saved.ones is not None
+            ranking[_place_of_ones(chain)] = saved.ones
+            chain.ranking = ranking
+            fixed.chain = chain
+    return Reference(fixed)
+
+
+def _with_rows(neighbors: Neighbors, rows: Tensor) -> Neighbors:
+    whole = _copied(neighbors)
+    whole.rows = rows
+    # As `Products.of` does; center and squares, which are sums, are there.
+    whole.twice = (-2 * (rows - whole.center).mT).contiguous()
+    return whole
+
+
+def _without(part: Part, *names: str) -> Part:
+    left = _copied(part)
+    for name in names:
+        setattr(left, name, None)
+    return left
+
+
+def _copied(part: Part) -> Part:
+    """Copy a module but not its parts: PyTorch's own copy would share the tables of these."""
+    copied = copy.copy(part)
+    for table in ("_buffers", "_modules", "_parameters"):
+        inner: dict[str, Any] = part.__dict__[table]
+        copied.__dict__[table] = inner.copy()
+    return copied
+
+
+def _place_of_ones(chain: FusedNeighbors) -> int:
+    """Column of ones behind the first layer, on which the constant of `ranking` rides."""
+    place: int = chain.chain.starts[1] - 1
+    return place

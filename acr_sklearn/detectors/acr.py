@@ -109,14 +109,18 @@ class ZeroShotACRDetector(ReferenceMixin, BaseBatchDetector):
     permute_features : bool, default=False
         Whether each training task has an order of features of its own, which turns few domains
         into many. Scoring never permutes.
-    score_head : {"combined", "objective", "neighbors", "mahalanobis"}, default="combined"
-        "objective" is the paper's score; "neighbors" the distance to nearby rows of the batch in
-        the network's layers; "mahalanobis" that to the batch's mean by the covariance of centred
-        training normals; "combined" the more alarming of the first two, see docs/concepts.md.
+    score_head : {"consensus", "combined", "objective", "neighbors", "mahalanobis"}, \
+default="consensus"
+        "consensus" weighs seven kinds of evidence: distances to neighbours in the network's layers
+        and in the features, rarity of values, conditional residuals. "objective" is the paper's
+        score; "neighbors" the distance to nearby rows of the batch in the network's layers;
+        "mahalanobis" that to the batch's mean by the covariance of centred training normals;
+        "combined" the more alarming of "objective" and "neighbors". See docs/concepts.md.
         Thresholds hold for one head: set after fit, this and the next two make scoring raise
         until the next fit.
     n_neighbors : int, default=5
-        Neighbours for "neighbors" and "combined".
+        Neighbours in the network's layers; "consensus" also looks at a tenth and three tenths of
+        the batch.
     trim_fraction : float, default=0.25
         Fraction of the batch, the rows of largest initial outlyingness, that the batch
         statistics and the neighbours leave out; 0 for none. In [0, 0.5). See docs/concepts.md.

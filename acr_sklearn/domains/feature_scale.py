@@ -14,9 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from acr_sklearn.domains.batch_statistics import standardize_by_mask
-
 from acr_sklearn._input.validation import LARGEST_SINGLE
+from acr_sklearn.domains.batch_statistics import standardize_by_mask
 
 __all__ = ["FeatureScale", "fit_scale", "positions_by_domain"]
 

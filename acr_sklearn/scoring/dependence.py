@@ -41,12 +41,11 @@ def fit_dependence(
     Returns
     -------
     ndarray of shape (n_features, n_features) or None
-        For `conditional_residuals`; None with more than 2048 features. Of larger domains 2000 evenly
-        spaced rows serve. With C the covariance of
-        the normal scores of each domain's rows, pooled, and P the inverse of C with a ridge, the
-        residual of feature j given the others is (P x)_j / P_jj and its variance 1 / P_jj
-        (Lauritzen, "Graphical Models", 1996, section 5.1); the columns are those of P over the
-        root of P_jj.
+        For `conditional_residuals`; None with more than 2048 features. Of larger domains 2000
+        evenly spaced rows serve. With C the covariance of the normal scores of each domain's rows,
+        pooled, and P the inverse of C with a ridge, the residual of feature j given the others is
+        (P x)_j / P_jj and its variance 1 / P_jj (Lauritzen, "Graphical Models", 1996, section
+        5.1); the columns are those of P over the root of P_jj.
     """
     n_features = rows.shape[1]
     if n_features > _MOST_FEATURES:

@@ -14,13 +14,16 @@ import numpy as np
 from torch import Tensor, nn
 
 from acr_sklearn.detectors._reference import Reference
+from acr_sklearn.scoring.consensus_batch import ConsensusBatch
 from acr_sklearn.scoring.fixed_batch import FixedBatch
-from acr_sklearn.scoring.fused_mlp import FusedNeighbors
+from acr_sklearn.scoring.fused_mlp import FusedMLP, FusedNeighbors
+from acr_sklearn.scoring.neighborhoods import Neighborhoods
 from acr_sklearn.scoring.neighbors import Neighbors
 
 __all__ = ["SavedReference", "load_reference", "save_reference"]
 
 Part = TypeVar("Part", bound=nn.Module)
+Searched = TypeVar("Searched", Neighbors, Neighborhoods)
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,10 @@ def save_reference(reference: Reference) -> SavedReference:
     """
     fixed = _copied(reference.fixed[np.dtype(np.float64)])
     ones = None
+    if isinstance(fixed, ConsensusBatch):
+        fixed.neighborhoods = _without(fixed.neighborhoods, "twice")
+        if fixed.fused is not None:
+            fixed.fused = _without(fixed.fused, "twice", "rows")
     if fixed.neighbors is not None:
         fixed.neighbors = _without(fixed.neighbors, "twice")
         if isinstance(fixed.chain, FusedNeighbors):
@@ -78,6 +85,11 @@ def load_reference(saved: SavedReference) -> Reference:
         Scores as the one that was saved, to the last bit.
     """
     fixed = _copied(saved.fixed)
+    if isinstance(fixed, ConsensusBatch):
+        rows = fixed.neighborhoods.rows
+        fixed.neighborhoods = _with_rows(fixed.neighborhoods, rows)
+        if fixed.fused is not None and isinstance(fixed.chain, FusedMLP):
+            fixed.fused = _with_rows(fixed.fused, fixed.chain.as_layers(rows))
     if fixed.neighbors is not None:
         fixed.neighbors = _with_rows(fixed.neighbors, fixed.neighbors.rows)
         if isinstance(fixed.chain, FusedNeighbors):
@@ -92,7 +104,7 @@ def load_reference(saved: SavedReference) -> Reference:
     return Reference(fixed)
 
 
-def _with_rows(neighbors: Neighbors, rows: Tensor) -> Neighbors:
+def _with_rows(neighbors: Searched, rows: Tensor) -> Searched:
     whole = _copied(neighbors)
     whole.rows = rows
     # As `Products.of` does; center and squares, which are sums, are there.

@@ -52,7 +52,7 @@ _CONSTRAINTS: dict[str, list[Any]] = {
     "trim_fraction": [Interval(Real, 0, 0.5, closed="left")],
     "n_estimators": [Interval(Integral, 1, None, closed="left")],
     # A weight is of single precision, and so is its step.
-    "learning_rate": [Interval(Real, 0, 1e30, closed="neither")],
+    "learning_rate": [Interval(Real, 0, 1e30, closed="right")],
     "early_stopping": ["boolean", HeldOutDomains],
     "contamination": [Interval(Real, 0, 0.5, closed="right"), StrOptions({"auto"})],
     "threshold": [StrOptions({"train", "batch"})],

@@ -70,3 +70,4 @@ def test_the_two_parts_of_stopping_are_heeded(quick, domains):
 
 class _Labels:
     labels = range(6)
+    named = False

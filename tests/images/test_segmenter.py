@@ -147,7 +147,9 @@ def test_memory_maps_of_halves_are_read_like_arrays(fitted, tmp_path):
     found = fitted.patch_scores(on_disk)
     assert np.array_equal(found, fitted.patch_scores(np.array(on_disk)))
     # Rounding moves lengths by little, and the detector's scores of a whole position by more.
-    assert np.allclose(found, fitted.patch_scores(maps), atol=0.2)
+    moved = np.abs(found - fitted.patch_scores(maps))
+    assert np.quantile(moved, 0.98) < 0.1
+    assert moved.max() < 0.5
     lengths = clone(fitted).set_params(distance_weight=1.0)
     lengths.detector_, lengths.n_channels_ = fitted.detector_, fitted.n_channels_
     assert np.allclose(lengths.patch_scores(on_disk), lengths.patch_scores(maps), atol=0.05)

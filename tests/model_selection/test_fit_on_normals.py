@@ -20,7 +20,7 @@ def _labelled_sites():
         y[start : start + 10] = -1
         X[start : start + 10, 0] += 8
     unseen = rng.normal(size=(200, 5))
-    unseen[:20, 0] += 4
+    unseen[:20, 0] += 5
     return X, y, site, unseen
 
 

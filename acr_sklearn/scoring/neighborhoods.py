@@ -5,12 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from acr_sklearn.scoring.neighbors import Products, mostly_rounding
+from acr_sklearn.scoring.neighbors import Products
 
 __all__ = ["Neighborhoods"]
 
 #: Fewest neighbours of a neighbourhood, where the batch has them.
 _FEWEST = 5
+#: Squared distance by products of matrices, as a fraction of a row's squared length, that is mostly
+#: rounding in single precision: such rows are measured anew, by differences.
+_NOTHING = 1e-5
 _DIFFERENCES = "donot_use_mm_for_euclid_dist"
 #: Part of a row within which it agrees with itself, computed twice or in single precision.
 _ROUNDING = 3e-5
@@ -104,7 +107,7 @@ class Neighborhoods(nn.Module):
         nearest = self._products().root(nearest, x)
         if x.dtype == torch.float32:
             squares = (x - self.center).square().sum(dim=1)
-            (at,) = torch.nonzero(mostly_rounding(nearest, squares), as_tuple=True)
+            (at,) = torch.nonzero(nearest[:, 0].square() <= _NOTHING * squares, as_tuple=True)
             if len(at):
                 apart = torch.cdist(x[at], self.rows, compute_mode=_DIFFERENCES)
                 nearest[at] = self._nearest(apart, own[at])

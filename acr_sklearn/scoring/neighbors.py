@@ -12,7 +12,6 @@ __all__ = [
     "Neighbors",
     "Products",
     "differences_are_cheap",
-    "mostly_rounding",
     "n_references",
     "nearest_distance",
     "smallest",
@@ -86,7 +85,7 @@ def _measure_anew(
 ) -> None:
     """Measure anew, in place, what is mostly rounding of the distances of rows from `start` on."""
     part = rows[:, start : start + nearest.shape[1]]
-    close = mostly_rounding(nearest, (part - products.center).square().sum(dim=-1))
+    close = _close(nearest, (part - products.center).square().sum(dim=-1))
     for i in torch.nonzero(close.any(dim=1)).flatten().tolist():
         (at,) = torch.nonzero(close[i], as_tuple=True)
         bar = torch.zeros(len(at), rows.shape[1], dtype=torch.bool, device=rows.device)
@@ -95,21 +94,8 @@ def _measure_anew(
         nearest[i, at] = products[i].anew(part[i, at], rows[i], nearest.shape[-1], bar)
 
 
-def mostly_rounding(nearest: Tensor, squares: Tensor) -> Tensor:
-    """Mark rows whose distances by products of matrices are mostly rounding.
-
-    Parameters
-    ----------
-    nearest : Tensor of shape (..., n_rows, n_chosen)
-        Distances to the nearest rows.
-    squares : Tensor of shape (..., n_rows)
-        Squared lengths of the rows less the centre, see `Products`.
-
-    Returns
-    -------
-    Tensor of the shape of `squares`, bool
-        Where the smallest distance is.
-    """
+def _close(nearest: Tensor, squares: Tensor) -> Tensor:
+    """Mark rows, of these squared lengths, with distances that are mostly rounding."""
     bound = _MOSTLY_ROUNDING * torch.finfo(squares.dtype).eps
     return nearest.amin(-1).square_() <= bound * squares
 
@@ -328,7 +314,7 @@ class Neighbors(nn.Module):
         own : Tensor of shape (n_rows,), int64, or None
             As in `forward`.
         """
-        (at,) = torch.nonzero(mostly_rounding(nearest, squares), as_tuple=True)
+        (at,) = torch.nonzero(_close(nearest, squares), as_tuple=True)
         if not len(at):
             return
         products = Products(self.center, self.twice, self.squares)

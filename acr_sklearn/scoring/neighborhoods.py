@@ -15,8 +15,6 @@ _FEWEST = 5
 #: rounding in single precision: such rows are measured anew, by differences.
 _NOTHING = 1e-5
 _DIFFERENCES = "donot_use_mm_for_euclid_dist"
-#: Part of a row within which it agrees with itself, computed twice or in single precision.
-_ROUNDING = 3e-5
 
 
 class Neighborhoods(nn.Module):
@@ -128,23 +126,6 @@ class Neighborhoods(nn.Module):
         """
         kept = None if self.barred is None else ~self.barred
         return Neighborhoods(rows, self.widths, manhattan=self.manhattan, kept=kept)
-
-    def itself(self, x: Tensor) -> Tensor:
-        """Find the fixed row that each row is.
-
-        Parameters
-        ----------
-        x : Tensor of shape (n_samples, width)
-            Rows.
-
-        Returns
-        -------
-        Tensor of shape (n_samples,), int64
-            The fixed row that it equals but for rounding, -1 for none.
-        """
-        distances, where = torch.cdist(x.detach(), self.rows, p=1.0).min(dim=1)
-        size = x.detach().abs().sum(dim=1)
-        return torch.where(distances <= _ROUNDING * size, where, -1)
 
     def _products(self) -> Products:
         return Products(self.center, self.twice, self.squares)

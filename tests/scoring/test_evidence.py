@@ -68,7 +68,14 @@ def test_rows_of_the_batch_are_known_again():
     rows = batch()
     evidence = BatchEvidence(rows, torch.arange(0, 60, 2), None)
     new = torch.cat([rows[4:8], rows[4:8] + 0.01])
-    assert evidence.itself(new).tolist() == [2, -1, 3, -1, -1, -1, -1, -1]
+    for some in (new, new.float().double()):
+        assert evidence.itself(some).tolist() == [2, -1, 3, -1, -1, -1, -1, -1]
+
+
+def test_gross_rows_are_not_taken_for_one_another():
+    rows = batch()
+    rows[:2] = torch.tensor([[40.0], [50.0]])  # more than three units out in every feature
+    assert BatchEvidence(rows, torch.arange(1), None).itself(rows[:2]).tolist() == [0, -1]
 
 
 def test_the_scale_is_a_standard_deviation_of_normal_evidence():

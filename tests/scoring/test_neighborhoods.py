@@ -143,11 +143,3 @@ def test_moved_to_other_coordinates_the_same_rows_serve():
     moved = Neighborhoods(rows, WIDTHS, kept=kept).moved(2 * rows)
     expected = by_brute_force(2 * rows, 2 * rows, everywhere(80), (3, 6, 18), False, kept)
     check(moved, 2 * rows, everywhere(80), expected)
-
-
-def test_a_row_is_known_again_but_for_rounding():
-    rows = batch()
-    rows[7] = 0
-    neighborhoods = Neighborhoods(rows, WIDTHS, manhattan=True)
-    assert torch.equal(neighborhoods.itself(rows.float().double()), everywhere(80))
-    assert (neighborhoods.itself(rows + 1e-3) == NONE).all()

@@ -1,6 +1,7 @@
 """Scores straight from docs/concepts.md: slow, in float64, sharing no code with the package."""
 
 import numpy as np
+from scipy.stats import norm
 
 
 def standardized(x, kept, scale):
@@ -9,14 +10,22 @@ def standardized(x, kept, scale):
     return centred / (np.sqrt(np.mean(centred[kept] ** 2)) or 1.0)
 
 
-def nearest(x, raw, points, k):
-    """Mean distance to the k nearest of some rows; a row is no neighbour of its own."""
-    k, out = min(k, max(len(points) - 1, 1)), []
+def nearest(x, raw, points, *counts, order=2):
+    """Mean distances to so many nearest of some rows; a row is no neighbour of its own."""
+    out = []
     for row, own in zip(x, raw, strict=True):
-        distances = np.linalg.norm(x[points] - row, axis=1)
+        distances = np.linalg.norm(x[points] - row, ord=order, axis=1)
         itself = np.flatnonzero((raw[points] == own).all(axis=1))[:1]
-        out.append(np.sort(np.delete(distances, itself))[:k].sum() / k)
-    return np.array(out)
+        distances = np.sort(np.delete(distances, itself))
+        few = [min(k, max(len(points) - 1, 1)) for k in counts]
+        out.append([distances[:k].sum() / k for k in few])
+    return np.array(out).T
+
+
+def spaced(raw, scale, n_chosen):
+    """So many rows, evenly spaced along a fixed direction."""
+    keys = (raw * (np.sin(12.9898 * np.arange(1, len(scale) + 1)) / scale)).sum(axis=1)
+    return np.argsort(keys, kind="stable")[np.arange(n_chosen) * len(raw) // n_chosen]
 
 
 def robust_z(distances, of):
@@ -50,8 +59,7 @@ def reference_scores(network, covariance, head, batch, rows=None, k=5, trim=0.25
     raw = np.vstack([batch, *([] if rows is None else [rows])]).astype(np.float64)
     wanted, kept, serving = slice(0 if rows is None else n, None), np.arange(n), np.arange(n)
     if n > 2048:  # 256 rows serve as neighbours, evenly spaced along a fixed direction
-        keys = (raw[:n] * (np.sin(12.9898 * np.arange(1, len(scale) + 1)) / scale)).sum(axis=1)
-        serving = np.argsort(keys, kind="stable")[np.arange(256) * n // 256]
+        serving = spaced(raw[:n], scale, 256)
     near, mahalanobis = (
         covariance.axes / np.sqrt(covariance.variances + ridge * covariance.variances.mean())
         for ridge in (0.1, 0.03)
@@ -61,8 +69,8 @@ def reference_scores(network, covariance, head, batch, rows=None, k=5, trim=0.25
         x = first[:n]
         outlying = np.linalg.norm(x @ mahalanobis, axis=1)
         if head in ("combined", "neighbors"):
-            wide = nearest(x, raw[:n], serving, max(k, round(0.3 * len(serving))))
-            distances = outlying, nearest(x @ near, raw[:n], serving, k), wide
+            (wide,) = nearest(x, raw[:n], serving, max(k, round(0.3 * len(serving))))
+            distances = outlying, nearest(x @ near, raw[:n], serving, k)[0], wide
             outlying = np.max([robust_z(d, d) for d in distances], axis=0)
         limit = np.sort(outlying)[n - n_out - 1]
         kept = np.flatnonzero(outlying <= limit + 1e-12 * (1 + abs(limit)))
@@ -71,7 +79,65 @@ def reference_scores(network, covariance, head, batch, rows=None, k=5, trim=0.25
     seen, far = layers(network, standardized(raw, kept, scale), kept)
     if head == "objective":
         return far[wanted] ** 2
-    close = nearest(seen, raw, np.intersect1d(serving, kept), k)
+    (close,) = nearest(seen, raw, np.intersect1d(serving, kept), k)
     if head == "neighbors":
         return close[wanted]
     return np.maximum(robust_z(close, close[:n]), robust_z(far, far[:n]))[wanted]
+
+
+def values(batch, raw):
+    """Rarity and normal scores of values, by hats of unit sum on 42 points of each feature."""
+    n, density, scores = len(batch), np.ones(raw.shape), np.zeros(raw.shape)
+    for j, column in enumerate(batch.T):
+        low, high = np.quantile(column, [0.005, 0.995])
+        if low == high:
+            low, high = column.min(), column.max()
+        if step := (high - low) / 39:
+            points = low + step * np.arange(-1, 41)
+            within = column.clip(points[0], points[-1])[:, None]
+            counts = np.maximum(0, 1 - np.abs(within - points) / step).sum(axis=0)
+            below = ((counts.cumsum() - counts / 2) / n).clip(0.5 / n, 1 - 0.5 / n)
+            density[:, j] = np.interp(raw[:, j], points, counts / n)
+            scores[:, j] = np.interp(raw[:, j], points, norm.ppf(below))
+    return -np.log(density.clip(0.5 / n)).mean(axis=1), scores
+
+
+def consensus(evidence, n):
+    """Mean of the larger half of signed log robust z-scores; the first n rows are the batch."""
+    standardised = []
+    for seen in evidence:
+        center = np.median(seen[:n])
+        off = np.abs(seen[:n] - center)
+        least = 1e-3 * max(abs(center), 1)
+        z = (seen - center) / max(1.4826 * np.median(off), 0.5 * 1.2533 * off.mean(), least)
+        standardised.append(np.sign(z) * np.log1p(np.abs(z)))
+    return np.sort(standardised, axis=0)[len(evidence) // 2 :].mean(axis=0)
+
+
+def consensus_scores(network, scale, training, batch, rows=None, k=5, trim=0.25):
+    """`reference_scores` of the consensus; `training` are the rows of each training domain."""
+    rows, n = np.asarray(batch if rows is None else rows, np.float64), len(batch)
+    n_serving = n if n <= 512 else 256 if n <= 2048 else 128
+    batch = batch[spaced(batch, scale, min(n, 2048))].astype(np.float64)
+    n, raw, serving = len(batch), np.vstack([batch, rows]), spaced(batch, scale, n_serving)
+
+    def neighbors(x, points, *counts, order):
+        some = [max(5, round(part * (len(points) - 1))) for part in (0.1, 0.3)]
+        return nearest(x, raw, points, *counts, *some, order=order)
+
+    units = ((raw - batch.mean(axis=0)) / batch.std(axis=0)).clip(-3, 3)
+    rarity, scores = values(batch, raw)
+    seen = np.vstack([values(own, own)[1] for own in training])
+    covariance = seen.T @ seen / len(seen)
+    covariance += 0.1 * np.diag(covariance).mean() * np.eye(len(scale))
+    precision = np.linalg.inv(covariance)
+    residuals = np.log1p((scores @ precision) ** 2 / np.diag(precision)).sum(axis=1)
+    evidence = [*neighbors(units, serving, order=1), rarity, residuals]
+    kept = np.arange(n)
+    if n_out := max(0, min(int(trim * n), n - 2)):
+        outlying = consensus(evidence, n)[:n]
+        limit = np.sort(outlying)[n - n_out - 1]
+        kept = np.flatnonzero(outlying <= limit + 1e-12 * (1 + abs(limit)))
+    seen = layers(network, standardized(raw, kept, scale), kept)[0]
+    close = neighbors(seen, np.intersect1d(serving, kept), k, order=2)
+    return consensus([*evidence, *close], n)[n:]

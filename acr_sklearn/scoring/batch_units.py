@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor, nn
 
@@ -9,8 +11,8 @@ from acr_sklearn.scoring.standardize import Standardizer
 
 __all__ = ["BatchUnits"]
 
-#: Powers of two by which a feature may be divided first: beyond them single precision has none.
-_LARGEST_POWER = 126
+#: Powers of two by which a feature may be divided first, to stay among the normal numbers.
+_LARGEST_POWER = {torch.float32: 126, torch.float64: 1022}
 #: Up to these powers squares are numbers in single precision, and nothing need be divided.
 _ORDINARY_POWER = 40
 
@@ -33,7 +35,8 @@ class BatchUnits(nn.Module):
     def __init__(self, rows: Tensor):
         super().__init__()
         peak = rows.abs().amax(dim=0).double()
-        power = torch.frexp(peak).exponent.clamp(-_LARGEST_POWER, _LARGEST_POWER)
+        most = _LARGEST_POWER[rows.dtype]
+        power = torch.frexp(peak).exponent.clamp(-most, most)
         # Multiplied by a power of two numbers keep all their digits, and no square of them
         # overflows or vanishes.
         factor = torch.ldexp(torch.ones_like(peak), -power)
@@ -68,13 +71,17 @@ class BatchUnits(nn.Module):
         return units
 
     def single(self) -> BatchUnits:
-        """Turn it, in place, into one for rows in single precision.
+        """Give a copy for rows in single precision.
 
         Returns
         -------
         BatchUnits
-            Itself.
+            A copy.
         """
-        self.float()
-        self.standardizer = self.standardizer.single()
-        return self
+        single = copy.deepcopy(self)
+        # Of double precision the location would be rounded before its rest is taken.
+        single.standardizer = self.standardizer.single()
+        if self.factor is not None:
+            most = 2.0 ** _LARGEST_POWER[torch.float32]
+            single.factor = self.factor.clamp_max(most).float()
+        return single

@@ -94,12 +94,18 @@ class ConsensusBatch(FixedBatch):
             What `distances` returns.
         """
         if not isinstance(self.chain, FusedMLP) or self.fused is None:
-            return self.distances(x, own)
+            own = self.evidence.itself(x) if own is None else own
+            layers = self.network.layers_and_score(self.standardizer(x))[0]
+            return torch.cat(
+                [self.evidence.measure(x, own), self.neighborhoods.measure(layers, own)]
+            )
         parts = []
         for start, layers in self.chain.blocks(x):
             rows = x[start : start + len(layers)]
             here = self.evidence.itself(rows) if own is None else own[start : start + len(layers)]
-            parts.append(torch.cat([self.evidence(rows, here), self.fused(layers, here)]))
+            parts.append(
+                torch.cat([self.evidence.measure(rows, here), self.fused.measure(layers, here)])
+            )
         return torch.cat(parts, dim=1)
 
     def combined(self, distances: Tensor) -> Tensor:
@@ -127,5 +133,5 @@ class ConsensusBatch(FixedBatch):
         """
         single = super().single()
         assert isinstance(single, ConsensusBatch)
-        single.evidence.single()
+        single.evidence.units = self.evidence.units.single()
         return single

@@ -115,20 +115,18 @@ class ConsensusHead:
         """
         return cls(n_neighbors, trim_fraction, dependence, hash_weights(scale, len(scale)))
 
-    def score(self, network: Network, x: Tensor, rows: Tensor, *, rescale: bool = False) -> Tensor:
+    def score(self, network: Network, rows: Tensor, unit: Tensor | None = None) -> Tensor:
         """Score the rows of each batch.
 
         Parameters
         ----------
         network : ACRNetwork or ACREnsemble
             The trained network.
-        x : Tensor of shape (n_batches, n_samples, n_inputs)
-            Its input.
         rows : Tensor of shape (n_batches, n_samples, n_features)
-            The same batches in the users' units.
-        rescale : bool, default=False
-            Whether the network's input may be brought to the spread of the kept rows; not for a
-            user's network, which sees rows as they are.
+            Batches in the users' units.
+        unit : Tensor of shape (n_features,) or None, default=None
+            Of `FeatureScale.unit`: the network's input is brought to the mean and spread of the
+            kept rows. None for a user's network, which sees rows as they are.
 
         Returns
         -------
@@ -137,14 +135,13 @@ class ConsensusHead:
         """
         batches = [self.measure(batch) for batch in rows]
         kept = self.kept(torch.stack([batch.values for batch in batches]))
-        if rescale and kept is not None:
-            # A gross row must not press the others below the epsilon of the batch norm.
-            x = standardize_by_mask(x, kept)
+        # Not first by all rows: beside a gross one nothing would be left of the others' digits.
+        x = rows if unit is None else standardize_by_mask(rows, kept, unit)
         layers = network.layers_and_score(x, kept)[0]
         scores = []
         for i, batch in enumerate(batches):
             neighbors = self.neighbors(layers[i], batch, None if kept is None else kept[i])
-            values = torch.cat([batch.values, neighbors(layers[i], batch.own)])
+            values = torch.cat([batch.values, neighbors.measure(layers[i], batch.own)])
             scores.append(consensus(EvidenceScale.of(values).standardise(values)))
         return torch.stack(scores)
 
@@ -178,7 +175,7 @@ class ConsensusHead:
             rows, serving, None if dependence is None else torch.from_numpy(dependence).to(rows)
         )
         places = torch.from_numpy(own).to(rows.device)
-        return MeasuredBatch(evidence, serving, known, places, evidence(rows, places))
+        return MeasuredBatch(evidence, serving, known, places, evidence.measure(rows, places))
 
     def kept(self, values: Tensor) -> Tensor | None:
         """Mark the rows that the statistics of the network are computed on.

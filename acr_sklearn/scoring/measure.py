@@ -276,7 +276,7 @@ class _ConsensusBuilder(_Rounds):
         layers = network.layers_and_score(standardizer(rows))[0]
         neighborhoods = head.neighbors(layers, batch, kept)
         fixed = ConsensusBatch(standardizer, network, batch, neighborhoods)
-        fixed.fix_scale(torch.cat([batch.values, neighborhoods(layers, batch.own)]))
+        fixed.fix_scale(torch.cat([batch.values, neighborhoods.measure(layers, batch.own)]))
         return fixed
 
 

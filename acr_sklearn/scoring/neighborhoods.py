@@ -11,8 +11,10 @@ __all__ = ["Neighborhoods"]
 
 #: Fewest neighbours of a neighbourhood, where the batch has them.
 _FEWEST = 5
-#: Part of a row within which it agrees with itself, computed twice or in single precision.
-_ROUNDING = 3e-5
+#: Squared distance by products of matrices, as a fraction of a row's squared length, that is mostly
+#: rounding in single precision: such rows are measured anew, by differences.
+_NOTHING = 1e-5
+_DIFFERENCES = "donot_use_mm_for_euclid_dist"
 
 
 class Neighborhoods(nn.Module):
@@ -56,7 +58,9 @@ class Neighborhoods(nn.Module):
         most = max(n_serving - 1, 1)
         self.counts = tuple(min(_count(width, most), most) for width in widths)
         if not manhattan:
-            products = Products.of(rows)
+            # Around a gross row that is no neighbour the others would have no digits left.
+            serving = rows if kept is None else _without_barred(rows, kept)
+            products = Products.of(serving)
             for name in ("center", "twice", "squares"):
                 self.register_buffer(name, getattr(products, name))
 
@@ -75,11 +79,37 @@ class Neighborhoods(nn.Module):
         Tensor of shape (n_widths, n_samples)
             High for isolated rows.
         """
+        # Nothing in place, and no choice of rows: it has a gradient and torch.vmap maps it.
+        ranks = self._ranks(x).masked_fill(self._none(own), torch.inf)
+        nearest = ranks.topk(max(self.counts), dim=1, largest=False).values
+        return self.means(nearest if self.manhattan else self._products().root(nearest, x))
+
+    def measure(self, x: Tensor, own: Tensor) -> Tensor:
+        """Measure many rows without gradient, faster than `forward`.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_samples, width)
+            As in `forward`.
+        own : Tensor of shape (n_samples,), int64
+            As in `forward`.
+
+        Returns
+        -------
+        Tensor of shape (n_widths, n_samples)
+            What `forward` returns; rows that coincide are at no distance in single precision too.
+        """
+        nearest = self._nearest(self._ranks(x), own)
         if self.manhattan:
-            return self.means(self._nearest(torch.cdist(x, self.rows, p=1.0), own))
-        products = Products(self.center, self.twice, self.squares)
-        nearest = self._nearest(products.lacking_own_square(x), own)
-        return self.means(products.root(nearest, x))
+            return self.means(nearest)
+        nearest = self._products().root(nearest, x)
+        if x.dtype == torch.float32:
+            squares = (x - self.center).square().sum(dim=1)
+            (at,) = torch.nonzero(nearest[:, 0].square() <= _NOTHING * squares, as_tuple=True)
+            if len(at):
+                apart = torch.cdist(x[at], self.rows, compute_mode=_DIFFERENCES)
+                nearest[at] = self._nearest(apart, own[at])
+        return self.means(nearest)
 
     def moved(self, rows: Tensor) -> Neighborhoods:
         """Give the same neighbourhoods for the same fixed rows in other coordinates.
@@ -97,30 +127,24 @@ class Neighborhoods(nn.Module):
         kept = None if self.barred is None else ~self.barred
         return Neighborhoods(rows, self.widths, manhattan=self.manhattan, kept=kept)
 
-    def itself(self, x: Tensor) -> Tensor:
-        """Find the fixed row that each row is.
+    def _products(self) -> Products:
+        return Products(self.center, self.twice, self.squares)
 
-        Parameters
-        ----------
-        x : Tensor of shape (n_samples, width)
-            Rows.
+    def _ranks(self, x: Tensor) -> Tensor:
+        """Distances to all fixed rows, or what ranks as they do."""
+        if self.manhattan:
+            return torch.cdist(x, self.rows, p=1.0)
+        return self._products().lacking_own_square(x)
 
-        Returns
-        -------
-        Tensor of shape (n_samples,), int64
-            The fixed row that it equals but for rounding, -1 for none.
-        """
-        distances, where = torch.cdist(x.detach(), self.rows, p=1.0).min(dim=1)
-        size = x.detach().abs().sum(dim=1)
-        return torch.where(distances <= _ROUNDING * size, where, -1)
+    def _none(self, own: Tensor) -> Tensor:
+        """Mark, for each row, the fixed rows that are no neighbours of it."""
+        itself = own[:, None] == torch.arange(len(self.rows), device=own.device)
+        return itself if self.barred is None else itself | self.barred
 
     def _nearest(self, distances: Tensor, own: Tensor) -> Tensor:
-        """Choose the smallest of each row but its own, in order."""
-        (ours,) = torch.nonzero(own >= 0, as_tuple=True)
-        distances[ours, own[ours]] = torch.inf
-        if self.barred is not None:
-            distances = distances.masked_fill_(self.barred, torch.inf)
-        if distances.device.type == "cpu" and not distances.requires_grad:
+        """Choose the smallest of each row, in order; the distances are written over."""
+        distances.masked_fill_(self._none(own), torch.inf)
+        if distances.device.type == "cpu":
             # Some hundred numbers are sorted faster than the smallest of them are chosen.
             distances.numpy().sort(axis=1)
             return distances[:, : max(self.counts)]
@@ -140,6 +164,11 @@ class Neighborhoods(nn.Module):
             Of each neighbourhood.
         """
         return torch.stack([nearest[:, :count].mean(dim=1) for count in self.counts])
+
+
+def _without_barred(rows: Tensor, kept: Tensor) -> Tensor:
+    """Put the mean of the kept rows in the place of the others."""
+    return torch.where(kept[:, None], rows, rows[kept].mean(dim=0)) if kept.any() else rows
 
 
 def _count(width: float, n_serving: int) -> int:

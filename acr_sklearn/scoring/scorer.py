@@ -201,11 +201,12 @@ class Scorer:
         scale, head = self.scale, self.head
         with torch.no_grad():
             rows = torch.from_numpy(taken_by_torch(batch)).to(next(network.parameters()).device)
-            x = rows.clone() if scale is None else scale.batch(rows)
-            rescale = scale is not None and scale.by_batch
             if isinstance(head, ConsensusHead):
-                out = head.score(network, x, rows, rescale=rescale)
+                unit = None if scale is None else scale.unit(rows.dtype).to(rows)
+                out = head.score(network, rows.clone() if unit is None else rows, unit)
             else:
+                x = rows.clone() if scale is None else scale.batch(rows)
+                rescale = scale is not None and scale.by_batch
                 features = _features(head, scale, rows, x)
                 out = head.score(network, x, features, rescale=rescale)
         return out.double().cpu().numpy()

@@ -87,7 +87,7 @@ class ValueGrid(nn.Module):
 
     def _places(self, units: Tensor) -> tuple[Tensor, Tensor]:
         """Cell of each value in the flat tables, and how far into the cell it lies."""
-        place = ((units - self.low) * self.steps + 1).clamp_(0, self.n_points - 1)
+        place = ((units - self.low) * self.steps + 1).clamp(0, self.n_points - 1)
         left = place.floor().clamp_max_(self.n_points - 2)
         return left.long() + self.offsets, place - left
 

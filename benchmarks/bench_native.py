@@ -135,7 +135,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         arguments.save = RESULTS
     if arguments.methods is None:
         rivals = QUICK_RIVALS if arguments.quick else ("rivals",)
-        arguments.methods = ["acr", "controls", *rivals]
+        arguments.methods = ["acr", "acr_combined", "controls", *rivals]
     here = available()
     arguments.sets = arguments.sets or here
     if missing := [name for name in arguments.sets if name not in here]:

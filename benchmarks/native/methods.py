@@ -18,6 +18,11 @@ from acr_sklearn.scoring.consensus_head import ConsensusHead
 from acr_sklearn.scoring.dependence import fit_dependence
 from acr_sklearn.scoring.evidence import EvidenceScale, consensus
 
+from .cuts import of_detector, of_refitted
+
+#: Components shorter than this share of the longest are what rounding left.
+LEAST_LENGTH = 1e-5
+
 
 def knn_tenth(X: np.ndarray, _seed: int) -> np.ndarray:
     """Return minus the mean distance to the nearest tenth of the other rows of the batch."""
@@ -60,9 +65,29 @@ def acr_combined(seed: int) -> Method:
     return ZeroShotACRDetector(score_head="combined", random_state=seed)
 
 
+def pca(X: np.ndarray, seed: int) -> np.ndarray:
+    """Return PyOD's PCA scores of a batch, of as many components as its rows span.
+
+    It divides by the variance of each component: one without any makes every score infinite.
+    """
+    lengths = np.linalg.svd(X - X.mean(axis=0), compute_uv=False)
+    # The rows were single precision once.
+    n_components = max(1, int((lengths > LEAST_LENGTH * lengths.max()).sum()))
+    model = importlib.import_module("pyod.models.pca").PCA(
+        n_components=n_components, standardization=False, random_state=seed
+    )
+    scores: np.ndarray = -model.fit(X).decision_scores_
+    return scores
+
+
+def _pca(seed: int) -> Method:
+    return Refitted(pca, "batch", seed)
+
+
 # The rows come in units of the training rows, so what sees both scalings sees the batch's here.
 NATIVE_RIVALS: dict[str, Rival] = {
     **{name: rival for name, rival in RIVALS.items() if not name.endswith("_train")},
+    "pca_batch": Rival(_pca),
     "knn10%_batch": Rival(_knn_tenth),
 }
 # These draw no numbers: one seed is all.
@@ -74,6 +99,7 @@ OURS: dict[str, Callable[[int], Method]] = {
     "statistics": statistics,
 }
 GROUPS = {"rivals": list(NATIVE_RIVALS), "controls": ["untrained", "statistics"]}
+CUTS = {"acr": of_detector, "iforest": of_refitted}
 QUICK_RIVALS = ("iforest", "knn_batch", "knn10%_batch", "iforest_centred", "mahalanobis_centred")
 
 
@@ -95,11 +121,11 @@ def entries(methods: Sequence[str], seeds: Sequence[int], reuse: bool = False) -
         if name in NATIVE_RIVALS:
             rival = NATIVE_RIVALS[name]
             own = seeds[:1] if rival.deterministic else seeds
-            out += [Entry(name, seed, rival.make, reuse=True) for seed in own]
+            out += [Entry(name, seed, rival.make, True, CUTS.get(name)) for seed in own]
         else:
             make = OURS.get(name) or _factory(name)
             own = seeds[:1] if name in FIXED else seeds
-            out += [Entry(name, seed, make, reuse) for seed in own]
+            out += [Entry(name, seed, make, reuse, CUTS.get(name)) for seed in own]
     return out
 
 

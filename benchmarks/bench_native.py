@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from _report import PACKAGES, RESULTS, describe_run, format_table, run_in_words, save_json
+from native.cuts import MEASURES
 from native.data import available, folder, read
 from native.methods import QUICK_RIVALS, entries
 from native.protocol import Protocol
@@ -44,6 +45,16 @@ def table(figures: dict[str, Any]) -> str:
     n_batches = sum(size["batches"] for size in figures["sets"].values())
     size = f"{n_batches:,} batches of {n_domains} domains; single sets by AUROC"
     return "\n".join([format_table(header, rows), size])
+
+
+def thresholds(figures: dict[str, Any]) -> str:
+    """What is called an anomaly: means over sets, of each method and threshold."""
+    rows = [
+        [f"{label}: {cut}", *(f"{measures[m]['mean']:.3f}" for m in MEASURES)]
+        for label, cuts in figures["thresholds"].items()
+        for cut, measures in cuts.items()
+    ]
+    return format_table(["threshold", *MEASURES], rows) + "\n" if rows else ""
 
 
 def verdicts(figures: dict[str, Any]) -> list[str]:
@@ -135,7 +146,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         arguments.save = RESULTS
     if arguments.methods is None:
         rivals = QUICK_RIVALS if arguments.quick else ("rivals",)
-        arguments.methods = ["acr", "controls", *rivals]
+        arguments.methods = ["acr", "acr_combined", "controls", *rivals]
     here = available()
     arguments.sets = arguments.sets or here
     if missing := [name for name in arguments.sets if name not in here]:
@@ -150,7 +161,7 @@ def main() -> None:
     arguments = parse()
     # Some domains are unlike all others of their set; they count here like any other.
     warnings.simplefilter("ignore", UnfamiliarBatchWarning)
-    described = describe_run(arguments.seeds, (*PACKAGES, "pandas", "pyod"))
+    described = describe_run(arguments.seeds, (*PACKAGES, "pandas", "pyod", "pythresh"))
     print(run_in_words(described))
     protocol = Protocol(n_draws=arguments.draws, max_domains=arguments.max_domains)
     chosen = entries(arguments.methods, arguments.seeds, arguments.reuse)
@@ -161,7 +172,7 @@ def main() -> None:
         results[name] = run(data, chosen, protocol, cache=not arguments.no_cache)
         origins[name] = {"source": data.source, "licence": data.licence}
     figures = summarise(results)
-    print("", table(figures), *verdicts(figures), sep="\n", flush=True)
+    print("", table(figures), "", thresholds(figures), *verdicts(figures), sep="\n", flush=True)
     if arguments.save is not None:
         setting = vars(protocol) | {"methods": arguments.methods}
         content = {"run": described, "setting": setting, "origins": origins} | figures

@@ -15,7 +15,7 @@ from .data import NativeSet
 from .protocol import Protocol, batches, splits
 
 # Raise it when a draw or a rival changes: results of another version are not reused.
-VERSION = 1
+VERSION = 2
 
 
 def run(
@@ -27,7 +27,8 @@ def run(
     -------
     results : dict of label -> DataFrame
         One row per batch and seed: split, domain, kind, share, index, ``seed``, ``auroc``, ``ap``,
-        ``score_seconds`` and the ``fit_seconds`` of its fold.
+        ``score_seconds`` and the ``fit_seconds`` of its fold; where thresholds were set too, what
+        they come to, under "cut|measure".
     """
     stores = [_store(data, entry, protocol, cache) for entry in chosen]
     keys: list[tuple[object, ...]] = []

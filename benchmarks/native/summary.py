@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .cuts import MEASURES
 from .methods import role
 
 METRICS = ("auroc", "ap")
@@ -80,6 +81,25 @@ def summarise(results: Results) -> dict[str, Any]:
             }
             for label in ours
         },
+        "thresholds": {label: found for label in order if (found := thresholds(results, label))},
+    }
+
+
+def thresholds(results: Results, label: str) -> dict[str, Any]:
+    """Return, per threshold and measure, the mean over sets and each set; empty without any."""
+    frames = {name: found[label] for name, found in results.items()}
+    columns = next(iter(frames.values())).columns
+    cuts = dict.fromkeys(column.split("|")[0] for column in columns if "|" in column)
+    return {
+        cut: {measure: _of_sets(frames, f"{cut}|{measure}") for measure in MEASURES} for cut in cuts
+    }
+
+
+def _of_sets(frames: dict[str, pd.DataFrame], metric: str) -> dict[str, Any]:
+    sets = {name: by_domain(frame, metric).mean() for name, frame in frames.items()}
+    return {
+        "mean": _rounded(np.mean(list(sets.values()))),
+        "sets": {name: _rounded(value) for name, value in sets.items()},
     }
 
 
@@ -102,12 +122,9 @@ def _method(results: Results, label: str) -> dict[str, Any]:
 
 
 def _means(frames: dict[str, pd.DataFrame], metric: str) -> dict[str, Any]:
-    sets = {name: by_domain(frame, metric).mean() for name, frame in frames.items()}
     shares = [frame.groupby("share", observed=True)[metric].mean() for frame in frames.values()]
     of_share = pd.concat(shares, axis=1).mean(axis=1)
-    return {
-        "mean": _rounded(np.mean(list(sets.values()))),
-        "sets": {name: _rounded(value) for name, value in sets.items()},
+    return _of_sets(frames, metric) | {
         "shares": {f"{share:.0%}": _rounded(value) for share, value in of_share.items()},
     }
 

@@ -48,6 +48,8 @@ class Entry:
     seed: int
     make: Callable[[int], Method]
     reuse: bool
+    #: What else is kept of the scores of a batch: from the fitted method, the scores and y.
+    also: Callable[[Method, np.ndarray, np.ndarray], dict[str, float]] | None = None
 
 
 def entries(
@@ -131,6 +133,8 @@ def run_split(entry: Entry, store: Store, split: Split, todo: Sequence[Batch]) -
         except ValueError as error:
             error.add_note(f"{entry.label}, seed {entry.seed}, on {batch.key}")
             raise
+        if entry.also is not None:
+            metrics |= entry.also(model, scores, y)
         store.rows[batch.key] = metrics | {"score_seconds": seconds, "fit_seconds": fit_seconds}
     store.save()
 

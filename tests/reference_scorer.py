@@ -102,7 +102,7 @@ def values(batch, raw):
     return -np.log(density.clip(0.5 / n)).mean(axis=1), scores
 
 
-def consensus(evidence, n):
+def consensus(evidence, n, taken=None):
     """Mean of the larger half of signed log robust z-scores; the first n rows are the batch."""
     standardised = []
     for seen in evidence:
@@ -111,12 +111,14 @@ def consensus(evidence, n):
         least = 1e-3 * max(abs(center), 1)
         z = (seen - center) / max(1.4826 * np.median(off), 0.5 * 1.2533 * off.mean(), least)
         standardised.append(np.sign(z) * np.log1p(np.abs(z)))
-    return np.sort(standardised, axis=0)[len(evidence) // 2 :].mean(axis=0)
+    taken = taken or len(evidence) - len(evidence) // 2
+    return np.sort(standardised, axis=0)[-taken:].mean(axis=0)
 
 
-def consensus_scores(network, scale, training, batch, rows=None, k=5, trim=0.25):
+def consensus_scores(network, shape, training, batch, rows=None, k=5, trim=0.25):
     """`reference_scores` of the consensus; `training` are the rows of each training domain."""
     rows, n = np.asarray(batch if rows is None else rows, np.float64), len(batch)
+    scale = shape.scale.scale
     n_serving = n if n <= 512 else 256 if n <= 2048 else 128
     batch = batch[spaced(batch, scale, min(n, 2048))].astype(np.float64)
     n, raw, serving = len(batch), np.vstack([batch, rows]), spaced(batch, scale, n_serving)
@@ -135,7 +137,10 @@ def consensus_scores(network, scale, training, batch, rows=None, k=5, trim=0.25)
     evidence = [*neighbors(units, serving, order=1), rarity, residuals]
     kept = np.arange(n)
     if n_out := max(0, min(int(trim * n), n - 2)):
-        outlying = consensus(evidence, n)[:n]
+        spread = np.sqrt(shape.variances + 0.03 * shape.variances.mean())
+        whole = standardized(batch, kept, scale)
+        far = np.linalg.norm(whole @ (shape.axes / spread), axis=1)
+        outlying = consensus([*(seen[:n] for seen in evidence), far], n, 2)
         limit = np.sort(outlying)[n - n_out - 1]
         kept = np.flatnonzero(outlying <= limit + 1e-12 * (1 + abs(limit)))
     seen = layers(network, standardized(raw, kept, scale), kept)[0]

@@ -327,8 +327,9 @@ default="consensus"
             rows = np.flatnonzero(np.isin(data.index, trained_on))
             index = np.searchsorted(trained_on, data.index[rows])
             dependence = fit_dependence(data.rows[rows], index, len(trained_on))
-            scale = self._shape.scale.scale
-            self.head_ = ConsensusHead.of(self.n_neighbors, self.trim_fraction, dependence, scale)
+            self.head_ = ConsensusHead.of(
+                self.n_neighbors, self.trim_fraction, self._shape, dependence
+            )
         else:
             self.head_ = make_head(
                 self.score_head, self.n_neighbors, self.trim_fraction, self._shape

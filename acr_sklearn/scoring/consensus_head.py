@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,13 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from acr_sklearn.domains.batch_statistics import standardize_by_mask
+from acr_sklearn.domains.covariance import WithinDomainCovariance
 from acr_sklearn.scoring.evidence import (
     BatchEvidence,
     EvidenceScale,
     consensus,
     n_evidence_rows,
 )
-from acr_sklearn.scoring.heads import Network
+from acr_sklearn.scoring.heads import Network, ScoreHead, mahalanobis_distances
 from acr_sklearn.scoring.neighborhoods import Neighborhoods
 from acr_sklearn.scoring.reference_rows import (
     ReferenceIndex,
@@ -29,6 +31,8 @@ from acr_sklearn.scoring.trimming import most_normal, round_down
 
 __all__ = ["ConsensusHead", "MeasuredBatch"]
 
+#: Pieces of evidence, the most alarming, that say which rows the network's statistics leave out.
+_TELLING = 2
 #: Neighbourhoods in the layers of the network.
 _NEAR_AND_WIDE = (0.1, 0.3)
 
@@ -49,6 +53,8 @@ class MeasuredBatch:
         Which of the serving rows each is, -1 for none.
     values : Tensor of shape (n_evidence, n_samples)
         What `evidence` found.
+    far : Tensor of shape (n_samples,)
+        Mahalanobis distance of each row to the mean of the batch.
     """
 
     evidence: BatchEvidence
@@ -56,6 +62,7 @@ class MeasuredBatch:
     known: ReferenceIndex
     own: Tensor
     values: Tensor
+    far: Tensor
 
 
 @dataclass(frozen=True)
@@ -63,17 +70,21 @@ class ConsensusHead:
     """Score of a batch by seven kinds of evidence that count alike.
 
     Four need no network, see `BatchEvidence`: distances to the near and the wide neighbourhood in
-    batch units, rarity of values, conditional residuals. Their consensus says which rows the
-    network's statistics leave out; distances to the nearest, the near and the wide neighbourhood
-    in its layers are the other three.
+    batch units, rarity of values, conditional residuals. The two most alarming of these and of the
+    Mahalanobis distance say which rows the network's statistics leave out: that distance alone
+    sees a fault that many rows share, who are neighbours of one another and whose values are not
+    rare. Distances to the nearest, the near and the wide neighbourhood in the network's layers,
+    among the rows that are kept, are the other three.
 
     Attributes
     ----------
     n_neighbors : int
         Rows of the nearest neighbourhood in the network's layers.
     trim_fraction : float
-        Fraction of the batch, of the highest consensus without the network, that the network's
+        Fraction of the batch, the most alarming rows without the network, that the network's
         statistics and neighbours leave out.
+    covariance : WithinDomainCovariance
+        How the training normals vary around their centres.
     dependence : ndarray of shape (n_features, n_features) or None
         Of `fit_dependence`.
     weights : ndarray of shape (n_features,)
@@ -84,6 +95,7 @@ class ConsensusHead:
 
     n_neighbors: int
     trim_fraction: float
+    covariance: WithinDomainCovariance
     dependence: NDArray[np.float64] | None
     weights: NDArray[np.float64]
 
@@ -92,8 +104,8 @@ class ConsensusHead:
         cls,
         n_neighbors: int,
         trim_fraction: float,
+        covariance: WithinDomainCovariance,
         dependence: NDArray[np.float64] | None,
-        scale: NDArray[np.float64],
     ) -> ConsensusHead:
         """Build a head.
 
@@ -103,17 +115,19 @@ class ConsensusHead:
             Of the head.
         trim_fraction : float
             Of the head.
+        covariance : WithinDomainCovariance
+            Of the head.
         dependence : ndarray of shape (n_features, n_features) or None
             Of the head.
-        scale : ndarray of shape (n_features,)
-            What one unit of each feature is.
 
         Returns
         -------
         ConsensusHead
             Ready to score.
         """
-        return cls(n_neighbors, trim_fraction, dependence, hash_weights(scale, len(scale)))
+        scale = covariance.scale.scale
+        weights = hash_weights(scale, len(scale))
+        return cls(n_neighbors, trim_fraction, covariance, dependence, weights)
 
     def score(self, network: Network, rows: Tensor, unit: Tensor | None = None) -> Tensor:
         """Score the rows of each batch.
@@ -134,7 +148,7 @@ class ConsensusHead:
             High for abnormal rows.
         """
         batches = [self.measure(batch) for batch in rows]
-        kept = self.kept(torch.stack([batch.values for batch in batches]))
+        kept = self.kept(batches)
         # Not first by all rows: beside a gross one nothing would be left of the others' digits.
         x = rows if unit is None else standardize_by_mask(rows, kept, unit)
         layers = network.layers_and_score(x, kept)[0]
@@ -175,25 +189,30 @@ class ConsensusHead:
             rows, serving, None if dependence is None else torch.from_numpy(dependence).to(rows)
         )
         places = torch.from_numpy(own).to(rows.device)
-        return MeasuredBatch(evidence, serving, known, places, evidence.measure(rows, places))
+        found = evidence.measure(rows, places)
+        return MeasuredBatch(evidence, serving, known, places, found, self._far(rows))
 
-    def kept(self, values: Tensor) -> Tensor | None:
+    def _far(self, rows: Tensor) -> Tensor:
+        features = self.covariance.scale.batch(rows[None])[0]
+        whitening = self.covariance.whitening(ScoreHead.ridge_norm)
+        return mahalanobis_distances(features, torch.as_tensor(whitening).to(features))
+
+    def kept(self, batches: Sequence[MeasuredBatch]) -> Tensor | None:
         """Mark the rows that the statistics of the network are computed on.
 
         Parameters
         ----------
-        values : Tensor of shape (n_batches, n_evidence, n_samples)
-            Evidence without the network.
+        batches : sequence of MeasuredBatch
+            Of one size.
 
         Returns
         -------
         Tensor of shape (n_batches, n_samples), bool, or None
             None for all.
         """
-        if not round_down(self.trim_fraction, values.shape[2]):
+        if not round_down(self.trim_fraction, len(batches[0].far)):
             return None
-        outlying = [consensus(EvidenceScale.of(batch).standardise(batch)) for batch in values]
-        return most_normal(torch.stack(outlying), self.trim_fraction)
+        return most_normal(torch.stack(list(map(_outlyingness, batches))), self.trim_fraction)
 
     def neighbors(self, layers: Tensor, batch: MeasuredBatch, kept: Tensor | None) -> Neighborhoods:
         """Fix the neighbours in the layers of the network.
@@ -215,3 +234,9 @@ class ConsensusHead:
         serving = batch.serving
         widths = (self.n_neighbors, *_NEAR_AND_WIDE)
         return Neighborhoods(layers[serving], widths, kept=None if kept is None else kept[serving])
+
+
+def _outlyingness(batch: MeasuredBatch) -> Tensor:
+    values = torch.cat([batch.values, batch.far[None]])
+    alarms = EvidenceScale.of(values).standardise(values)
+    return alarms.topk(_TELLING, dim=0, sorted=False).values.mean(dim=0)

@@ -269,7 +269,7 @@ class _ConsensusBuilder(_Rounds):
     def build(self, head: ConsensusHead, n_rows: int) -> ConsensusBatch:
         rows = torch.from_numpy(self.chunks.take(np.arange(len(self.chunks)))).to(self.device)
         batch = head.measure(rows, n_rows)
-        marked = head.kept(batch.values[None])
+        marked = head.kept([batch])
         kept = None if marked is None else marked[0]
         standardizer = self._network_input(kept)
         network: Any = self._fixed_network(standardizer, kept)

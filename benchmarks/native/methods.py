@@ -46,7 +46,7 @@ class Statistics:
         shape = fit_within_domain_covariance(rows, index, len(train), seed=0)
         dependence = fit_dependence(rows, index, len(train))
         settings = default.n_neighbors, default.trim_fraction
-        self._head = ConsensusHead.of(*settings, dependence, shape.scale.scale)
+        self._head = ConsensusHead.of(*settings, shape, dependence)
         return self
 
     def score_samples(self, X: np.ndarray) -> np.ndarray:

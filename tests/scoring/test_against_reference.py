@@ -56,7 +56,7 @@ def scorer(head, limits=None):
     network, covariance = parts()
     if head == "consensus":
         dependence = fit_dependence(TRAINING, DOMAIN, 3)
-        chosen = ConsensusHead.of(5, 0.25, dependence, covariance.scale.scale)
+        chosen = ConsensusHead.of(5, 0.25, covariance, dependence)
     else:
         chosen = make_head(head, 5, 0.25, covariance)
     return Scorer(network, covariance.scale, chosen, limits or Limits())
@@ -66,7 +66,7 @@ def reference(head, batch, rows=None):
     network, covariance = parts()
     if head == "consensus":
         domains = np.split(TRAINING, 3)
-        return consensus_scores(network, covariance.scale.scale, domains, batch, rows)
+        return consensus_scores(network, covariance, domains, batch, rows)
     return reference_scores(network, covariance, head, batch, rows)
 
 

@@ -3,8 +3,11 @@ import threading
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import roc_auc_score
 
+from acr_sklearn import ZeroShotACRDetector
 from acr_sklearn._input.chunks import Chunks
+from acr_sklearn.domains.covariance import WithinDomainCovariance
 from acr_sklearn.domains.feature_scale import FeatureScale
 from acr_sklearn.networks.acr_network import ACRNetwork
 from acr_sklearn.networks.ensemble import ACREnsemble
@@ -15,11 +18,12 @@ from acr_sklearn.scoring.scorer import Limits, Scorer
 
 N_FEATURES = 4
 UNIT = FeatureScale(np.zeros(N_FEATURES), np.array([1.0, 2.0, 0.5, 1.0]))
+COVARIANCE = WithinDomainCovariance(UNIT, None, np.ones(N_FEATURES))
 DEPENDENCE = np.random.default_rng(0).normal(size=(N_FEATURES, N_FEATURES))
 
 
 def head(trim_fraction=0.25, dependence=DEPENDENCE):
-    return ConsensusHead.of(5, trim_fraction, dependence, UNIT.scale)
+    return ConsensusHead.of(5, trim_fraction, COVARIANCE, dependence)
 
 
 def batch(n_rows=60, seed=0):
@@ -40,7 +44,9 @@ def test_a_score_is_the_consensus_of_seven_kinds_of_evidence():
     rows, net = torch.from_numpy(batch()), network().double()
     everyone, dependence = torch.arange(60), torch.from_numpy(DEPENDENCE)
     evidence = BatchEvidence(rows, everyone, dependence)(rows, everyone)
-    outlying = consensus(EvidenceScale.of(evidence).standardise(evidence))
+    far = ((rows - rows.mean(dim=0)) / torch.from_numpy(UNIT.scale)).norm(dim=1)
+    parts = torch.cat([evidence, far[None]])
+    outlying = EvidenceScale.of(parts).standardise(parts).sort(dim=0).values[-2:].mean(dim=0)
     kept = outlying <= outlying.sort().values[44]
     assert kept.sum() == 45
     unit = torch.from_numpy(UNIT.scale)
@@ -75,11 +81,11 @@ def test_a_users_network_sees_rows_as_they_are():
 def test_gross_rows_are_left_out_of_the_networks_statistics():
     rows = torch.from_numpy(batch())
     rows[:10] += 20.0
-    values = head().measure(rows).values[None]
-    kept = head().kept(values)[0]
+    measured = [head().measure(rows)]
+    kept = head().kept(measured)[0]
     assert kept.sum() == 45
     assert not kept[:10].any()
-    assert head(trim_fraction=0.0).kept(values) is None
+    assert head(trim_fraction=0.0).kept(measured) is None
 
 
 @pytest.mark.parametrize("gross", [1e4, 1e12, 1e150])
@@ -178,3 +184,15 @@ def test_eight_threads_score_as_one_does(n_estimators):
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+@pytest.mark.parametrize("width", [0.05, 0.3])
+def test_a_fault_that_a_fifth_of_the_rows_share_is_found(width):
+    """Its rows are neighbours of one another, and their values are not rare."""
+    rng = np.random.default_rng(3)
+    sites = [rng.normal(rng.normal(0, 5, 12), 1.0, (300, 12)) for _ in range(8)]
+    detector = ZeroShotACRDetector(max_iter=20, random_state=0).fit(sites)
+    moved = np.repeat([6.0, 0.0], 6) * rng.choice([-1, 1], 12)
+    rows = rng.normal(size=(300, 12))
+    rows[:60] = moved + width * rows[:60]
+    assert roc_auc_score(np.arange(300) < 60, -detector.score_samples(rows)) > 0.9

@@ -15,7 +15,7 @@ MIXING = RNG.normal(size=(N_FEATURES, N_FEATURES))
 DOMAINS = [
     RNG.normal(0, 4, N_FEATURES) + RNG.normal(size=(90, N_FEATURES)) @ MIXING for _ in range(5)
 ]
-HEADS = ("combined", "objective", "neighbors", "mahalanobis")
+HEADS = ("combined", "objective", "neighbors", "mahalanobis", "consensus")
 
 
 def detector(**options):
@@ -92,7 +92,7 @@ def test_one_huge_value_is_scored(fitted, head, n_rows, huge, dtype):
     assert scores.argmin() == 3
 
 
-@pytest.mark.parametrize("head", ["combined", "mahalanobis"])
+@pytest.mark.parametrize("head", ["combined", "mahalanobis", "consensus"])
 def test_an_offset_costs_single_precision_nothing(fitted, head):
     X = np.random.default_rng(0).integers(-40, 40, (2500, N_FEATURES)).astype(np.float32)
     model = fitted[head].set_params(chunk_size=None)
@@ -140,9 +140,10 @@ def test_users_modules_are_held_fixed_as_they_are(backbone):
     assert live.score_samples(X[:1]) == pytest.approx(expected[:1], abs=1e-3 * expected.std())
 
 
-def test_a_fixed_batch_is_the_same_with_and_without_gradient(fitted):
+@pytest.mark.parametrize("head", ["combined", "consensus"])
+def test_a_fixed_batch_is_the_same_with_and_without_gradient(fitted, head):
     X = torch.from_numpy(batch(200).astype(np.float32))
-    fixed = fitted["combined"].set_params(chunk_size=None).freeze(X.numpy())
+    fixed = fitted[head].set_params(chunk_size=None).freeze(X.numpy())
     with torch.no_grad():
         without = fixed(X)
         assert fixed(X[:0]).shape == (0,)

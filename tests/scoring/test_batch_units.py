@@ -71,6 +71,13 @@ def test_a_copy_in_single_precision_leaves_the_original_as_it_is():
     assert torch.isfinite(single(torch.zeros(2, N_FEATURES))).all()
 
 
+def test_what_varies_by_rounding_alone_is_constant():
+    rows = batch()
+    rows[:, 2] = 0.1
+    rows[::2, 2] += 2.0**-56  # one unit in the last place
+    assert own_units(rows)[:, 2].abs().max() < 1e-6
+
+
 @pytest.mark.parametrize("value", [0.0, 0.1, 1e9 + 0.1, 1e-300, 1e300])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_a_constant_feature_is_zero_and_a_later_row_stands_out_in_it(value, dtype):

@@ -95,6 +95,11 @@ def test_duplicates_are_neighbours_at_no_distance(manhattan, dtype):
         assert neighborhoods(rows, everywhere(80))[0, :4].tolist() == [0.0] * 4
 
 
+def test_every_row_twice_in_single_precision_is_at_no_distance():
+    rows = batch(40).float().repeat(2, 1)
+    assert (Neighborhoods(rows, (1,)).measure(rows, everywhere(80)) == 0).all()
+
+
 def test_what_is_measured_anew_leaves_out_own_and_barred_rows():
     rows, kept = batch().float(), torch.arange(80) != 2
     rows[1] = rows[2] = rows[0]

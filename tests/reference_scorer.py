@@ -140,7 +140,7 @@ def consensus_scores(network, shape, training, batch, rows=None, k=5, trim=0.25)
         spread = np.sqrt(shape.variances + 0.03 * shape.variances.mean())
         whole = standardized(batch, kept, scale)
         far = np.linalg.norm(whole @ (shape.axes / spread), axis=1)
-        outlying = consensus([*(seen[:n] for seen in evidence), far], n, 2)
+        outlying = consensus([*(seen[:n] for seen in evidence), far], n, 1)
         limit = np.sort(outlying)[n - n_out - 1]
         kept = np.flatnonzero(outlying <= limit + 1e-12 * (1 + abs(limit)))
     seen = layers(network, standardized(raw, kept, scale), kept)[0]

@@ -32,7 +32,7 @@ from acr_sklearn.scoring.trimming import most_normal, round_down
 __all__ = ["ConsensusHead", "MeasuredBatch"]
 
 #: Pieces of evidence, the most alarming, that say which rows the network's statistics leave out.
-_TELLING = 2
+_TELLING = 1
 #: Neighbourhoods in the layers of the network.
 _NEAR_AND_WIDE = (0.1, 0.3)
 
@@ -70,8 +70,8 @@ class ConsensusHead:
     """Score of a batch by seven kinds of evidence that count alike.
 
     Four need no network, see `BatchEvidence`: distances to the near and the wide neighbourhood in
-    batch units, rarity of values, conditional residuals. The two most alarming of these and of the
-    Mahalanobis distance say which rows the network's statistics leave out: that distance alone
+    batch units, rarity of values, conditional residuals. The most alarming of these and of the
+    Mahalanobis distance says which rows the network's statistics leave out: that distance alone
     sees a fault that many rows share, who are neighbours of one another and whose values are not
     rare. Distances to the nearest, the near and the wide neighbourhood in the network's layers,
     among the rows that are kept, are the other three.

@@ -82,7 +82,7 @@ class HeadControl:
         default = ZeroShotACRDetector()
         index = np.repeat(np.arange(len(train)), [len(rows) for rows in train])
         shape = fit_within_domain_covariance(np.concatenate(train), index, len(train), seed=0)
-        settings = default.score_head, default.n_neighbors, default.trim_fraction
+        settings = "combined", default.n_neighbors, default.trim_fraction
         self._head = make_head(*settings, shape)
         return self
 

@@ -298,4 +298,4 @@ def test_rivals_are_kept_and_another_build_of_a_set_is_another_set(make, tmp_pat
     pd.testing.assert_frame_equal(first, again)
     other = run(read(make(seed=5)), chosen, Protocol(n_draws=1))["knn_batch"]
     assert not first["score_seconds"].equals(other["score_seconds"]), "not taken from the cache"
-    assert len(list((tmp_path / "native-v1").iterdir())) == 2
+    assert len(list((tmp_path / "native-v2").iterdir())) == 2

@@ -212,7 +212,9 @@ class ConsensusHead:
         """
         if not round_down(self.trim_fraction, len(batches[0].far)):
             return None
-        return most_normal(torch.stack(list(map(_outlyingness, batches))), self.trim_fraction)
+        # Equal rows have equal evidence to the last bit: no more need count as alike.
+        outlying = torch.stack(list(map(_outlyingness, batches)))
+        return most_normal(outlying, self.trim_fraction, n_roundings=4.0)
 
     def neighbors(self, layers: Tensor, batch: MeasuredBatch, kept: Tensor | None) -> Neighborhoods:
         """Fix the neighbours in the layers of the network.

@@ -27,7 +27,7 @@ def round_down(fraction: float, n_rows: int) -> int:
     return max(0, min(int(fraction * n_rows + 1e-9), n_rows - 2))
 
 
-def most_normal(scores: Tensor, trim_fraction: float) -> Tensor:
+def most_normal(scores: Tensor, trim_fraction: float, n_roundings: float = 100.0) -> Tensor:
     """Mark the rows that statistics are computed on.
 
     Parameters
@@ -36,6 +36,9 @@ def most_normal(scores: Tensor, trim_fraction: float) -> Tensor:
         High for abnormal rows.
     trim_fraction : float
         Fraction of rows to leave out.
+    n_roundings : float, default=100
+        Scores that differ by so many roundings are alike. The more, the likelier a row is kept in
+        single precision that double precision leaves out.
 
     Returns
     -------
@@ -44,7 +47,7 @@ def most_normal(scores: Tensor, trim_fraction: float) -> Tensor:
     """
     n_kept = scores.shape[1] - round_down(trim_fraction, scores.shape[1])
     limit = _kth_smallest(scores, n_kept)
-    return scores <= limit + 100 * torch.finfo(scores.dtype).eps * (1 + limit.abs())
+    return scores <= limit + n_roundings * torch.finfo(scores.dtype).eps * (1 + limit.abs())
 
 
 def _kth_smallest(scores: Tensor, k: int) -> Tensor:

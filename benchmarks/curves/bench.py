@@ -9,7 +9,7 @@ import copy
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -20,6 +20,7 @@ from quality.rivals import RIVALS, Method
 
 from acr_sklearn import ZeroShotACRDetector
 from acr_sklearn.exceptions import ACRWarning
+from acr_sklearn.scoring.heads import make_head
 
 REFITTED = ("iforest", "knn_batch")
 COMPARATORS = (*REFITTED, "mahalanobis_centred")
@@ -162,7 +163,9 @@ def by_head(detector: ZeroShotACRDetector) -> dict[str, Scorer]:
     found = {"acr": detector.score_samples}
     for kind in HEADS:
         other = copy.copy(detector)
-        other.head_ = replace(detector.head_, kind=kind)
+        other.head_ = make_head(
+            kind, detector.n_neighbors, detector.trim_fraction, detector.head_.covariance
+        )
         found[f"acr, {kind}"] = other.score_samples
     return found
 

@@ -78,7 +78,7 @@ class HeadControl:
     view: Callable[[np.ndarray], np.ndarray]
 
     def fit(self, train: Sequence[np.ndarray]) -> HeadControl:
-        """Take the head's settings from the detector's defaults, and what it needs of the rows."""
+        """Take the settings of "combined" from the defaults, and what it needs of the rows."""
         default = ZeroShotACRDetector()
         index = np.repeat(np.arange(len(train)), [len(rows) for rows in train])
         shape = fit_within_domain_covariance(np.concatenate(train), index, len(train), seed=0)

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from acr_sklearn import MLPBackbone, ZeroShotACRDetector
 from acr_sklearn.domains.covariance import fit_within_domain_covariance
-from acr_sklearn.scoring.heads import make_head
+from acr_sklearn.scoring.consensus_head import ConsensusHead
+from acr_sklearn.scoring.dependence import fit_dependence
 
 from .rivals import Method, standardised
 
@@ -78,20 +79,28 @@ class HeadControl:
     view: Callable[[np.ndarray], np.ndarray]
 
     def fit(self, train: Sequence[np.ndarray]) -> HeadControl:
-        """Take the head's settings from the detector's defaults, and what it needs of the rows."""
-        default = ZeroShotACRDetector()
-        index = np.repeat(np.arange(len(train)), [len(rows) for rows in train])
-        shape = fit_within_domain_covariance(np.concatenate(train), index, len(train), seed=0)
-        settings = default.score_head, default.n_neighbors, default.trim_fraction
-        self._head = make_head(*settings, shape)
+        """Take what the head needs of the training rows."""
+        self._head = default_head(train)
         return self
 
     def score_samples(self, X: np.ndarray) -> np.ndarray:
         """Score the view of the batch by the head, high = normal."""
-        x = torch.from_numpy(np.asarray(self.view(X), dtype=np.float64))[None]
-        assert self._head.covariance is not None
-        units = self._head.covariance.scale.batch(torch.from_numpy(X.astype(np.float64))[None])
-        return -self._head.score(_Rows(), x, units)[0].numpy()  # type: ignore[arg-type]
+        view, rows = (
+            torch.from_numpy(np.asarray(part, dtype=np.float64))[None] for part in (self.view(X), X)
+        )
+        return -self._head.score(_Rows(), view, rows)[0].numpy()  # type: ignore[arg-type]
+
+
+def default_head(train: Sequence[np.ndarray]) -> ConsensusHead:
+    """Return the head of a detector at its defaults that was trained on these domains."""
+    default = ZeroShotACRDetector()
+    rows = np.concatenate(train)
+    index = np.repeat(np.arange(len(train)), [len(part) for part in train])
+    shape = fit_within_domain_covariance(rows, index, len(train), seed=0)
+    dependence = fit_dependence(rows, index, len(train))
+    return ConsensusHead.of(
+        default.n_neighbors, default.trim_fraction, dependence, shape.scale.scale
+    )
 
 
 CONTROLS: dict[str, Callable[[int], Method]] = {

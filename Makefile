@@ -118,7 +118,7 @@ bench-score: $(VENV)/.bench ## speed and memory of scoring: large batches, many 
 bench-reference: $(VENV)/.bench ## p-values and reference mode on unseen validation domains
 	@$(VENV)/bin/python benchmarks/bench_reference.py $(BENCH_ARGS)
 
-results-page: $(VENV)/.bench ## docs/results.md from the files in benchmarks/results
+results-page: $(VENV)/.bench ## docs/results.md and docs/results/ from the files in benchmarks/results
 	@$(VENV)/bin/python benchmarks/results_page.py
 
 clean: ## remove the environments, the caches and demo.png

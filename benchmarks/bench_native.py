@@ -146,7 +146,8 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         arguments.save = RESULTS
     if arguments.methods is None:
         rivals = QUICK_RIVALS if arguments.quick else ("rivals",)
-        arguments.methods = ["acr", "acr_combined", "controls", *rivals]
+        former = [] if arguments.quick else ["acr_combined"]
+        arguments.methods = ["acr", *former, "controls", *rivals]
     here = available()
     arguments.sets = arguments.sets or here
     if missing := [name for name in arguments.sets if name not in here]:

@@ -107,7 +107,9 @@ def test_a_file_that_others_point_to_exists(name):
     assert read(name).strip()
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", *sorted(Path("docs").glob("*"))])
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", *sorted(Path("docs").rglob("*.md"))]
+)
 def test_links_between_pages_lead_somewhere(page):
     targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", read(str(page)))
     missing = [t for t in targets if not (ROOT / page).parent.joinpath(t).exists()]

@@ -7,15 +7,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from quality.controls import CONTROLS
+from quality.controls import CONTROLS, default_head
 from quality.rivals import RIVALS, Method, Refitted, Rival
 from quality.run import Entry, acr
 from sklearn.neighbors import NearestNeighbors
 
 from acr_sklearn import ZeroShotACRDetector
-from acr_sklearn.domains.covariance import fit_within_domain_covariance
-from acr_sklearn.scoring.consensus_head import ConsensusHead
-from acr_sklearn.scoring.dependence import fit_dependence
 from acr_sklearn.scoring.evidence import EvidenceScale, consensus
 
 from .cuts import of_detector, of_refitted
@@ -40,13 +37,7 @@ class Statistics:
 
     def fit(self, train: Sequence[np.ndarray]) -> Statistics:
         """Learn how the features of normal rows depend on one another."""
-        default = ZeroShotACRDetector()
-        rows = np.concatenate(train)
-        index = np.repeat(np.arange(len(train)), [len(part) for part in train])
-        shape = fit_within_domain_covariance(rows, index, len(train), seed=0)
-        dependence = fit_dependence(rows, index, len(train))
-        settings = default.n_neighbors, default.trim_fraction
-        self._head = ConsensusHead.of(*settings, shape, dependence)
+        self._head = default_head(train)
         return self
 
     def score_samples(self, X: np.ndarray) -> np.ndarray:

@@ -75,7 +75,7 @@ def summarise(results: Results) -> dict[str, Any]:
                 metric: {
                     other: difference(results, label, other, metric)
                     for other in order
-                    if role(other) != "ours"
+                    if other != label
                 }
                 for metric in METRICS
             }

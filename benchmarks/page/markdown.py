@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-NUMBER = re.compile(r"[-+]?[\d.,]*%?")  # an empty cell is one that has no number
-PICTURES = "../benchmarks/results"  # from docs/
+NUMBER = re.compile(r"\*{0,2}[-+]?[\d.,]*%?\*{0,2}")  # an empty cell is one that has no number
+PICTURES = "../../benchmarks/results"  # from docs/results/
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

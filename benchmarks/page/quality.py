@@ -9,6 +9,7 @@ from quality.protocol import KINDS
 from quality.summary import METRICS
 
 from .markdown import picture, signed, table
+from .runs import measured
 
 NAMES = {"auroc": "AUROC", "ap": "AP"}
 COLUMNS = ("overall", *KINDS, "spread")
@@ -29,14 +30,15 @@ def section(part: str, result: Figures, causes: Causes, folder: Path) -> list[st
         "sd is the standard deviation over domains. Ours are in bold."
     )
     out = [
+        measured(result["run"]),
         protocol,
         *picture(folder, f"quality-{part}.png", f"Quality on {part} domains"),
     ]
     for name, figures in result["sets"].items():
-        out += [f"### {name}, {part}", *_of_set(figures)]
+        out += [f"## {name}", *_of_set(figures)]
     lost = losses(result["sets"])
     out += [
-        f"### Losses, {part}",
+        "## Losses",
         f"Every rival that is ahead on a set, or in a cell of it by at least {_LEAST_LOSS}.",
     ]
     out.append(loss_table(lost, causes) if lost else "None.")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from page.markdown import picture, signed, table
+from page.runs import measured
 
 OURS = "ZeroShotSegmenter"
 #: Not rivals: parts of ours, of the first seed, and ours with a rival's scores added.
@@ -34,6 +35,7 @@ def surfaces_section(result: dict[str, Any], folder: Path) -> list[str]:
         "surfaces (and seeds, of ours); image AUROC for each kind of defect by itself."
     )
     return [
+        measured(result["run"]),
         shown + _looks(result),
         table(header, rows),
         _targets(summary),

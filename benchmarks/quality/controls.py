@@ -16,7 +16,8 @@ from torch import Tensor
 
 from acr_sklearn import MLPBackbone, ZeroShotACRDetector
 from acr_sklearn.domains.covariance import fit_within_domain_covariance
-from acr_sklearn.scoring.heads import make_head
+from acr_sklearn.scoring.consensus_head import ConsensusHead
+from acr_sklearn.scoring.dependence import fit_dependence
 
 from .rivals import Method, standardised
 
@@ -51,18 +52,16 @@ def untrained(seed: int) -> Method:
 
 
 class _Rows(torch.nn.Module):
-    """Stands in for a network: a row is its own representation, the mean its centre."""
+    """Stands in for a network: a view of a batch is its own representation."""
+
+    def __init__(self, view: Callable[[np.ndarray], np.ndarray]):
+        super().__init__()
+        self.view = view
 
     def layers_and_score(self, x: Tensor, kept: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return the rows, and their squared distance to the mean of the kept ones."""
-        weight = torch.ones(x.shape[:2]) if kept is None else kept
-        weight = weight.to(x)[..., None]
-        center = (x * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True)
-        return x, (x - center).square().sum(-1)
-
-    def distance(self, score: Tensor) -> Tensor:
-        """Return the distance to the mean."""
-        return score.sqrt()
+        """Return the view of each batch, and a score that the head does not look at."""
+        views = [torch.from_numpy(np.asarray(self.view(batch.numpy()))) for batch in x]
+        return torch.stack(views), torch.zeros(x.shape[:2])
 
 
 @dataclass
@@ -78,20 +77,24 @@ class HeadControl:
     view: Callable[[np.ndarray], np.ndarray]
 
     def fit(self, train: Sequence[np.ndarray]) -> HeadControl:
-        """Take the settings of "combined" from the defaults, and what it needs of the rows."""
-        default = ZeroShotACRDetector()
-        index = np.repeat(np.arange(len(train)), [len(rows) for rows in train])
-        shape = fit_within_domain_covariance(np.concatenate(train), index, len(train), seed=0)
-        settings = "combined", default.n_neighbors, default.trim_fraction
-        self._head = make_head(*settings, shape)
+        """Take what the head needs of the training rows."""
+        self._head = default_head(train)
         return self
 
     def score_samples(self, X: np.ndarray) -> np.ndarray:
         """Score the view of the batch by the head, high = normal."""
-        x = torch.from_numpy(np.asarray(self.view(X), dtype=np.float64))[None]
-        assert self._head.covariance is not None
-        units = self._head.covariance.scale.batch(torch.from_numpy(X.astype(np.float64))[None])
-        return -self._head.score(_Rows(), x, units)[0].numpy()  # type: ignore[arg-type]
+        rows = torch.from_numpy(X.astype(np.float64))[None]
+        return -self._head.score(_Rows(self.view), rows)[0].numpy()  # type: ignore[arg-type]
+
+
+def default_head(train: Sequence[np.ndarray]) -> ConsensusHead:
+    """Return the head of a detector at its defaults that was trained on these domains."""
+    default = ZeroShotACRDetector()
+    rows = np.concatenate(train)
+    index = np.repeat(np.arange(len(train)), [len(part) for part in train])
+    shape = fit_within_domain_covariance(rows, index, len(train), seed=0)
+    dependence = fit_dependence(rows, index, len(train))
+    return ConsensusHead.of(default.n_neighbors, default.trim_fraction, shape, dependence)
 
 
 CONTROLS: dict[str, Callable[[int], Method]] = {

@@ -12,6 +12,8 @@ from .protocol import cell_means, compare
 from .rivals import RIVALS
 
 METRICS = ("auroc", "ap")
+#: Kinds of anomaly that are reported together: natural ones, and those that are made.
+PARTS = {"natural": ("natural",), "made": ("shuffled", "cluster")}
 DIGITS = 5  # more would change with every run's rounding and hide what did change
 
 
@@ -33,6 +35,7 @@ def summarise(results: dict[str, pd.DataFrame]) -> dict[str, Any]:
         "methods": {label: methods[label] for label in order},
         "comparison": _comparison(results, methods),
         "against": _against(results, methods),
+        "parts": _parts(results, methods),
     }
 
 
@@ -94,6 +97,20 @@ def _against(
         for label in order
         if others and label not in others
     }
+
+
+def _parts(
+    results: dict[str, pd.DataFrame], methods: dict[str, dict[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """As `_against`, for natural anomalies and for those that are made by themselves."""
+    found: dict[str, dict[str, Any]] = {}
+    for part, kinds in PARTS.items():
+        of_part = {name: frame[frame["kind"].isin(kinds)] for name, frame in results.items()}
+        if any(frame.empty for frame in of_part.values()):
+            continue
+        for label, others in _against(of_part, methods).items():
+            found.setdefault(label, {})[part] = others
+    return found
 
 
 def _pair(results: dict[str, pd.DataFrame], label: str, rival: str, metric: str) -> dict[str, Any]:

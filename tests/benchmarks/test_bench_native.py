@@ -210,6 +210,8 @@ def test_every_rival_sees_the_batch_in_one_scaling_only():
     assert [e.seed for e in found if e.label == "acr"] == [3, 4]
     assert [e.seed for e in found if e.label == "knn_batch"] == [3]
     assert [e.seed for e in found if e.label == "iforest"] == [3, 4], "named twice, run once"
+    assert [e.seed for e in found if e.label == "statistics"] == [3], "it draws no numbers"
+    assert {e.label for e in found if e.also is not None} == {"acr", "iforest"}
     assert {role(e.label) for e in found} == {"ours", "rival", "control"}
     with pytest.raises(ValueError, match="Unknown method 'nobody'"):
         entries(["nobody"], [0])
@@ -223,6 +225,134 @@ def test_the_tenth_of_the_batch_sees_a_cluster_that_five_neighbours_miss():
     X = np.concatenate([rng.normal(size=(190, 2)), rng.normal(5, 0.05, size=(10, 2))])
     assert knn_tenth(X, 0)[190:].max() < knn_tenth(X, 0)[:190].min()
     assert knn(X, 0)[190:].min() > np.median(knn(X, 0)[:190])
+
+
+def _domains():
+    rng = np.random.default_rng(0)
+    mixing = rng.normal(size=(4, 4))
+    return [(rng.normal(size=(200, 4)) @ mixing + i).astype(np.float32) for i in range(5)]
+
+
+def test_the_statistics_alone_are_the_evidence_of_the_default_head(monkeypatch):
+    from native.methods import Statistics
+
+    from acr_sklearn import ZeroShotACRDetector
+    from acr_sklearn.scoring import consensus_head
+
+    *train, batch = _domains()
+    statistics = Statistics().fit(train)
+    whole = statistics.score_samples(batch)
+    far = batch.copy()
+    far[7] += 50
+    assert np.argmin(statistics.score_samples(far)) == 7
+    # Without neighbourhoods both are left with the same two kinds of evidence.
+    monkeypatch.setattr(
+        consensus_head.Neighborhoods,
+        "measure",
+        lambda self, x, own: x.new_empty(0, len(x)),
+    )
+    default = ZeroShotACRDetector(max_iter=1, early_stopping=False, random_state=0).fit(train)
+    assert default.score_head == "consensus"
+    found = statistics.score_samples(batch)
+    np.testing.assert_allclose(default.score_samples(batch), found, rtol=1e-4, atol=1e-4)
+    assert not np.allclose(found, whole)
+
+
+def test_the_former_default_is_the_combined_head():
+    from native.methods import acr_combined, role
+
+    assert acr_combined(3).get_params()["score_head"] == "combined"
+    assert acr_combined(3).random_state == 3
+    assert role("acr_combined") == "ours"
+    assert role("statistics") == role("untrained") == "control"
+
+
+def test_pca_scores_a_batch_whose_features_follow_from_one_another():
+    pytest.importorskip("pyod")
+    from native.methods import NATIVE_RIVALS
+
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(100, 3))
+    X[0] = 9
+    X = np.column_stack([X, X[:, 0] + X[:, 1], np.zeros(100)])
+    scores = NATIVE_RIVALS["pca_batch"].make(0).fit([X]).score_samples(X)
+    assert np.isfinite(scores).all()
+    assert np.argmin(scores) == 0
+
+
+# ------------------------------------------------------------------------------ thresholds
+
+
+def test_thresholds_of_a_detector_are_those_of_its_predict():
+    from native.cuts import detector_cuts
+
+    from acr_sklearn import ZeroShotACRDetector
+
+    *train, batch = _domains()
+    batch[:10] += 4
+    detector = ZeroShotACRDetector(max_iter=5, random_state=0).fit(train)
+    found = detector_cuts(detector, detector.score_samples(batch))
+    assert detector.contamination == 0.1, "as it was"
+    assert list(found) == ["train, 0.1", "batch, 0.1", "train, auto", "batch, auto"]
+    for cut, flagged in found.items():
+        threshold, contamination = cut.split(", ")
+        share = "auto" if contamination == "auto" else float(contamination)
+        detector.set_params(threshold=threshold, contamination=share)
+        np.testing.assert_array_equal(flagged, detector.predict(batch) == -1, err_msg=cut)
+    assert len({tuple(flagged) for flagged in found.values()}) == 4
+    with pytest.raises(TypeError, match="Only ZeroShotACRDetector"):
+        detector_cuts(object(), np.zeros(3))
+
+
+def test_a_stated_share_and_pythresh_cut_the_scores(monkeypatch):
+    from native import cuts
+
+    scores = np.r_[np.linspace(1, 2, 95), np.full(5, -9.0)]
+    monkeypatch.setattr(cuts, "PYTHRESH", ())
+    found = cuts.refitted_cuts(None, scores)
+    assert list(found) == ["0.1"]
+    assert found["0.1"].sum() == 10
+    assert found["0.1"][95:].all()
+    pytest.importorskip("pythresh", reason="`make bench-native` installs it")
+    monkeypatch.undo()
+    found = cuts.refitted_cuts(None, scores)
+    assert list(found) == ["0.1", *(f"pythresh {name}" for name in cuts.PYTHRESH)]
+    for name, flagged in found.items():
+        assert not flagged.any() or scores[flagged].max() < scores[~flagged].min(), name
+
+
+def test_rates_count_anomalies_as_positive():
+    from native.cuts import rates
+
+    y = np.r_[np.full(10, -1), np.ones(90)]
+    flagged = np.r_[np.ones(5, bool), np.zeros(86, bool), np.ones(9, bool)]
+    found = rates(flagged, y)
+    assert found["false alarms"] == pytest.approx(0.1)
+    assert found["balanced accuracy"] == pytest.approx((0.5 + 0.9) / 2)
+    assert found["f1"] == pytest.approx(2 * 5 / (10 + 14))
+    assert rates(np.zeros(100, bool), y)["f1"] == 0
+
+
+def test_what_thresholds_come_to_is_averaged_like_the_rest():
+    from native.cuts import MEASURES
+    from native.summary import summarise
+
+    one = _frame({("a", 0.05): 0.9, ("a", 0.2): 0.7, ("b", 0.05): 0.6})
+    two = _frame({("c", 0.05): 0.5})
+    with_cuts = [
+        frame.assign(**{f"train, 0.1|{m}": frame["auroc"] for m in MEASURES})
+        for frame in (one, two)
+    ]
+    results = {
+        "one": {"acr": with_cuts[0], "knn_batch": one},
+        "two": {"acr": with_cuts[1], "knn_batch": two},
+    }
+    found = summarise(results)["thresholds"]
+    assert found.keys() == {"acr"}, "only what was cut"
+    for measure in MEASURES:
+        assert found["acr"]["train, 0.1"][measure]["mean"] == pytest.approx(0.6)
+        sets = found["acr"]["train, 0.1"][measure]["sets"]
+        assert sets == pytest.approx({"one": 0.7, "two": 0.5})
 
 
 # ---------------------------------------------------------------------------- the command

@@ -297,6 +297,35 @@ def test_summary_compares_ours_with_every_rival():
     assert found["against"]["acr"][best.pop("rival")] == best
 
 
+def test_natural_and_made_anomalies_are_compared_by_themselves():
+    from quality.summary import summarise
+
+    a, b = _results(1), _results(2)
+    better = a.assign(auroc=a["auroc"] + 0.1 * (a["kind"] == "natural"))
+    parts = summarise({"acr": better, "ecod": a, "copod": b})["parts"]["acr"]
+    assert parts["natural"]["ecod"]["mean"] == pytest.approx(0.1)
+    assert parts["natural"]["ecod"]["low"] == pytest.approx(0.1)
+    assert parts["made"]["ecod"]["mean"] == 0
+    assert parts["made"].keys() == {"ecod", "copod"}
+    made = {name: one[one["kind"] != "natural"] for name, one in {"acr": a, "ecod": b}.items()}
+    assert summarise(made)["parts"]["acr"].keys() == {"made"}, "no natural ones, no figures"
+
+
+def test_controls_of_the_head_score_by_the_default_head():
+    from quality.controls import CONTROLS, default_head
+
+    from acr_sklearn import ZeroShotACRDetector
+
+    rng = np.random.default_rng(0)
+    *train, batch = ((10 * i + rng.normal(size=(80, 3))).astype(np.float32) for i in range(4))
+    batch[5] += 9
+    assert default_head(train).kind == ZeroShotACRDetector().score_head
+    for name in ("head_raw", "head_batch"):
+        scores = CONTROLS[name](0).fit(train).score_samples(batch)
+        assert np.isfinite(scores).all()
+        assert np.argmin(scores) == 5
+
+
 # --------------------------------------------------------------------------------- the rivals
 
 

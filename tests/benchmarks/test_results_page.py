@@ -1,4 +1,4 @@
-"""docs/results.md is what its generator makes of the committed files, and nothing else."""
+"""The results pages are what their generator makes of the committed files, and nothing else."""
 
 import json
 import shutil
@@ -27,23 +27,39 @@ def _change(path, change):
     path.write_text(json.dumps(content))
 
 
-def test_the_page_is_made_from_the_committed_files():
-    from results_page import PAGE, page
+def test_the_pages_are_made_from_the_committed_files():
+    from results_page import DOCS, pages
 
-    assert PAGE == ROOT / "docs" / "results.md"
-    assert PAGE.read_text() == page(RESULTS), "run `make results-page`"
+    assert DOCS == ROOT / "docs"
+    made = pages(RESULTS)
+    for name, text in made.items():
+        assert (DOCS / name).read_text() == text, "run `make results-page`"
+    kept = {f"results/{path.name}" for path in (DOCS / "results").iterdir()}
+    assert kept == made.keys() - {"results.md"}
 
 
-def test_the_command_writes_the_page(tmp_path, capsys):
-    from results_page import main, page
+def test_the_command_writes_the_pages(tmp_path, capsys):
+    from results_page import main, pages
 
-    main([f"--results={RESULTS}", f"--page={tmp_path / 'page.md'}"])
-    assert (tmp_path / "page.md").read_text() == page(RESULTS)
+    main([f"--results={RESULTS}", f"--docs={tmp_path / 'docs'}"])
+    for name, text in pages(RESULTS).items():
+        assert (tmp_path / "docs" / name).read_text() == text
     assert "explains no loss" not in capsys.readouterr().err
 
 
+def test_the_page_with_the_answer_can_be_read_and_leads_to_all_others():
+    from results_page import pages
+
+    made = pages(RESULTS)
+    answer = made["results.md"]
+    assert len(answer.splitlines()) <= 100
+    for name in made.keys() - {"results.md"}:
+        assert f"]({name})" in answer
+        assert "[Results](../results.md)" in made[name]
+
+
 def test_figures_come_from_the_files(copied):
-    from results_page import page
+    from results_page import pages
 
     def method(content):
         content["sets"]["digits"]["methods"]["acr"]["auroc"]["natural"] = 7.12345
@@ -54,88 +70,213 @@ def test_figures_come_from_the_files(copied):
     def step(content):
         content["step_seconds"]["package"] = 7.7777
 
-    for name, change, shown in (
-        ("quality-validation.json", method, "| 7.123 |"),
-        ("quality-validation.json", machine, "Abacus"),
-        ("train.json", step, "| 7777.7 |"),
+    def real(content):
+        content["methods"]["acr"]["auroc"]["mean"] = 5.4321
+
+    def flagged(content):
+        content["thresholds"]["acr"]["train, 0.1"]["f1"]["mean"] = 6.5432
+
+    for name, change, shown, on in (
+        ("quality-validation.json", method, "| 7.123 |", "results/quality-validation.md"),
+        ("quality-validation.json", machine, "Abacus", "results/runs.md"),
+        ("quality-test.json", method, "| digits | **7.123** |", "results.md"),
+        ("train.json", step, "| 7777.7 |", "results/speed.md"),
+        ("native.json", real, "| 5.432 |", "results.md"),
+        ("native.json", real, "| 5.432 |", "results/native.md"),
+        ("native.json", flagged, "f1 6.543", "results.md"),
+        ("native.json", flagged, "| 6.543 |", "results/native.md"),
     ):
-        assert shown not in page(copied)
+        shutil.copy(RESULTS / name, copied / name)
+        assert shown not in pages(copied)[on]
         _change(copied / name, change)
-        assert shown in page(copied)
+        assert shown in pages(copied)[on]
 
 
 def test_a_point_of_a_curve_changes_table_and_reading(copied):
-    from results_page import page
+    from results_page import pages
 
-    before = page(copied).splitlines()
+    before = pages(copied)["results/curves.md"].splitlines()
 
     def collapse(content):
         series = content["share"]["sets"]["digits"]["acr"]
         series[0]["mean"] = 0.0123
 
     _change(copied / "curves.json", collapse)
-    changed = [line for line in page(copied).splitlines() if line not in before]
+    after = pages(copied)["results/curves.md"].splitlines()
+    changed = [line for line in after if line not in before]
     assert len(changed) == 2
     assert changed[0].startswith("AUROC of ACR from the fewest")
     assert "| 0.012 |" in changed[1]
 
 
 @pytest.mark.parametrize(
-    "name",
+    ("name", "times"),
     [
-        "quality-validation.json",
-        "surfaces-test.json",
-        "surfaces-validation.json",
-        "curves.json",
-        "train.json",
-        "test-runs.json",
+        ("native.json", 2),
+        ("quality-test.json", 3),
+        ("quality-validation.json", 1),
+        ("surfaces-test.json", 1),
+        ("surfaces-validation.json", 1),
+        ("curves.json", 1),
+        ("train.json", 1),
+        ("conv.json", 1),
+        ("test-runs.json", 1),
     ],
 )
-def test_what_is_missing_is_said_to_be_not_measured(copied, name):
-    from results_page import FILES, page
+def test_what_is_missing_is_said_to_be_not_measured(copied, name, times):
+    from page.runs import FILES
+    from results_page import pages
 
-    before = page(copied)
+    def unmeasured():
+        return "".join(pages(copied).values()).count("Not measured.")
+
+    before = unmeasured()
     (copied / name).unlink()
-    after = page(copied)
-    assert after.count("Not measured.") == before.count("Not measured.") + 1
+    assert unmeasured() == before + times
     if name in FILES:
-        assert f"| {FILES[name]} | `{name}` | not measured |" in after
+        assert f"| {FILES[name]} | `{name}` | not measured |" in pages(copied)["results/runs.md"]
 
 
-def test_nothing_measured_is_a_page_too(tmp_path):
-    from results_page import page
+def test_nothing_measured_is_a_set_of_pages_too(tmp_path):
+    from results_page import pages
 
-    assert page(tmp_path).count("Not measured.") == 10
+    found = pages(tmp_path)
+    assert found["results.md"].count("Not measured.") == 4
+    assert all("Not measured." in text for text in found.values())
 
 
 def test_a_missing_curve_is_named(copied):
-    from results_page import page
+    from results_page import pages
 
     _change(copied / "curves.json", lambda content: content.pop("norm"))
-    assert "### Normalisation\n\nNot measured." in page(copied)
+    assert "## Normalisation\n\nNot measured." in pages(copied)["results/curves.md"]
+
+
+def test_tables_from_before_the_consensus_say_that_they_are_of_the_former_default():
+    from page.runs import FORMER, measured
+    from results_page import pages
+
+    run = {"commit": "abc", "date": "2026-11-22T23:32:09+00:00", "seeds": [0, 1]}
+    former = 'seeds 0, 1, with the former default, `score_head="combined"`.'
+    assert measured(run) == f"Measured at commit abc on 2026-11-22, {former}"
+    later = run | {"date": "2026-11-25T10:37:49+00:00"}
+    assert measured(later) == "Measured at commit abc on 2026-11-25, seeds 0, 1."
+    made = pages(RESULTS)
+    assert FORMER in made["results.md"]
+    for name in ("quality-test", "quality-validation", "surfaces", "curves", "speed", "reference"):
+        assert "Measured at commit " in made[f"results/{name}.md"].replace("measured", "Measured")
+
+
+# -------------------------------------------------------------------- classes and synthetic kinds
+
+
+def _quality(**methods):
+    def means(natural, shuffled, cluster):
+        return {"natural": natural, "shuffled": shuffled, "cluster": cluster}
+
+    found = {
+        name: {"rival": name.startswith("rival"), "auroc": means(*v), "ap": means(*v)}
+        for name, v in methods.items()
+    }
+    run = {"commit": "abc", "date": "2026-12-01", "seeds": [0]}
+    return {"run": run, "sets": {"made": {"methods": found}}}
+
+
+def test_kinds_are_held_against_the_rival_that_is_best_in_them():
+    from page.answer import of_kinds
+
+    result = _quality(acr=(0.8, 0.9, 0.7), rival_a=(0.9, 0.1, 0.1), rival_b=(0.1, 0.7, 0.6))
+    pairs = {name: {"mean": 0.5, "low": 0.4, "high": 0.6} for name in ("rival_a", "rival_b")}
+    result["sets"]["made"]["against"] = {"acr": pairs}
+    natural, says = of_kinds(result, "natural")
+    assert "| made | **0.800** | rival_a | 0.900 | -0.100 | +0.500 | +0.400 to +0.600 |" in natural
+    assert "| mean | **0.800** | rival_a | 0.900 | -0.100 |" in natural
+    assert "behind the best rival on 1 of 1 sets, at worst on made (-0.100)" in says
+    assert "saved no interval for these kinds" in says
+    made, says = of_kinds(result, "made")
+    assert "| made | **0.800** | rival_b | 0.650 | +0.150 |" in made
+    assert "behind the best rival on no set" in says
+    own = {"mean": 0.15, "low": 0.11, "high": 0.19}
+    result["sets"]["made"]["parts"] = {"acr": {"made": {"rival_b": own}}}
+    made, says = of_kinds(result, "made")
+    assert "| rival_b | 0.650 | +0.150 | +0.110 to +0.190 |" in made
+    assert "saved no interval" not in says
+
+
+# ------------------------------------------------------------------------------- real anomalies
+
+
+def _native():
+    def means(value):
+        return {"mean": value, "sets": {"one": value, "two": value}, "shares": {"2%": value}}
+
+    def pair(value):
+        low, high = value - 0.01, value + 0.01
+        sets = {"one": value + 0.02, "two": value - 0.02}
+        return {"mean": value, "low": low, "high": high, "sets": sets}
+
+    values = {
+        "acr": 0.8,
+        "untrained": 0.79,
+        "iforest": 0.7,
+        "a": 0.75,
+        "b": 0.6,
+        "c": 0.5,
+        "d": 0.4,
+    }
+    roles = {"acr": "ours", "untrained": "control"}
+    against = {name: pair(0.8 - value) for name, value in values.items() if name != "acr"}
+    return {
+        "run": {"commit": "abc", "date": "2026-12-01", "seeds": [0]},
+        "methods": {
+            name: {"role": roles.get(name, "rival"), "auroc": means(v), "ap": means(1 - v)}
+            for name, v in values.items()
+        },
+        "against": {"acr": {"auroc": against, "ap": against}},
+    }
+
+
+def test_the_answer_on_real_anomalies_shows_ours_controls_and_the_best_rivals():
+    from page.native import answer
+
+    table, says, _ = answer(_native())
+    shown = [line.split(" | ")[0].strip("| ") for line in table.splitlines()[2:]]
+    assert shown == ["**acr**", "untrained", "iforest", "a", "b", "c", "d"], "by AUROC or by AP"
+    assert "| iforest | rival | 0.700 | 0.300 | +0.1000 | +0.0900 to +0.1100 |" in table
+    assert "The best rival in AUROC is a (+0.0500, +0.0400 to +0.0600)." in says
+    assert "behind it on 0 of 2 sets, at worst on two (+0.080)" in says
+    assert "What training the network adds: +0.0100, +0.0000 to +0.0200." in says
+    few = _native()
+    del few["methods"]["d"], few["against"]["acr"]["auroc"]["d"]
+    few["methods"]["c"]["ap"]["mean"] = 0.0
+    assert "| c |" not in answer(few)[0], "neither among the best by AUROC nor by AP"
 
 
 def test_looks_at_the_test_domains_are_counted(copied):
-    from results_page import page
+    from results_page import pages
+
+    def page():
+        return pages(copied)["results/runs.md"]
 
     (copied / "test-runs.json").write_text("[]")
-    assert "Runs on the test domains so far: 0." in page(copied)
+    assert "Runs on the test domains so far: 0." in page()
     look = {"date": "a day", "commit": "abc", "seeds": [0, 1], "sets": ["fars"], "methods": ["acr"]}
     (copied / "test-runs.json").write_text(json.dumps([look, look]))
-    found = page(copied)
+    found = page()
     assert "Runs on the test domains so far: 2." in found
     assert found.count("| a day | abc | 0, 1 | fars | acr |") == 2
     assert "Each is counted before it begins.\n" in found
     late = look | {"counted": "afterwards"}
     (copied / "test-runs.json").write_text(json.dumps([look, late]))
-    assert "begins, but for 1 that were added afterwards." in page(copied)
+    assert "begins, but for 1 that were added afterwards." in page()
 
 
 def test_aims_and_losses_on_surfaces_are_read_from_the_file(copied):
-    from results_page import page
+    from results_page import pages
 
     def section():
-        return page(copied).split("## Defects on test surfaces")[1].split("\n## ")[0]
+        page = pages(copied)["results/surfaces.md"]
+        return page.split("## Defects on test surfaces")[1].split("\n## ")[0]
 
     def better(content):
         content["summary"]["mutual (MuSc)"]["ours_ahead"]["pro"]["mean"] = -0.7654
@@ -185,12 +326,13 @@ def test_every_loss_is_listed_with_its_cause():
 
 def test_every_loss_in_the_committed_files_is_on_the_page():
     from page.quality import NAMES, losses
-    from results_page import PAGE, load
+    from page.runs import load
+    from results_page import DOCS
 
-    rows = PAGE.read_text().splitlines()
     causes = load(RESULTS, "causes.json")
     lost = set()
     for part in ("validation", "test"):
+        rows = (DOCS / "results" / f"quality-{part}.md").read_text().splitlines()
         for one in losses(load(RESULTS, f"quality-{part}.json")["sets"]):
             start = f"| {one['set']} | {one['rival']} | {one['ours']} | {NAMES[one['metric']]} |"
             assert sum(row.startswith(start) for row in rows) >= 1, start

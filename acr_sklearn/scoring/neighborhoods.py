@@ -51,8 +51,7 @@ class Neighborhoods(nn.Module):
         super().__init__()
         self.register_buffer("rows", rows)
         self.widths, self.manhattan = widths, manhattan
-        everything = kept is None or bool(kept.all())
-        self.register_buffer("barred", None if everything else ~kept)  # type: ignore[operator]
+        self.register_buffer("barred", None if kept is None or bool(kept.all()) else ~kept)
         n_serving = len(rows) if kept is None else int(kept.sum())
         # One of the rows that may serve is the row itself.
         most = max(n_serving - 1, 1)

@@ -21,7 +21,7 @@ from acr_sklearn.exceptions import SmallReferenceWarning
 from acr_sklearn.scoring.consensus_head import ConsensusHead
 from acr_sklearn.scoring.fixed_batch import FixedBatch
 from acr_sklearn.scoring.heads import ScoreHead
-from acr_sklearn.scoring.scorer import Limits, Scorer, score_rows
+from acr_sklearn.scoring.scorer import FEW_ROWS, Limits, Scorer, score_rows
 from acr_sklearn.thresholds import normal_scores
 
 __all__ = ["Reference", "ReferenceMixin"]
@@ -40,10 +40,14 @@ class Reference:
     ----------
     fixed : FixedBatch
         In float64.
+    in_double : bool, default=False
+        Whether float32 rows too are computed in float64.
     """
 
-    def __init__(self, fixed: FixedBatch):
-        self.fixed = {np.dtype(np.float64): fixed, np.dtype(np.float32): fixed.single()}
+    def __init__(self, fixed: FixedBatch, *, in_double: bool = False):
+        single = fixed if in_double else fixed.single()
+        self.fixed = {np.dtype(np.float64): fixed, np.dtype(np.float32): single}
+        self.in_double = in_double
 
     def score(self, chunks: Chunks) -> NDArray[np.float64]:
         """Anomaly score of every row by itself.
@@ -171,7 +175,7 @@ class ReferenceMixin(BatchScoring):
     def _hold(self, chunks: Chunks) -> tuple[Reference, NDArray[np.float64]]:
         scorer = Scorer(self.module_, self.feature_scale_, self.head_, self._limits_of_reference)
         fixed, scores = scorer.freeze(chunks)
-        return Reference(fixed), scores
+        return Reference(fixed, in_double=len(chunks) <= FEW_ROWS), scores
 
     def adapt(self, X_ref: Any, *, recalibrate: bool | str = "auto") -> Self:
         """Hold the statistics of a reference batch, to score rows one by one from now on.

@@ -36,10 +36,13 @@ class SavedReference:
         In double precision; its neighbours, and those of its chain, lack their derived buffers.
     ones : Tensor of shape (n_references,) or None
         Of a chain of layers and neighbours: the row of its ranking that a sum went into.
+    in_double : bool
+        Whether float32 rows too are computed in float64.
     """
 
     fixed: FixedBatch
     ones: Tensor | None
+    in_double: bool
 
 
 def save_reference(reference: Reference) -> SavedReference:
@@ -68,7 +71,7 @@ def save_reference(reference: Reference) -> SavedReference:
             chain = _without(fixed.chain, "ranking")
             chain.neighbors = _without(chain.neighbors, "twice", "rows")
             fixed.chain = chain
-    return SavedReference(fixed, ones)
+    return SavedReference(fixed, ones, reference.in_double)
 
 
 def load_reference(saved: SavedReference) -> Reference:
@@ -101,7 +104,7 @@ def load_reference(saved: SavedReference) -> Reference:
             ranking[_place_of_ones(chain)] = saved.ones
             chain.ranking = ranking
             fixed.chain = chain
-    return Reference(fixed)
+    return Reference(fixed, in_double=saved.in_double)
 
 
 def _with_rows(neighbors: Searched, rows: Tensor) -> Searched:

@@ -23,13 +23,16 @@ from acr_sklearn.scoring.heads import Network, ScoreHead
 from acr_sklearn.scoring.measure import measure_batch
 from acr_sklearn.scoring.neighbors import n_references
 
-__all__ = ["Limits", "Scorer", "score_rows"]
+__all__ = ["FEW_ROWS", "Limits", "Scorer", "score_rows"]
 
 #: Rows per forward pass when many batches are stacked. With 64 features and 512 units 65,536 rows
 #: fell out of a CPU's caches: 1000 domains of 500 rows took 1.6 to 2.5 times as long.
 _STACKED_ROWS = 8192
 #: A larger batch is measured and scored in chunks of so many rows.
 _CHUNK_ROWS = 16384
+#: A batch of so few rows is always computed in double precision: its evidence may all but agree,
+#: and scoring divides the rounding of single precision by the little that is between the rows.
+FEW_ROWS = 3
 #: All of these on other devices, which have no such caches to fall out of.
 _ROWS_ELSEWHERE = 65536
 
@@ -117,7 +120,7 @@ class Scorer:
         Parameters
         ----------
         rows : ndarray of shape (n_rows, n_features), float32 or float64
-            The computation runs in this precision.
+            The computation runs in this precision, of two or three rows in double.
         batches : sequence of ndarray of int
             Positions of the rows of each batch; batches of equal size share a forward pass.
 
@@ -126,6 +129,13 @@ class Scorer:
         ndarray of shape (n_rows,), float64
             High for abnormal rows; 0 where a row is in no batch.
         """
+        few = [batch for batch in batches if len(batch) <= FEW_ROWS]
+        if few and rows.dtype != np.float64:
+            scores = self.batches(rows, [batch for batch in batches if len(batch) > FEW_ROWS])
+            taken, ends = np.concatenate(few), np.cumsum([len(batch) for batch in few])
+            of_few = np.split(np.arange(len(taken)), ends[:-1])
+            scores[taken] = self.batches(rows[taken].astype(np.float64), of_few)
+            return scores
         network = self._network(rows.dtype)
         scores = np.zeros(len(rows))
         device = next(network.parameters()).device
@@ -155,6 +165,9 @@ class Scorer:
         ndarray of shape (n_rows,), float64
             High for abnormal rows.
         """
+        if len(chunks) <= FEW_ROWS:
+            rows = chunks.take(np.arange(len(chunks))).astype(np.float64)
+            chunks = Chunks(rows, chunks.size)
         network = self._network(chunks.dtype)
         if self.limits.cuts(len(chunks)):
             return self._large(network, chunks)
@@ -226,7 +239,7 @@ def score_rows(
     fixed : FixedBatch
         The batch.
     chunks : Chunks
-        The rows, in its precision.
+        The rows; computed in the precision of the batch.
     of_the_batch : bool, default=False
         Whether the rows that make up the batch itself are among them.
 
@@ -235,11 +248,12 @@ def score_rows(
     ndarray of shape (n_rows,), float64
         High for abnormal rows.
     """
-    device = fixed.standardizer.divisor.device
+    like = fixed.standardizer.divisor
+    device = like.device
     known = fixed.known if of_the_batch else None
 
     def score(rows: NDArray[Any]) -> NDArray[np.float64]:
-        x = torch.from_numpy(rows).to(device)
+        x = torch.from_numpy(rows).to(like)
         own = None if known is None else torch.from_numpy(known.positions(rows)).to(device)
         # A chain cuts blocks of its own.
         size = rows_at_once(device) if fixed.chain is None else len(x)

@@ -67,8 +67,7 @@ def check_every_path(model, rows):
     order = np.random.default_rng(1).permutation(n_rows)
     close(model.score_samples(rows[order]), expected[order])
     single = rows.astype(np.float32)
-    # Of two rows the rounding is divided by the least spread.
-    loose = 1e-3 if n_rows == 2 else 1e-4
+    loose = 1e-4 if n_rows > 3 else 1e-9  # two or three rows are computed in double precision
     close(model.score_samples(single), expected, loose)
     adapted = model.adapt(rows)
     close(adapted.score_samples(rows), expected)

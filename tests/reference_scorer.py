@@ -119,7 +119,7 @@ def consensus_scores(network, shape, training, batch, rows=None, k=5, trim=0.25)
     """`reference_scores` of the consensus; `training` are the rows of each training domain."""
     rows, n = np.asarray(batch if rows is None else rows, np.float64), len(batch)
     scale = shape.scale.scale
-    n_serving = n if n <= 512 else 256 if n <= 2048 else 128
+    n_serving, order = (n if n <= 512 else 256, 1) if n <= 2048 else (128, 2)
     batch = batch[spaced(batch, scale, min(n, 2048))].astype(np.float64)
     n, raw, serving = len(batch), np.vstack([batch, rows]), spaced(batch, scale, n_serving)
 
@@ -134,7 +134,7 @@ def consensus_scores(network, shape, training, batch, rows=None, k=5, trim=0.25)
     covariance += 0.1 * np.diag(covariance).mean() * np.eye(len(scale))
     precision = np.linalg.inv(covariance)
     residuals = np.log1p((scores @ precision) ** 2 / np.diag(precision)).sum(axis=1)
-    evidence = [*neighbors(units, serving, order=1), rarity, residuals]
+    evidence = [*neighbors(units, serving, order=order), rarity, residuals]
     kept = np.arange(n)
     if n_out := max(0, min(int(trim * n), n - 2)):
         spread = np.sqrt(shape.variances + 0.03 * shape.variances.mean())

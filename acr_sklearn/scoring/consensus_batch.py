@@ -46,7 +46,7 @@ class ConsensusBatch(FixedBatch):
         self.chain = chain
         self.fused: Neighborhoods | None = None
         if chain is not None:
-            self.fused = neighborhoods.moved(chain.as_layers(neighborhoods.rows))
+            self.fused = neighborhoods.moved(chain.as_layers(neighborhoods.rows), central=True)
 
     def fix_scale(self, values: Tensor) -> None:
         """Fix the scale of each kind of evidence.

@@ -174,7 +174,7 @@ class ConsensusHead:
         MeasuredBatch
             With the evidence of every row.
         """
-        n_serving = n_evidence_rows(n_rows or len(rows))[1]
+        _, n_serving, manhattan = n_evidence_rows(n_rows or len(rows))
         values = rows.detach().cpu().numpy()
         chosen = np.arange(len(rows))
         if n_serving < len(rows):
@@ -185,9 +185,8 @@ class ConsensusHead:
         own = chosen if n_serving == len(rows) else known.positions(values)
         serving = torch.from_numpy(chosen).to(rows.device)
         dependence = self.dependence
-        evidence = BatchEvidence(
-            rows, serving, None if dependence is None else torch.from_numpy(dependence).to(rows)
-        )
+        dependent = None if dependence is None else torch.from_numpy(dependence).to(rows)
+        evidence = BatchEvidence(rows, serving, dependent, manhattan=manhattan)
         places = torch.from_numpy(own).to(rows.device)
         found = evidence.measure(rows, places)
         return MeasuredBatch(evidence, serving, known, places, found, self._far(rows))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from acr_sklearn.scoring.neighbors import Products
+from acr_sklearn.scoring.neighbors import Products, rooted
 
 __all__ = ["Neighborhoods"]
 
@@ -32,6 +32,9 @@ class Neighborhoods(nn.Module):
         Euclidean.
     kept : Tensor of shape (n_references,), bool, or None, default=None
         Fixed rows that may serve as neighbours; None: all.
+    central : bool, default=False
+        Whether rows lie around the origin, about as far from it as from one another, so that
+        `measure` need not centre them first.
     """
 
     rows: Tensor
@@ -39,6 +42,7 @@ class Neighborhoods(nn.Module):
     center: Tensor
     twice: Tensor
     squares: Tensor
+    constant: Tensor | None
 
     def __init__(
         self,
@@ -47,6 +51,7 @@ class Neighborhoods(nn.Module):
         *,
         manhattan: bool = False,
         kept: Tensor | None = None,
+        central: bool = False,
     ):
         super().__init__()
         self.register_buffer("rows", rows)
@@ -62,6 +67,11 @@ class Neighborhoods(nn.Module):
             products = Products.of(serving)
             for name in ("center", "twice", "squares"):
                 self.register_buffer(name, getattr(products, name))
+            if self.barred is not None:
+                self.squares[0, self.barred] = torch.inf
+            # (x - c).twice + |r - c|^2 = x.twice + (|r - c|^2 - c.twice).
+            constant = self.squares - self.center @ self.twice if central else None
+            self.register_buffer("constant", constant)
 
     def forward(self, x: Tensor, own: Tensor) -> Tensor:
         """Measure the distances.
@@ -98,25 +108,34 @@ class Neighborhoods(nn.Module):
         Tensor of shape (n_widths, n_samples)
             What `forward` returns; rows that coincide are at no distance in single precision too.
         """
-        nearest = self._nearest(self._ranks(x), own)
         if self.manhattan:
-            return self.means(nearest)
-        nearest = self._products().root(nearest, x)
+            return self.means(self._nearest(self._ranks(x), own))
+        if self.constant is None:
+            nearest, squares = self._ranks(x), (x - self.center).square().sum(dim=1)
+        else:
+            nearest, center = torch.addmm(self.constant, x, self.twice), self.center[0]
+            # |x - c|^2 = |x|^2 - 2 x.c + |c|^2: no pass that writes.
+            squares = torch.linalg.vector_norm(x, dim=1).square_()
+            squares.addmv_(x, center, alpha=-2).add_(center @ center)
+        nearest = rooted(self._nearest(nearest, own), squares[:, None])
         if x.dtype == torch.float32:
-            squares = (x - self.center).square().sum(dim=1)
             (at,) = torch.nonzero(nearest[:, 0].square() <= _NOTHING * squares, as_tuple=True)
             if len(at):
                 apart = torch.cdist(x[at], self.rows, compute_mode=_DIFFERENCES)
+                if self.barred is not None:
+                    apart.masked_fill_(self.barred, torch.inf)
                 nearest[at] = self._nearest(apart, own[at])
         return self.means(nearest)
 
-    def moved(self, rows: Tensor) -> Neighborhoods:
+    def moved(self, rows: Tensor, *, central: bool = False) -> Neighborhoods:
         """Give the same neighbourhoods for the same fixed rows in other coordinates.
 
         Parameters
         ----------
         rows : Tensor of shape (n_references, width)
             The fixed rows there.
+        central : bool, default=False
+            Whether rows lie around the origin there.
 
         Returns
         -------
@@ -124,7 +143,9 @@ class Neighborhoods(nn.Module):
             A copy.
         """
         kept = None if self.barred is None else ~self.barred
-        return Neighborhoods(rows, self.widths, manhattan=self.manhattan, kept=kept)
+        return Neighborhoods(
+            rows, self.widths, manhattan=self.manhattan, kept=kept, central=central
+        )
 
     def _products(self) -> Products:
         return Products(self.center, self.twice, self.squares)
@@ -142,7 +163,11 @@ class Neighborhoods(nn.Module):
 
     def _nearest(self, distances: Tensor, own: Tensor) -> Tensor:
         """Choose the smallest of each row, in order; the distances are written over."""
-        distances.masked_fill_(self._none(own), torch.inf)
+        if self.manhattan and self.barred is not None:
+            distances.masked_fill_(self.barred, torch.inf)
+        # Few rows of a large batch are among the fixed ones: no mask of all pairs.
+        (at,) = torch.nonzero(own >= 0, as_tuple=True)
+        distances[at, own[at]] = torch.inf
         if distances.device.type == "cpu":
             # Some hundred numbers are sorted faster than the smallest of them are chosen.
             distances.numpy().sort(axis=1)

@@ -14,6 +14,7 @@ __all__ = [
     "differences_are_cheap",
     "n_references",
     "nearest_distance",
+    "rooted",
     "smallest",
 ]
 
@@ -134,6 +135,31 @@ def smallest(distances: Tensor, n_chosen: int, *, in_order: bool = False) -> Ten
     return distances.topk(n_chosen, dim=-1, largest=False).values
 
 
+def rooted(chosen: Tensor, own: Tensor) -> Tensor:
+    """Distances from products of matrices.
+
+    Parameters
+    ----------
+    chosen : Tensor of shape (..., n_rows, n_chosen)
+        Squared distances but for `own`.
+    own : Tensor of shape (..., n_rows, 1)
+        Squared length of each row, from the same centre.
+
+    Returns
+    -------
+    Tensor of the shape of `chosen`
+        Distances.
+    """
+    squares = (chosen + own).clamp_min(0.0)
+    if squares.dtype == torch.float64:
+        # Rows that coincide: what rounding leaves must not pass for a distance.
+        squares = torch.where(squares > _NOTHING * own, squares, 0.0)
+    if not squares.requires_grad:
+        return squares.sqrt()
+    # The root has no slope at zero, where rows coincide; there none is wanted.
+    return torch.where(squares > 0, squares, 1.0).sqrt() * (squares > 0)
+
+
 @dataclass(frozen=True)
 class Products:
     """Distances to fixed rows by one product of matrices: fast, less exact than differences.
@@ -204,15 +230,7 @@ class Products:
         Tensor of the shape of `chosen`
             Distances.
         """
-        own = (x - self.center).square().sum(dim=-1, keepdim=True)
-        squares = (chosen + own).clamp_min(0.0)
-        if squares.dtype == torch.float64:
-            # Rows that coincide: what rounding leaves must not pass for a distance.
-            squares = torch.where(squares > _NOTHING * own, squares, 0.0)
-        if not squares.requires_grad:
-            return squares.sqrt()
-        # The root has no slope at zero, where rows coincide; there none is wanted.
-        return torch.where(squares > 0, squares, 1.0).sqrt() * (squares > 0)
+        return rooted(chosen, (x - self.center).square().sum(dim=-1, keepdim=True))
 
     def __getitem__(self, batch: int) -> Products:
         """Give the fixed rows of one batch of a stack."""

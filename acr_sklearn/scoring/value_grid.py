@@ -82,8 +82,39 @@ class ValueGrid(nn.Module):
         left, part = self._places(units)
         right = left + 1
         density = torch.lerp(self.density[left], self.density[right], part)
-        rarity = -density.clamp_min_(self.least).log_().mean(dim=1)
-        return rarity, torch.lerp(self.normal[left], self.normal[right], part)
+        return self._rarity(density), torch.lerp(self.normal[left], self.normal[right], part)
+
+    def look_up(self, units: Tensor) -> tuple[Tensor, Tensor]:
+        """Look many values up without gradient, faster than `forward`.
+
+        Parameters
+        ----------
+        units : Tensor of shape (n_samples, n_features)
+            As in `forward`.
+
+        Returns
+        -------
+        rarity : Tensor of shape (n_samples,)
+            As `forward` returns it.
+        scores : Tensor of shape (n_samples, n_features)
+            As `forward` returns them.
+        """
+        if units.device.type != "cpu":
+            return self(units)
+        places, part = self._places(units)
+        # NumPy gathers from a small table three times as fast as PyTorch.
+        left = places.numpy()
+        right = left + 1
+        density, normal = (
+            torch.lerp(
+                torch.from_numpy(table.take(left)), torch.from_numpy(table.take(right)), part
+            )
+            for table in (self.density.numpy(), self.normal.numpy())
+        )
+        return self._rarity(density), normal
+
+    def _rarity(self, density: Tensor) -> Tensor:
+        return -density.clamp_min_(self.least).log_().mean(dim=1)
 
     def _places(self, units: Tensor) -> tuple[Tensor, Tensor]:
         """Cell of each value in the flat tables, and how far into the cell it lies."""

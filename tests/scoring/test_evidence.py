@@ -19,26 +19,27 @@ def batch(n_rows=60):
 @pytest.mark.parametrize(
     ("n_rows", "expected"),
     [
-        (2, (2, 2)),
-        (512, (512, 512)),
-        (513, (513, 256)),
-        (2048, (2048, 256)),
-        (2049, (2048, 128)),
-        (10**6, (2048, 128)),
+        (2, (2, 2, True)),
+        (512, (512, 512, True)),
+        (513, (513, 256, True)),
+        (2048, (2048, 256, True)),
+        (2049, (2048, 128, False)),
+        (10**6, (2048, 128, False)),
     ],
 )
 def test_of_large_batches_some_rows_make_up_the_statistics(n_rows, expected):
     assert n_evidence_rows(n_rows) == expected
 
 
-def test_the_evidence_is_that_of_its_parts():
+@pytest.mark.parametrize("manhattan", [True, False])
+def test_the_evidence_is_that_of_its_parts(manhattan):
     rows, serving = batch(), torch.arange(0, 60, 2)
     own = torch.where(torch.arange(60) % 2 == 0, torch.arange(60) // 2, -1)
-    found = BatchEvidence(rows, serving, DEPENDENCE)(rows, own)
+    found = BatchEvidence(rows, serving, DEPENDENCE, manhattan=manhattan)(rows, own)
     assert len(found) == len(BatchEvidence.names)
     units = BatchUnits(rows)(rows)
     clipped = units.clamp(-3, 3)
-    distances = torch.cdist(clipped, clipped[serving], p=1.0)
+    distances = torch.cdist(clipped, clipped[serving], p=1.0 if manhattan else 2.0)
     distances[own >= 0, own[own >= 0]] = torch.inf
     ordered = distances.sort(dim=1).values
     # A tenth of the 29 others are fewer than five.
@@ -49,9 +50,10 @@ def test_the_evidence_is_that_of_its_parts():
     torch.testing.assert_close(found[3], conditional_residuals(scores, DEPENDENCE))
 
 
-def test_it_is_measured_alike_both_ways():
+@pytest.mark.parametrize("manhattan", [True, False])
+def test_it_is_measured_alike_both_ways(manhattan):
     rows, own = batch(), torch.arange(60)
-    evidence = BatchEvidence(rows, own, DEPENDENCE)
+    evidence = BatchEvidence(rows, own, DEPENDENCE, manhattan=manhattan)
     torch.testing.assert_close(evidence.measure(rows, own), evidence(rows, own))
 
 

@@ -148,3 +148,21 @@ def test_moved_to_other_coordinates_the_same_rows_serve():
     moved = Neighborhoods(rows, WIDTHS, kept=kept).moved(2 * rows)
     expected = by_brute_force(2 * rows, 2 * rows, everywhere(80), (3, 6, 18), False, kept)
     check(moved, 2 * rows, everywhere(80), expected)
+
+
+@pytest.mark.parametrize(("dtype", "rtol"), [(torch.float64, 1e-9), (torch.float32, 1e-5)])
+@pytest.mark.parametrize("central", [False, True])
+def test_rows_around_the_origin_need_not_be_centred(central, dtype, rtol):
+    rows, own, kept = (batch() + 0.5).to(dtype), everywhere(80), torch.arange(80) % 4 > 0
+    rows[5] = rows[9]
+    x, of_x = batch(9, seed=1).to(dtype), torch.full((9,), NONE)
+    neighborhoods = Neighborhoods(rows, WIDTHS, kept=kept, central=central)
+    assert (neighborhoods.constant is not None) == central
+    check(neighborhoods, rows, own, by_brute_force(rows, rows, own, (3, 6, 18), False, kept), rtol)
+    check(neighborhoods, x, of_x, by_brute_force(rows, x, of_x, (3, 6, 18), False, kept), rtol)
+
+
+def test_far_from_the_origin_rows_are_centred_first():
+    rows, own = (batch() + 1e4).float(), everywhere(80)
+    expected = by_brute_force(rows, rows, own, (3, 8, 24), False)
+    check(Neighborhoods(rows, WIDTHS), rows, own, expected, rtol=1e-5)

@@ -105,3 +105,13 @@ def test_rounding_moves_no_row_far():
     single = ValueGrid(rows.float())(rows.float())
     for got, wanted in zip(single, exact, strict=True):
         torch.testing.assert_close(got.double(), wanted, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_many_values_are_looked_up_alike(dtype):
+    rows = torch.cat([column(seed=0), torch.full((300, 1), 2.0), column(seed=1) ** 3], dim=1)
+    rows = rows.to(dtype)
+    grid, new = ValueGrid(rows), 4 * rows[:50] - 1
+    for x in (rows, new):
+        for got, wanted in zip(grid.look_up(x), grid(x), strict=True):
+            assert torch.equal(got, wanted)

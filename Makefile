@@ -46,7 +46,7 @@ test test-floor fuzz: export OMP_NUM_THREADS := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-floor fuzz lint lint-workflows bench-train bench-time bench-data bench-quality bench-curves \
-	bench-conv bench-native bench-score bench-reference bench-surfaces results-page \
+	bench-conv bench-letters bench-native bench-score bench-reference bench-surfaces results-page \
 	clean
 
 help: ## this list
@@ -111,6 +111,9 @@ bench-surfaces: $(VENV)/.bench ## defects on unseen surfaces against methods tha
 bench-curves: $(VENV)/.bench ## how detection breaks or holds: batch size, share, shift, training, ...
 	@$(VENV)/bin/python benchmarks/bench_curves.py $(if $(CURVES),--curves $(CURVES)) \
 		$(if $(SETS),--sets $(SETS)) $(CURVES_ARGS)
+
+bench-letters: $(VENV)/.installed ## the objectives on a generated set like UCI's letters
+	@$(VENV)/bin/python benchmarks/bench_letters.py $(BENCH_ARGS)
 
 bench-score: $(VENV)/.bench ## speed and memory of scoring: large batches, many domains, single rows
 	@$(VENV)/bin/python benchmarks/bench_score.py $(BENCH_ARGS)

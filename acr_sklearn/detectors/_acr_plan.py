@@ -13,8 +13,8 @@ from sklearn.base import BaseEstimator
 from torch import nn
 
 from acr_sklearn._input.callers import calling_fold, is_repeated_fit, ways_to_pass_domains
-from acr_sklearn._input.domain_rows import DomainRows, are_counts, changed_parameters
-from acr_sklearn._input.parameters import check_numbers
+from acr_sklearn._input.domain_rows import DomainRows, changed_parameters
+from acr_sklearn._input.parameters import are_counts, check_numbers, plain_numbers
 from acr_sklearn.detectors.parts import (
     ConvBackbone,
     HeldOutDomains,
@@ -66,6 +66,7 @@ def training_settings(
         For parameters that do not go together.
     """
     check_numbers(detector)
+    detector = plain_numbers(detector)
     _check_callbacks(detector)
     return ACRTrainingSettings(
         network=_network(detector, n_features),
@@ -106,6 +107,7 @@ def training_plan(detector: Any, data: DomainRows, held_out: NDArray[np.int64]) 
         When outliers are to come from other domains and there is none, and for what fits into no
         memory.
     """
+    detector = plain_numbers(detector)
     tasks = TaskSettings(
         detector.n_tasks,
         detector.task_size,
@@ -272,7 +274,7 @@ def _holding_out(detector: Any) -> HeldOutDomains:
     if isinstance(given, HeldOutDomains):
         given._validate_params()
         check_numbers(given)
-        return given
+        return plain_numbers(given)
     return HeldOutDomains()
 
 
@@ -308,7 +310,7 @@ def _network(detector: Any, n_features: int) -> dict[str, Any]:
     if isinstance(objective, NeuralTransformation):
         network |= {
             "objective": "ntl",
-            "n_transformations": objective.n_transformations,
+            "n_transformations": int(objective.n_transformations),
             "transformation": objective.kind,
         }
     return network

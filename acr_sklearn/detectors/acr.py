@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_memory
 from torch import nn
 
 from acr_sklearn._input.domain_rows import DomainRows
+from acr_sklearn._input.parameters import RealInterval, plain_number
 from acr_sklearn.detectors._acr_plan import held_out_domains, training_plan, training_settings
 from acr_sklearn.detectors._reference import ReferenceMixin
 from acr_sklearn.detectors._reference_state import SavedReference, load_reference, save_reference
@@ -41,7 +42,7 @@ _CONSTRAINTS: dict[str, list[Any]] = {
     "max_iter": [Interval(Integral, 1, None, closed="left")],
     "n_tasks": [Interval(Integral, 1, None, closed="left")],
     "task_size": [Interval(Integral, 4, None, closed="left")],
-    "outlier_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "outlier_fraction": [RealInterval(0, 1, closed="neither")],
     "outlier_source": [
         StrOptions({"auto", "mixed", "domains", "synthetic"}),
         HasMethods("sample"),
@@ -49,12 +50,12 @@ _CONSTRAINTS: dict[str, list[Any]] = {
     "permute_features": ["boolean"],
     "score_head": [StrOptions({*SCORE_HEADS, "consensus"})],
     "n_neighbors": [Interval(Integral, 1, None, closed="left")],
-    "trim_fraction": [Interval(Real, 0, 0.5, closed="left")],
+    "trim_fraction": [RealInterval(0, 0.5, closed="left")],
     "n_estimators": [Interval(Integral, 1, None, closed="left")],
     # A weight is of single precision, and so is its step.
-    "learning_rate": [Interval(Real, 0, 1e30, closed="right")],
+    "learning_rate": [RealInterval(0, 1e30, closed="right")],
     "early_stopping": ["boolean", HeldOutDomains],
-    "contamination": [Interval(Real, 0, 0.5, closed="right"), StrOptions({"auto"})],
+    "contamination": [RealInterval(0, 0.5, closed="right"), StrOptions({"auto"})],
     "threshold": [StrOptions({"train", "batch"})],
     "norm_mode": [StrOptions({"auto", "batch", "reference"})],
     "max_reference_rows": [Interval(Integral, 2, None, closed="left"), None],
@@ -323,17 +324,14 @@ default="consensus"
         self._set_in_fit = tuple(getattr(self, name) for name in self._set_by_fit)
 
     def _prepare_scoring(self, data: DomainRows, trained_on: NDArray[np.int64]) -> None:
+        n_neighbors, trimmed = plain_number(self.n_neighbors), plain_number(self.trim_fraction)
         if self.score_head == "consensus":
             rows = np.flatnonzero(np.isin(data.index, trained_on))
             index = np.searchsorted(trained_on, data.index[rows])
             dependence = fit_dependence(data.rows[rows], index, len(trained_on))
-            self.head_ = ConsensusHead.of(
-                self.n_neighbors, self.trim_fraction, self._shape, dependence
-            )
+            self.head_ = ConsensusHead.of(n_neighbors, trimmed, self._shape, dependence)
         else:
-            self.head_ = make_head(
-                self.score_head, self.n_neighbors, self.trim_fraction, self._shape
-            )
+            self.head_ = make_head(self.score_head, n_neighbors, trimmed, self._shape)
         super()._prepare_scoring(data, trained_on)
 
     def _detach_from_training(self) -> None:

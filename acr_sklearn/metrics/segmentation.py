@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import label
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
+from acr_sklearn._input.parameters import is_real
+
 __all__ = ["f1_max", "per_region_overlap", "segmentation_scores"]
 
 #: Regions whose pixels touch at a corner are one region.
@@ -92,8 +94,8 @@ def per_region_overlap(masks: ArrayLike, maps: ArrayLike, *, max_fpr: float = 0.
     """
     who = "per_region_overlap"
     truth, scores = _read_maps(masks, maps, who)
-    if not 0 < max_fpr <= 1:
-        raise ValueError(f"{who} got max_fpr={max_fpr}; it needs a rate in (0, 1].")
+    if not is_real(max_fpr) or not 0 < float(max_fpr) <= 1:
+        raise ValueError(f"{who} got max_fpr={max_fpr!r}; it needs a rate in (0, 1].")
     if not truth.any() or truth.all():
         raise ValueError(
             f"{who} needs defective and normal pixels; the masks have only one of them."
@@ -112,7 +114,7 @@ def per_region_overlap(masks: ArrayLike, maps: ArrayLike, *, max_fpr: float = 0.
     normal = np.cumsum(~truth.ravel()[order])[last_of_tie]
     rate = np.concatenate([[0.0], normal / normal[-1]])
     overlap = np.concatenate([[0.0], overlap])
-    return _area(rate, overlap, max_fpr) / max_fpr
+    return _area(rate, overlap, float(max_fpr)) / float(max_fpr)
 
 
 def _area(x: NDArray[np.float64], y: NDArray[np.float64], end: float) -> float:

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.validation import check_memory
 from torch import nn
 
 from acr_sklearn._input.domain_rows import DomainRows
@@ -29,6 +28,7 @@ from acr_sklearn.networks.objectives import OBJECTIVES
 from acr_sklearn.scoring.consensus_head import ConsensusHead
 from acr_sklearn.scoring.dependence import fit_dependence
 from acr_sklearn.scoring.heads import SCORE_HEADS, make_head
+from acr_sklearn.training.cache import open_memory
 from acr_sklearn.training.meta_training import MetaTrained, meta_train
 from acr_sklearn.training.settings import TrainedNet
 
@@ -359,7 +359,8 @@ default="consensus"
         previous = self._previous(data) if self.warm_start else None
         # Only a fit that a key can stand for is cached: same rows, same parameters, same result.
         repeats = isinstance(self.random_state, int | np.integer) and self.callbacks is None
-        memory = check_memory(self.memory if repeats and not self.warm_start else None)
+        given = self.memory if repeats and not self.warm_start else None
+        memory = open_memory(given, who=type(self).__name__)
         return meta_train(
             data.rows,
             data.index,

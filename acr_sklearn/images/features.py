@@ -146,7 +146,10 @@ class FeatureExtractor:
         self.std = _read_colours(std, who=who, name="std")
         self.batch_size = read_count(batch_size, who=who, name="batch_size")
         self.dtype = dtype
-        self.device = resolve_device(device)
+        try:
+            self.device = resolve_device(device)
+        except ValueError as error:
+            raise ValueError(f"{who} got {error}") from error
         self.module = copy.deepcopy(module).eval().requires_grad_(False).to(self.device)
         # Hooks live on the module while a stack passes: two threads would hear each other's.
         self._lock = threading.Lock()

@@ -67,7 +67,7 @@ class DomainRows:
         return np.split(order, np.cumsum(self.sizes)[:-1])
 
 
-def as_domain_list(X: object) -> tuple[list[Any], list[Any] | None] | None:
+def as_domain_list(X: Any) -> tuple[list[Any], list[Any] | None] | None:
     """Take apart what holds one data set per domain.
 
     Parameters
@@ -89,7 +89,7 @@ def as_domain_list(X: object) -> tuple[list[Any], list[Any] | None] | None:
     if isinstance(X, Mapping) and not hasattr(X, "shape"):  # sparse matrices of keys
         return list(X.values()), list(X.keys())
     if getattr(X, "is_nested", False) is True:
-        return list(X.unbind()), None  # type: ignore[attr-defined]
+        return list(X.unbind()), None
     if isinstance(X, np.ndarray) and X.dtype == object and X.ndim in (1, 3):
         X = list(X)
     if isinstance(X, list | tuple) and any(len(_shape(item) or ()) >= 2 for item in X):

@@ -66,6 +66,7 @@ ROOMS = {
         "skorch_net",
         "net_template",
         "acr_net",
+        "reached_code",
         "cache",
         "meta_training",
     ],

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_memory
 from torch import nn
 
 from acr_sklearn.networks.objectives import OBJECTIVES
+from acr_sklearn.training.reached_code import reached_code
 
 __all__ = ["cache_key", "open_memory"]
 
@@ -63,10 +64,12 @@ def cache_key(network: dict[str, Any], source: object) -> dict[str, Any]:
     -------
     dict
         Equal for two fits only if the code is of the classes of the module's parts, of the
-        objective, of the source and of what it holds. Of functions that they call nothing is known.
+        objective, of the source and of what it holds, and of all users' code that these reach.
     """
     backbone = network["backbone"]
+    roots: list[object] = [source]
     if isinstance(backbone, nn.Module):
+        roots += [type(part) for part in backbone.modules()]
         # A module's own pickle holds addresses, so two equal ones would never share a result.
         backbone = _contents(backbone)
     objective = OBJECTIVES.get(network.get("objective", ""))
@@ -74,6 +77,7 @@ def cache_key(network: dict[str, Any], source: object) -> dict[str, Any]:
         "backbone": backbone,
         "objective_code": None if objective is None else _code(objective),
         "source": _codes(source),
+        "reached": reached_code([*roots, objective]),
         "version": _version(),
     }
 

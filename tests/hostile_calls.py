@@ -161,10 +161,16 @@ def ready_scorers(draw):
     return scorer(detector(), draw.table(), draw.labels(1, -1), domains=domains)
 
 
+def joined(found):
+    """Put data sets that came in a list or a mapping below one another."""
+    parts = list(found.values()) if isinstance(found, dict) else found
+    return np.concatenate(list(map(np.asarray, parts if isinstance(parts, list) else [parts])))
+
+
 def domain_imputer(draw):
     imputer = acr_sklearn.DomainImputer(draw.setting("median", "mean"))
     found = imputer.fit_transform(draw.table(), domains=draw.one(None, draw.labels("a", "b")))
-    return np.concatenate(list(map(np.asarray, found if isinstance(found, list) else [found])))
+    return joined(found)
 
 
 def domain_scaler(draw):
@@ -174,8 +180,7 @@ def domain_scaler(draw):
         with_scaling=draw.setting(True, False, hostile=0.1),
     )
     found = scaler.fit_transform(draw.table(), domains=draw.one(None, draw.labels("a", "b")))
-    parts = found if isinstance(found, list) else [found]
-    return np.nan_to_num(np.concatenate(list(map(np.asarray, parts))))  # missing stays missing
+    return np.nan_to_num(joined(found))  # what is missing stays missing
 
 
 def feature_extractor(draw):

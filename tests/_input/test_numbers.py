@@ -36,7 +36,7 @@ def test_numbers_in_whatever_form(given):
         ([], r"of shape \(0,\). It needs numbers along 1 axes"),
         (3.0, r"of shape \(\). It needs"),
         ([[1.0]], r"of shape \(1, 1\). It needs"),
-        (np.ma.masked_array([1.0], [True]), "got masked values in scores"),
+        (np.ma.masked_array([1.0], [True]), "masked values in scores"),
     ],
     ids=repr,
 )

@@ -73,6 +73,7 @@ ROOMS = {
     "thresholds": [],
     "scoring": [
         "standardize",
+        "gross_values",
         "robust_scale",
         "reference_rows",
         "neighbors",

@@ -58,7 +58,8 @@ def contamination_offset(scores: NDArray[np.float64], contamination: float | str
     """
     if isinstance(contamination, str):
         return mad_offset(scores)
-    return float(np.percentile(scores, 100.0 * contamination))
+    # Of fewer bits than a float, a product would be rounded to these.
+    return float(np.percentile(scores, 100.0 * float(contamination)))
 
 
 def mad_offset(scores: NDArray[np.float64]) -> float:
@@ -275,7 +276,7 @@ def offset_of_kept(kept: NDArray[np.float64], contamination: float | str) -> flo
     """
     if isinstance(contamination, str) or len(kept) < _KEPT_SCORES:
         return contamination_offset(kept, contamination)
-    return float(np.interp(contamination, _KEPT_QUANTILES, kept))
+    return float(np.interp(float(contamination), _KEPT_QUANTILES, kept))
 
 
 def calibration_batches(

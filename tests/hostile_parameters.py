@@ -2,7 +2,9 @@
 
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 
+import joblib
 import numpy as np
 import pandas as pd
 import torch
@@ -23,6 +25,15 @@ def deep(levels):
     for _ in range(levels):
         value = (value,)
     return value
+
+
+class HalfAMemory:
+    def cache(self, function):
+        """Forget to return anything."""
+
+
+class NoMemory:
+    cache = "x"
 
 
 class HalfACallback:
@@ -53,6 +64,12 @@ CALLBACKS = [
     *([("a", CLIPPING), ("a", CLIPPING)], [("valid_loss", CLIPPING)], {"a": CLIPPING}),
     *((), [], [CLIPPING], (("a", CLIPPING),), [CLIPPING, CLIPPING]),
 ]
+#: The names are of folders that a fit makes in the present one; the last of them cannot be made.
+MEMORIES = [
+    *SETTINGS,
+    *(joblib.Memory(None, verbose=0), Path("cache"), "a/b", "..", "a\0b", "x" * 5000, "/proc/x"),
+    *("/dev/null", "/dev/null/x", b"cache", joblib.Memory, HalfAMemory(), NoMemory()),
+]
 #: Parts of the detector, each made with one value of a parameter of its own.
 PARTS = {
     "MLPBackbone": lambda value: {"backbone": MLPBackbone(whiten_features=value)},
@@ -69,13 +86,11 @@ PARTS = {
     "ntl": lambda value: {"objective": NeuralTransformation(n_transformations=value)},
     "kind": lambda value: {"objective": NeuralTransformation(kind=value)},
 }
-#: `memory` would make folders of these names; what a file system does with them is its own affair.
-PARAMETERS = sorted(
-    {*ZeroShotACRDetector._parameter_constraints} - {"callbacks", "verbose", "memory"}
-)
+PARAMETERS = sorted({*ZeroShotACRDetector._parameter_constraints} - {"callbacks", "memory"})
 PLACES = st.sampled_from(range(len(SETTINGS)))
 CHANGES = st.one_of(
     st.dictionaries(st.sampled_from(PARAMETERS), PLACES, min_size=1, max_size=2),
+    st.fixed_dictionaries({"memory": st.sampled_from(range(len(MEMORIES)))}),
     st.fixed_dictionaries({"callbacks": st.sampled_from(range(len(CALLBACKS)))}),
     st.dictionaries(st.sampled_from(sorted(PARTS)), PLACES, min_size=1, max_size=1),
 )
@@ -87,6 +102,9 @@ def changed(places):
     for name, place in places.items():
         if name == "callbacks":
             given[name] = CALLBACKS[place]
+            continue
+        if name == "memory":
+            given[name] = MEMORIES[place]
             continue
         value = SETTINGS[place]
         small = small and not any(value is huge for huge in HUGE)

@@ -6,16 +6,20 @@ seed, for those cost too much to be drawn number by number.
 """
 
 import functools
+import importlib
+import inspect
 import os
 import re
 import warnings
 
 import numpy as np
 import pytest
+from hostile_calls import CALLS, call
 from hostile_parameters import CHANGES, HUGE, SETTINGS, changed
 from hostile_tables import CELLS, LABELS, WIDTH, held, labels, table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from test_architecture import PUBLIC
 
 from acr_sklearn import ZeroShotACRDetector, split_domains
 from acr_sklearn.exceptions import ACRWarning
@@ -23,10 +27,13 @@ from acr_sklearn.training import skorch_net
 
 pytestmark = pytest.mark.filterwarnings("ignore::acr_sklearn.exceptions.ACRWarning")
 
-#: Inputs in all: most are scored, some trained on, some are parameters.
+#: Inputs in all: most are scored, some trained on, some are parameters, some of other public names.
 INPUTS = int(os.environ.get("ACR_FUZZ_INPUTS", "2200"))
-SHARES = {"scoring": 0.84, "training": 0.06, "parameters": 0.1}
+SHARES = {"scoring": 0.7, "training": 0.05, "parameters": 0.1, "calls": 0.15}
 COUNTED = dict.fromkeys(SHARES, 0)
+
+#: Shapes of what others return or implement: they are given nothing by users.
+NOT_CALLED = {"DomainData", "LabelledDomain", "MVTecProduct", "OutlierSource"}
 
 OWNERS = ["ZeroShotACRDetector", "MLPBackbone", "ConvBackbone", "NeuralTransformation"]
 OWNERS += ["HeldOutDomains", "callback name"]
@@ -43,7 +50,7 @@ def inputs(kind):
     )
 
 
-def mishandled(kind, call):
+def mishandled(kind, call, named=NAMED):
     """What is wrong with how a call ended; None if nothing is."""
     COUNTED[kind] += 1
     with warnings.catch_warnings():
@@ -53,10 +60,12 @@ def mishandled(kind, call):
         warnings.filterwarnings("ignore", "X (has|does not have valid) feature names")
         warnings.filterwarnings("ignore", "Converting a tensor with requires_grad=True")
         warnings.filterwarnings("ignore", "Warning: converting a masked element to nan")
+        warnings.filterwarnings("ignore", "The groups parameter is ignored by")
+        warnings.filterwarnings("ignore", "Persisting input arguments took")  # a busy machine
         try:
             scores = call()
-        except (ValueError, TypeError) as error:
-            return None if NAMED.search(str(error)) else f"{type(error).__name__}: {error}"
+        except (ValueError, TypeError, FileNotFoundError) as error:
+            return None if named.search(str(error)) else f"{type(error).__name__}: {error}"
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is the finding
             return f"{type(error).__name__}: {error}"
     if np.isfinite(scores).all():
@@ -126,8 +135,8 @@ class Finder:
     def __init__(self, kind):
         self.kind, self.faults = kind, {}
 
-    def __call__(self, call, *made_of):
-        fault = mishandled(self.kind, call)
+    def __call__(self, call, *made_of, named=NAMED):
+        fault = mishandled(self.kind, call, named)
         if fault is not None:
             self.faults.setdefault(fault[:80], f"{fault}, made of {made_of!r}")
 
@@ -198,7 +207,8 @@ def fit_with(places, monkeypatch):
             raise
 
 
-def test_no_parameter_is_mishandled(record_property, monkeypatch):
+def test_no_parameter_is_mishandled(record_property, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)  # where memory= makes its folders
     found = Finder("parameters")
 
     @inputs("parameters")
@@ -208,6 +218,27 @@ def test_no_parameter_is_mishandled(record_property, monkeypatch):
 
     one()
     found.conclude(record_property)
+
+
+def test_no_call_of_other_public_names_is_mishandled(record_property, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    found = Finder("calls")
+
+    @inputs("calls")
+    @given(SEEDS)
+    def one(seed):
+        made, name, whom = call(seed)
+        found(made, name, seed, named=re.compile("|".join(whom) or "$^"))
+
+    one()
+    found.conclude(record_property)
+
+
+def test_every_public_name_is_called():
+    called = " ".join(inspect.getsource(function) for function in CALLS)
+    for room in sorted(PUBLIC - {"exceptions"}):
+        for name in importlib.import_module(f"acr_sklearn.{room}").__all__:
+            assert re.search(rf"\b{name}\b", called) or name in NOT_CALLED, name
 
 
 def test_work_of_parameters_that_ask_for_much_is_not_begun(monkeypatch):

@@ -1,4 +1,4 @@
-"""Who of scikit-learn calls: a fold of a search, its last fit, the steps of pipelines."""
+"""Who of scikit-learn calls: a fold of a search or of a validation, the steps of pipelines."""
 
 from __future__ import annotations
 
@@ -7,10 +7,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
+from weakref import WeakSet
 
 from sklearn import get_config
+from sklearn.utils.parallel import Parallel
 
-__all__ = ["SearchFold", "calling_fold", "is_repeated_fit", "ways_to_pass_domains"]
+__all__ = [
+    "SearchFold",
+    "calling_fold",
+    "is_clone_for_a_repeated_fit",
+    "is_cross_validated",
+    "is_repeated_fit",
+    "ways_to_pass_domains",
+]
+
+#: Where `cross_validate` and its kin live, and what they call for a fold, in whatever process.
+_VALIDATION = "sklearn.model_selection._validation"
+_FOLDS = ("_fit_and_score", "_fit_and_predict")
+#: Calls of these that have cloned an estimator already; gone with the call.
+_BEGUN: WeakSet[Parallel] = WeakSet()
 
 
 @dataclass(frozen=True)
@@ -66,19 +81,71 @@ def _read_fold(given: dict[str, Any]) -> SearchFold | None:
     )
 
 
-def is_repeated_fit() -> bool:
-    """Say whether a search has fitted before: all but the first candidate on the first fold.
+def is_cross_validated() -> bool:
+    """Say whether a fold of `cross_validate`, or of its kin, is being fitted.
 
     Returns
     -------
     bool
-        False outside of a search.
+        False in a search and outside of scikit-learn.
+    """
+    return any(
+        frame.f_code.co_name in _FOLDS and _read_fold(frame.f_locals) is None
+        for frame in _frames_of_sklearn()
+    )
+
+
+def is_clone_for_a_repeated_fit(original: bool) -> bool:
+    """Say whether a clone is made for a fold of `cross_validate` that is not the first one.
+
+    What fits a fold is told nothing of the others, and may run in a process of its own. But the
+    clones are made where the folds are dealt out, one after another.
+
+    Parameters
+    ----------
+    original : bool
+        What was found for the estimator that is cloned, which a clone within a fold inherits.
+
+    Returns
+    -------
+    bool
+        False for the first clone of a call.
+    """
+    frames = iter(_frames_of_sklearn())
+    for frame in frames:
+        if frame.f_globals["__name__"].startswith("sklearn.model_selection."):
+            if (frame.f_globals["__name__"], frame.f_code.co_name) != (_VALIDATION, "<genexpr>"):
+                return original
+            break
+    dealing: FrameType | None = sys._getframe(1)
+    while dealing is not None and not isinstance(dealing.f_locals.get("self"), Parallel):
+        dealing = dealing.f_back
+    if dealing is None:
+        return original
+    call = dealing.f_locals["self"]
+    begun = call in _BEGUN
+    _BEGUN.add(call)
+    return begun
+
+
+def is_repeated_fit(clone: bool = False) -> bool:
+    """Say whether a search or a validation has fitted before.
+
+    Parameters
+    ----------
+    clone : bool, default=False
+        What `is_clone_for_a_repeated_fit` said of the estimator.
+
+    Returns
+    -------
+    bool
+        True for all but the first candidate on the first fold; False outside of both.
     """
     for frame in _frames_of_sklearn():
         name, module = frame.f_code.co_name, frame.f_globals["__name__"]
-        if name == "_fit_and_score":
+        if name in _FOLDS:
             fold = _read_fold(frame.f_locals)
-            return fold is not None and (fold.number, fold.candidate) != (0, 0)
+            return clone or (fold is not None and (fold.number, fold.candidate) != (0, 0))
         if name == "fit" and module == "sklearn.model_selection._search":
             return True  # the refit on all rows
     return False

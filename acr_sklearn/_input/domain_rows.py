@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from inspect import signature
 from typing import Any
@@ -13,7 +13,6 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
 from acr_sklearn._input.labels import distinct_labels, read_labels, shown_label
-from acr_sklearn._input.parameters import LARGEST_COUNT
 from acr_sklearn._input.validation import (
     column_names,
     explained,
@@ -68,7 +67,7 @@ class DomainRows:
         return np.split(order, np.cumsum(self.sizes)[:-1])
 
 
-def as_domain_list(X: object) -> tuple[list[Any], list[Any] | None] | None:
+def as_domain_list(X: Any) -> tuple[list[Any], list[Any] | None] | None:
     """Take apart what holds one data set per domain.
 
     Parameters
@@ -90,7 +89,7 @@ def as_domain_list(X: object) -> tuple[list[Any], list[Any] | None] | None:
     if isinstance(X, Mapping) and not hasattr(X, "shape"):  # sparse matrices of keys
         return list(X.values()), list(X.keys())
     if getattr(X, "is_nested", False) is True:
-        return list(X.unbind()), None  # type: ignore[attr-defined]
+        return list(X.unbind()), None
     if isinstance(X, np.ndarray) and X.dtype == object and X.ndim in (1, 3):
         X = list(X)
     if isinstance(X, list | tuple) and any(len(_shape(item) or ()) >= 2 for item in X):
@@ -320,30 +319,6 @@ def _object_array(X: Any, who: str) -> NDArray[Any]:
             f"{who} got an X of type {type(X).__name__} whose rows differ in length: {error}. "
             "Pass a DataFrame or a 2-D array."
         ) from error
-
-
-def are_counts(given: Any) -> bool:
-    """Tell whether a parameter is a sequence of positive whole numbers, and not empty.
-
-    Parameters
-    ----------
-    given : object
-        What the user gave.
-
-    Returns
-    -------
-    bool
-        Strings are none, arrays may be.
-    """
-    # A set has no order, and bool is an int to Python only.
-    # A 0-d array claims to be iterable.
-    unordered = isinstance(given, str | bytes | set | frozenset | Mapping)
-    if unordered or not isinstance(given, Iterable) or getattr(given, "ndim", 1) == 0:
-        return False
-    items = list(given)
-    if any(isinstance(n, bool) or not isinstance(n, int | np.integer) for n in items):
-        return False
-    return bool(items) and all(1 <= n <= LARGEST_COUNT for n in items)
 
 
 def changed_parameters(estimator: BaseEstimator) -> frozenset[str]:

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from inspect import signature
-from typing import Any, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 __all__ = ["known_keywords"]
 
-Method = TypeVar("Method", bound=Callable[..., Any])
+Detector = TypeVar("Detector")
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 
-def known_keywords(method: Method) -> Method:
+def known_keywords(
+    method: Callable[Concatenate[Detector, Parameters], Result],
+) -> Callable[Concatenate[Detector, Parameters], Result]:
     """Make a method say that domains are passed as ``domains=``, where Python would only refuse.
 
     scikit-learn's splitters call the same thing `groups`, other packages `sample_domain`.
@@ -30,7 +34,7 @@ def known_keywords(method: Method) -> Method:
     known = set(signature(method).parameters)
 
     @wraps(method)
-    def checked(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def checked(self: Detector, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         unknown = [name for name in kwargs if name not in known]
         if unknown:
             raise TypeError(
@@ -40,4 +44,4 @@ def known_keywords(method: Method) -> Method:
             )
         return method(self, *args, **kwargs)
 
-    return checked  # type: ignore[return-value]
+    return checked

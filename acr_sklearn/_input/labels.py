@@ -294,13 +294,21 @@ def read_is_normal(y: Any, n_rows: int | None, *, who: str) -> NDArray[np.bool_]
     needs = "It needs 1 for normal and -1 for anomalous rows"
     if y is None:
         raise ValueError(f"{who} got no y. {needs}.")
-    labels = column_or_1d(y)
+    if isinstance(y, np.ma.MaskedArray) or hasattr(y, "detach"):
+        y = plain_array(y, who=who, what="y")
+    try:
+        labels = column_or_1d(y)
+        # Compared as Python objects: NumPy would take the string "-1" for the number.
+        found = set(labels.tolist())
+    except FOREIGN_ERRORS as error:
+        raise ValueError(
+            f"{who} got a y of type {type(y).__name__} that is no vector of labels: {error}. "
+            f"{needs}."
+        ) from error
     if n_rows is not None and len(labels) != n_rows:
         raise ValueError(f"{who} got {len(labels)} labels in y for {n_rows} rows.")
-    # Compared as Python objects: NumPy would take the string "-1" for the number.
-    found = set(labels.tolist())
     if labels.dtype.kind == "b" or not found <= {1, -1}:
-        names = sorted(set(map(repr, found)))
+        names = sorted(set(map(shown_label, found)))
         some = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
         raise ValueError(
             f"{who} got the labels {some} in y. {needs}. "

@@ -52,6 +52,9 @@ def listed_numbers(values: Any, *, who: str, name: str, example: int) -> list[in
 
 
 def _items(values: Any) -> list[Any] | None:
+    # A 0-d array claims to be iterable.
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        return None
+    if getattr(values, "ndim", 1) == 0:
         return None
     return list(values)

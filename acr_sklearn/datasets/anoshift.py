@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.preprocessing import OneHotEncoder
 
+from acr_sklearn._input.parameters import read_count
+from acr_sklearn._input.paths import read_path
 from acr_sklearn.datasets._files import need_file
 from acr_sklearn.datasets._lists import listed_numbers
 from acr_sklearn.datasets._tables import column_numbers, read_table
@@ -126,8 +128,10 @@ def load_anoshift(
     test_years = _YEARS if test_years is None else test_years
     test_years = listed_numbers(test_years, who=who, name="test_years", example=2014)
     _check_options(train_years, test_years, size, categorical)
-    inner = Path(folder) / size
-    root = inner if inner.is_dir() else Path(folder)
+    if max_train_rows is not None:
+        max_train_rows = read_count(max_train_rows, who=who, name="max_train_rows")
+    given = read_path(folder, who=who, what="folder")
+    root = given / size if (given / size).is_dir() else given
     test_paths = {year: _test_path(root, year, size) for year in test_years}
     for path in test_paths.values():
         need_file(path, _LAYOUT)

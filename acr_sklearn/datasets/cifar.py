@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from acr_sklearn._input.paths import read_path
 from acr_sklearn.datasets._classes import class_domains, flat_rows
 from acr_sklearn.datasets._files import (
     checked_parsing,
@@ -80,7 +81,7 @@ def load_cifar100c(
     .. [2] D. Hendrycks, T. Dietterich, "Benchmarking neural network robustness to common
        corruptions and perturbations", ICLR 2019.
     """
-    folder = Path(folder)
+    folder = read_path(folder, who="load_cifar100c", what="folder")
     severities = _severities(severities)
     images, label, names = _read_train(folder)
     present = np.unique(label).tolist()

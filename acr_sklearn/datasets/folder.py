@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from acr_sklearn._input.paths import read_path
 from acr_sklearn.datasets._files import data_files
 from acr_sklearn.datasets._lists import listed_names
 from acr_sklearn.datasets._tables import column_numbers, read_table
@@ -120,7 +121,7 @@ def load_folder(
     >>> detector.fit(data.train)  # doctest: +SKIP
     """
     test = listed_names(test, who="load_folder", name="test", example="north")
-    paths = _tables(Path(folder))
+    paths = _tables(read_path(folder, who="load_folder", what="folder"))
     for name in test:
         if name not in paths:
             raise FileNotFoundError(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from acr_sklearn._input.paths import read_path
 from acr_sklearn.datasets._classes import class_data
 from acr_sklearn.datasets._files import read_idx, read_npz
 from acr_sklearn.datasets._lists import listed_numbers
@@ -59,7 +60,8 @@ def load_mnist(folder: str | PathLike[str], *, unseen: Collection[int]) -> Domai
     >>> X, y = data.test[0].draw(0.05, np.random.default_rng(0))  # doctest: +SKIP
     """
     chosen = listed_numbers(unseen, who="load_mnist", name="unseen", example=7)
-    train, test = (_read_part(Path(folder), part) for part in ("train", "t10k"))
+    given = read_path(folder, who="load_mnist", what="folder")
+    train, test = (_read_part(given, part) for part in ("train", "t10k"))
     if train[0].shape[1:] != test[0].shape[1:]:
         raise ValueError(
             f"The images of {folder} are {_by(train[0].shape[1:])} pixels in the train file and "
@@ -129,7 +131,7 @@ def load_medmnist(path: str | PathLike[str], *, unseen: Collection[int]) -> Doma
     .. [1] J. Yang, R. Shi, D. Wei et al., "MedMNIST v2 - A large-scale lightweight benchmark for
        2D and 3D biomedical image classification", Scientific Data, 2023.
     """
-    path = Path(path)
+    path = read_path(path, who="load_medmnist", what="path")
     chosen = listed_numbers(unseen, who="load_medmnist", name="unseen", example=7)
     names = tuple(f"{part}_{what}" for part in ("train", "test") for what in ("images", "labels"))
     expected = "an .npz file of MedMNIST with train_images, train_labels, test_images, test_labels"

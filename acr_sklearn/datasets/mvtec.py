@@ -16,6 +16,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from acr_sklearn._input.parameters import read_count
+from acr_sklearn._input.paths import read_path
 from acr_sklearn.datasets._classes import flat_rows
 from acr_sklearn.datasets._files import need_file, need_folder, subfolders
 from acr_sklearn.datasets._lists import listed_names
@@ -173,8 +175,10 @@ def load_mvtec(
     .. [1] P. Bergmann, M. Fauser, D. Sattlegger, C. Steger, "MVTec AD - A comprehensive real-world
        dataset for unsupervised anomaly detection", CVPR 2019.
     """
-    folder = Path(folder)
-    if not 0 < crop <= size:
+    folder = read_path(folder, who="load_mvtec", what="folder")
+    size = read_count(size, who="load_mvtec", name="size")
+    crop = read_count(crop, who="load_mvtec", name="crop")
+    if crop > size:
         raise ValueError(f"load_mvtec got size={size} and crop={crop}. The crop must fit inside.")
     if products is None:
         products = [p.name for p in subfolders(folder, _LAYOUT) if (p / "test").is_dir()]

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from acr_sklearn._input.parameters import read_count
+from acr_sklearn._input.paths import read_path
 from acr_sklearn.datasets._classes import class_domains, flat_rows
 from acr_sklearn.datasets._files import need_folder, subfolders
 from acr_sklearn.datasets._pictures import list_pictures, read_picture
@@ -61,7 +63,11 @@ def load_omniglot(
     .. [1] B. Lake, R. Salakhutdinov, J. Tenenbaum, "Human-level concept learning through
        probabilistic program induction", Science, 2015.
     """
-    parts = [_characters(Path(folder), f"images_{part}") for part in ("background", "evaluation")]
+    given = read_path(folder, who="load_omniglot", what="folder")
+    size = read_count(size, who="load_omniglot", name="size")
+    if n_train is not None:
+        n_train = read_count(n_train, who="load_omniglot", name="n_train")
+    parts = [_characters(given, f"images_{part}") for part in ("background", "evaluation")]
     n_background, characters = len(parts[0]), parts[0] + parts[1]
     n_seen = n_background if n_train is None else n_train
     if not 0 < n_seen < len(characters):

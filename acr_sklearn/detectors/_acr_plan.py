@@ -12,9 +12,14 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from torch import nn
 
-from acr_sklearn._input.callers import calling_fold, is_repeated_fit, ways_to_pass_domains
-from acr_sklearn._input.domain_rows import DomainRows, are_counts, changed_parameters
-from acr_sklearn._input.parameters import check_numbers
+from acr_sklearn._input.callers import (
+    calling_fold,
+    is_cross_validated,
+    is_repeated_fit,
+    ways_to_pass_domains,
+)
+from acr_sklearn._input.domain_rows import DomainRows, changed_parameters
+from acr_sklearn._input.parameters import are_counts, check_numbers, plain_numbers
 from acr_sklearn.detectors.parts import (
     ConvBackbone,
     HeldOutDomains,
@@ -66,6 +71,7 @@ def training_settings(
         For parameters that do not go together.
     """
     check_numbers(detector)
+    detector = plain_numbers(detector)
     _check_callbacks(detector)
     return ACRTrainingSettings(
         network=_network(detector, n_features),
@@ -106,6 +112,7 @@ def training_plan(detector: Any, data: DomainRows, held_out: NDArray[np.int64]) 
         When outliers are to come from other domains and there is none, and for what fits into no
         memory.
     """
+    detector = plain_numbers(detector)
     tasks = TaskSettings(
         detector.n_tasks,
         detector.task_size,
@@ -148,14 +155,15 @@ def held_out_domains(detector: Any, n_domains: int, seed: int, *, named: bool) -
     Warns
     -----
     SingleDomainWarning
-        For one domain; in a search that passes no domains, for its first fit alone.
+        For one domain; in a search or a cross-validation that passes no domains, for its first fit
+        alone.
     EarlyStoppingWarning
         When there are too few domains to hold any out.
     """
     who = f"{type(detector).__name__}.fit"
     if n_domains == 1:
         # Without domains each fit of a search is on one, and one warning says so.
-        if named or not is_repeated_fit():
+        if named or not is_repeated_fit(detector._repeats_a_fit):
             _warn_single_domain(who)
     elif detector.early_stopping and n_domains < _MIN_DOMAINS_TO_HOLD_OUT:
         warnings.warn(
@@ -178,6 +186,12 @@ def _warn_single_domain(who: str) -> None:
         remedy = (
             f"If the rows come from several, pass {keyword} to the fit of the search, also where "
             "it has groups=: these only choose its folds."
+        )
+    elif is_cross_validated():
+        remedy = (
+            "If the rows come from several, pass them on to fit: "
+            f"cross_validate(..., params={{{keyword.rstrip('=')!r}: ...}}), also where it has "
+            "groups=: these only choose its folds."
         )
     elif keyword != "domains=":
         remedy = f"If the rows come from several, pass {keyword} to the fit of the pipeline."
@@ -272,7 +286,7 @@ def _holding_out(detector: Any) -> HeldOutDomains:
     if isinstance(given, HeldOutDomains):
         given._validate_params()
         check_numbers(given)
-        return given
+        return plain_numbers(given)
     return HeldOutDomains()
 
 
@@ -308,7 +322,7 @@ def _network(detector: Any, n_features: int) -> dict[str, Any]:
     if isinstance(objective, NeuralTransformation):
         network |= {
             "objective": "ntl",
-            "n_transformations": objective.n_transformations,
+            "n_transformations": int(objective.n_transformations),
             "transformation": objective.kind,
         }
     return network

@@ -14,6 +14,7 @@ from sklearn.base import clone
 from acr_sklearn._input.batch_checks import SMALL_BATCH
 from acr_sklearn._input.chunks import Chunks
 from acr_sklearn._input.domain_rows import DomainRows
+from acr_sklearn._input.parameters import plain_number
 from acr_sklearn.detectors._scoring import BatchScoring, Calibration
 from acr_sklearn.domains.domain_shift import warn_unfamiliar_batches
 from acr_sklearn.domains.feature_scale import FeatureScale
@@ -90,7 +91,7 @@ class ReferenceMixin(BatchScoring):
     max_reference_rows: int | None
 
     def _scorer(self) -> Scorer:
-        limits = Limits(self.chunk_size, self.max_reference_rows)
+        limits = Limits(plain_number(self.chunk_size), plain_number(self.max_reference_rows))
         return Scorer(self.module_, self.feature_scale_, self.head_, limits)
 
     def _check_for_scoring(self) -> None:
@@ -170,7 +171,8 @@ class ReferenceMixin(BatchScoring):
 
     @property
     def _limits_of_reference(self) -> Limits:
-        return Limits(self.chunk_size, self.max_reference_rows or _POOLED_ROWS)
+        rows = plain_number(self.max_reference_rows) or _POOLED_ROWS
+        return Limits(plain_number(self.chunk_size), rows)
 
     def _hold(self, chunks: Chunks) -> tuple[Reference, NDArray[np.float64]]:
         scorer = Scorer(self.module_, self.feature_scale_, self.head_, self._limits_of_reference)

@@ -16,6 +16,7 @@ from acr_sklearn._input.batch_checks import require_two_rows, warn_small_batches
 from acr_sklearn._input.chunks import CheckedChunks, Chunks, is_chunked
 from acr_sklearn._input.domain_rows import DomainRows, read_rows
 from acr_sklearn._input.keywords import known_keywords
+from acr_sklearn._input.parameters import check_numbers
 from acr_sklearn._input.validation import settle_domain_column
 from acr_sklearn.domains.domain_shift import DomainShift, warn_unfamiliar_batches
 from acr_sklearn.exceptions import IgnoredDomainsWarning
@@ -131,6 +132,7 @@ class BatchScoring(ABC):
             {name: getattr(self, name) for name in names},
             caller_name=type(self).__name__,
         )
+        check_numbers(self)
         if len(_VALID_SETTINGS) < _MOST_SETTINGS:
             _VALID_SETTINGS.add((type(self), given))
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import copy
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.validation import check_memory
 from torch import nn
 
 from acr_sklearn._input.domain_rows import DomainRows
+from acr_sklearn._input.parameters import RealInterval, plain_number
 from acr_sklearn.detectors._acr_plan import held_out_domains, training_plan, training_settings
 from acr_sklearn.detectors._reference import ReferenceMixin
 from acr_sklearn.detectors._reference_state import SavedReference, load_reference, save_reference
@@ -28,6 +28,7 @@ from acr_sklearn.networks.objectives import OBJECTIVES
 from acr_sklearn.scoring.consensus_head import ConsensusHead
 from acr_sklearn.scoring.dependence import fit_dependence
 from acr_sklearn.scoring.heads import SCORE_HEADS, make_head
+from acr_sklearn.training.cache import open_memory
 from acr_sklearn.training.meta_training import MetaTrained, meta_train
 from acr_sklearn.training.settings import TrainedNet
 
@@ -41,7 +42,7 @@ _CONSTRAINTS: dict[str, list[Any]] = {
     "max_iter": [Interval(Integral, 1, None, closed="left")],
     "n_tasks": [Interval(Integral, 1, None, closed="left")],
     "task_size": [Interval(Integral, 4, None, closed="left")],
-    "outlier_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "outlier_fraction": [RealInterval(0, 1, closed="neither")],
     "outlier_source": [
         StrOptions({"auto", "mixed", "domains", "synthetic"}),
         HasMethods("sample"),
@@ -49,12 +50,12 @@ _CONSTRAINTS: dict[str, list[Any]] = {
     "permute_features": ["boolean"],
     "score_head": [StrOptions({*SCORE_HEADS, "consensus"})],
     "n_neighbors": [Interval(Integral, 1, None, closed="left")],
-    "trim_fraction": [Interval(Real, 0, 0.5, closed="left")],
+    "trim_fraction": [RealInterval(0, 0.5, closed="left")],
     "n_estimators": [Interval(Integral, 1, None, closed="left")],
     # A weight is of single precision, and so is its step.
-    "learning_rate": [Interval(Real, 0, 1e30, closed="right")],
+    "learning_rate": [RealInterval(0, 1e30, closed="right")],
     "early_stopping": ["boolean", HeldOutDomains],
-    "contamination": [Interval(Real, 0, 0.5, closed="right"), StrOptions({"auto"})],
+    "contamination": [RealInterval(0, 0.5, closed="right"), StrOptions({"auto"})],
     "threshold": [StrOptions({"train", "batch"})],
     "norm_mode": [StrOptions({"auto", "batch", "reference"})],
     "max_reference_rows": [Interval(Integral, 2, None, closed="left"), None],
@@ -323,17 +324,14 @@ default="consensus"
         self._set_in_fit = tuple(getattr(self, name) for name in self._set_by_fit)
 
     def _prepare_scoring(self, data: DomainRows, trained_on: NDArray[np.int64]) -> None:
+        n_neighbors, trimmed = plain_number(self.n_neighbors), plain_number(self.trim_fraction)
         if self.score_head == "consensus":
             rows = np.flatnonzero(np.isin(data.index, trained_on))
             index = np.searchsorted(trained_on, data.index[rows])
             dependence = fit_dependence(data.rows[rows], index, len(trained_on))
-            self.head_ = ConsensusHead.of(
-                self.n_neighbors, self.trim_fraction, self._shape, dependence
-            )
+            self.head_ = ConsensusHead.of(n_neighbors, trimmed, self._shape, dependence)
         else:
-            self.head_ = make_head(
-                self.score_head, self.n_neighbors, self.trim_fraction, self._shape
-            )
+            self.head_ = make_head(self.score_head, n_neighbors, trimmed, self._shape)
         super()._prepare_scoring(data, trained_on)
 
     def _detach_from_training(self) -> None:
@@ -361,7 +359,8 @@ default="consensus"
         previous = self._previous(data) if self.warm_start else None
         # Only a fit that a key can stand for is cached: same rows, same parameters, same result.
         repeats = isinstance(self.random_state, int | np.integer) and self.callbacks is None
-        memory = check_memory(self.memory if repeats and not self.warm_start else None)
+        given = self.memory if repeats and not self.warm_start else None
+        memory = open_memory(given, who=type(self).__name__)
         return meta_train(
             data.rows,
             data.index,

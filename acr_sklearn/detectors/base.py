@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, OutlierMixin, _fit_context
 from sklearn.utils import check_random_state
 
 from acr_sklearn._input.batch_checks import require_two_rows, warn_small_domains
+from acr_sklearn._input.callers import is_clone_for_a_repeated_fit
 from acr_sklearn._input.domain_rows import DomainRows, read_rows
 from acr_sklearn._input.keywords import known_keywords
 from acr_sklearn._input.labels import read_y
@@ -51,6 +52,8 @@ class BaseBatchDetector(
     }
 
     random_state: Any
+    #: Of a clone for a cross-validation: whether another of its fits has given the advice.
+    _repeats_a_fit = False
 
     @abstractmethod
     def _train(
@@ -74,6 +77,13 @@ class BaseBatchDetector(
     def _hold_out(self, data: DomainRows, seed: int) -> NDArray[np.int64]:
         """Positions of the domains that are kept from training; none unless a child says so."""
         return np.empty(0, np.int64)
+
+    def __sklearn_clone__(self) -> Self:
+        """Clone, and take down whether a cross-validation has said already what it warns of."""
+        twin: Self = super().__sklearn_clone__()
+        if is_clone_for_a_repeated_fit(self._repeats_a_fit):
+            twin._repeats_a_fit = True
+        return twin
 
     @_fit_context(prefer_skip_nested_validation=True)
     @known_keywords
@@ -108,6 +118,7 @@ class BaseBatchDetector(
         except BaseException:
             self.__dict__ = before
             raise
+        self.__dict__.pop("_repeats_a_fit", None)
         if callback is not None:
             callback.close()
         return self

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, ClassVar
 
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from acr_sklearn._input.parameters import RealInterval
 from acr_sklearn.networks.neural_transformation import TRANSFORMATIONS
 
 __all__ = ["ConvBackbone", "HeldOutDomains", "MLPBackbone", "NeuralTransformation"]
@@ -125,7 +126,7 @@ class HeldOutDomains(BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "validation_fraction": [RealInterval(0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
     }
 

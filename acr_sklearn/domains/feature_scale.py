@@ -54,7 +54,10 @@ class FeatureScale:
         Features and rows near both ends of the numbers are then still divided to numbers, and all
         others to the same ones as by `scale`.
         """
-        return np.ldexp(self.scale, -int(np.round(np.log2(np.median(self.scale)))))
+        power = int(np.round(np.log2(np.median(self.scale))))
+        # One feature around 1e300 among those around 1e-300 is none of the numbers beside them.
+        with np.errstate(over="ignore"):
+            return np.minimum(np.ldexp(self.scale, -power), np.finfo(np.float64).max)
 
     def training_rows(self, rows: NDArray[Any]) -> NDArray[np.float32]:
         """Standardize rows for training.

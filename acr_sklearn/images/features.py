@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from acr_sklearn._compute import resolve_device
+from acr_sklearn._input.parameters import are_counts, is_real, read_count, read_size
 from acr_sklearn.images.loading import image_stacks
 from acr_sklearn.images.map_file import MapFile
 from acr_sklearn.images.mobilenet import load_mobilenet_v2
@@ -46,9 +47,9 @@ class FeatureExtractor:
     layers : sequence of str
         Names of submodules, see ``module.named_modules()``, whose outputs have shape (n, channels,
         height, width).
-    map_size : (int, int) or None, default=None
-        Height and width of the maps; None takes those of the first layer.
-    image_size : (int, int) or None, default=None
+    map_size : (int, int), int or None, default=None
+        Height and width of the maps, one number for a square; None takes those of the first layer.
+    image_size : (int, int), int or None, default=None
         To which images are resized before the network; None leaves them as they are.
     neighborhood : int, default=3
         Side of the square over which each layer's map is averaged, odd.
@@ -76,8 +77,8 @@ class FeatureExtractor:
 
     Raises
     ------
-    ValueError
-        For layers that the network does not have, and for other settings out of range.
+    ValueError, TypeError
+        For layers that the network does not have, and for other settings that are none.
 
     Examples
     --------
@@ -95,8 +96,8 @@ class FeatureExtractor:
         module: nn.Module,
         layers: Sequence[str],
         *,
-        map_size: tuple[int, int] | None = None,
-        image_size: tuple[int, int] | None = None,
+        map_size: tuple[int, int] | int | None = None,
+        image_size: tuple[int, int] | int | None = None,
         neighborhood: int = 3,
         deviations: Sequence[str] = (),
         normalize: str = "last",
@@ -107,8 +108,11 @@ class FeatureExtractor:
         device: str = "auto",
     ):
         who = type(self).__name__
+        if not isinstance(module, nn.Module):
+            raise TypeError(f"{who} got module={module!r}. It needs a torch.nn.Module.")
         names = {name for name, _ in module.named_modules() if name}
-        layers = [layers] if isinstance(layers, str) else list(layers)
+        layers = _read_names(layers, who=who, name="layers")
+        deviations = _read_names(deviations, who=who, name="deviations")
         missing = [layer for layer in layers if layer not in names]
         unread = [layer for layer in deviations if layer not in layers]
         if missing or not layers:
@@ -122,25 +126,30 @@ class FeatureExtractor:
                 f"{who} got deviations of {unread[0]!r}, which is none of its layers {layers}. "
                 "Name it there too."
             )
-        if neighborhood < 1 or neighborhood % 2 == 0:
-            raise ValueError(f"{who} got neighborhood={neighborhood}; it needs an odd number >= 1.")
+        if not are_counts([neighborhood]) or neighborhood % 2 == 0:
+            raise ValueError(
+                f"{who} got neighborhood={neighborhood!r}; it needs an odd number >= 1."
+            )
         for name, value, allowed in (
             ("normalize", normalize, ("all", "last", "none")),
             ("dtype", dtype, ("float32", "float16")),
         ):
-            if value not in allowed:
+            if not isinstance(value, str) or value not in allowed:
                 raise ValueError(f"{who} got {name}={value!r}; choose from {allowed}.")
         self.layers = layers
-        self.map_size = map_size
-        self.image_size = image_size
-        self.neighborhood = neighborhood
+        self.map_size = read_size(map_size, who=who, name="map_size")
+        self.image_size = read_size(image_size, who=who, name="image_size")
+        self.neighborhood = int(neighborhood)
         self.deviations = tuple(deviations)
         self.normalize = normalize
-        self.mean = tuple(mean)
-        self.std = tuple(std)
-        self.batch_size = batch_size
+        self.mean = _read_colours(mean, who=who, name="mean")
+        self.std = _read_colours(std, who=who, name="std")
+        self.batch_size = read_count(batch_size, who=who, name="batch_size")
         self.dtype = dtype
-        self.device = resolve_device(device)
+        try:
+            self.device = resolve_device(device)
+        except ValueError as error:
+            raise ValueError(f"{who} got {error}") from error
         self.module = copy.deepcopy(module).eval().requires_grad_(False).to(self.device)
         # Hooks live on the module while a stack passes: two threads would hear each other's.
         self._lock = threading.Lock()
@@ -280,6 +289,28 @@ class FeatureExtractor:
         if output.shape[2] >= size[0] and output.shape[3] >= size[1]:
             return F.adaptive_avg_pool2d(output, (size[0], size[1]))
         return F.interpolate(output, list(size), mode="bilinear", align_corners=False)
+
+
+def _read_names(given: Any, *, who: str, name: str) -> list[str]:
+    names = [given] if isinstance(given, str) else given
+    if not isinstance(names, list | tuple) or not all(isinstance(one, str) for one in names):
+        raise TypeError(f"{who} got {name}={given!r}. It needs a list of names of submodules.")
+    return list(names)
+
+
+def _read_colours(given: Any, *, who: str, name: str) -> tuple[float, ...]:
+    values = given.tolist() if isinstance(given, np.ndarray | Tensor) else given
+    least = 0.0 if name == "std" else -np.inf
+    if (
+        not isinstance(values, list | tuple)
+        or len(values) != 3
+        or not all(is_real(value) and float(value) > least for value in values)
+    ):
+        positive = "positive " if name == "std" else ""
+        raise ValueError(
+            f"{who} got {name}={given!r}. It needs three {positive}numbers, one per colour."
+        )
+    return tuple(float(value) for value in values)
 
 
 def mobilenet_extractor(path: str | Path, **settings: Any) -> FeatureExtractor:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acr_sklearn._input.pillow import open_picture, open_pillow
+from acr_sklearn._input.validation import FOREIGN_ERRORS, plain_array
 
 __all__ = ["image_stacks"]
 
@@ -70,7 +71,10 @@ def _require_images(images: Any, who: str) -> None:
 def _read_one(image: Any, position: int, who: str) -> NDArray[np.float32]:
     if isinstance(image, str | Path):
         image = _read_file(Path(image), who)
-    values = np.asarray(image)
+    try:
+        values = np.asarray(plain_array(image, who=who, what=f"image {position}"))
+    except FOREIGN_ERRORS as error:
+        raise ValueError(f"{who}: image {position} is no array: {error}") from error
     values = values[None] if values.ndim == 2 else values
     if values.ndim != 3 or values.shape[0] not in (1, 3):
         hint = (
@@ -83,7 +87,8 @@ def _read_one(image: Any, position: int, who: str) -> NDArray[np.float32]:
     if values.dtype.kind in "iu":
         colours = values.astype(np.float32) / np.float32(255)
     elif values.dtype.kind == "f":
-        colours = values.astype(np.float32)
+        with np.errstate(over="ignore"):  # refused below as infinite
+            colours = values.astype(np.float32)
     else:
         raise ValueError(
             f"{who}: image {position} holds {values.dtype}; it needs whole numbers from 0 to 255 "

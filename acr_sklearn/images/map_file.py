@@ -15,6 +15,8 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
+from acr_sklearn._input.paths import read_path
+
 __all__ = ["MapFile"]
 
 _CHUNK = 2**20  # bytes written at a time where the system cannot reserve space by itself
@@ -43,7 +45,7 @@ class MapFile:
     """
 
     def __init__(self, path: str | Path, *, who: str):
-        self._path = Path(path).resolve()
+        self._path = read_path(path, who=who, what="out").resolve()
         self._who = who
         self._part: Path | None = None
         self._maps: NDArray[Any] | None = None

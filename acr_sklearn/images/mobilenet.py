@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from acr_sklearn._compute import isolated_rng
+from acr_sklearn._input.paths import read_path
 
 __all__ = ["MobileNetV2", "load_mobilenet_v2"]
 
@@ -117,7 +118,7 @@ def load_mobilenet_v2(path: str | Path) -> MobileNetV2:
     ValueError
         When the file holds other weights than this network's.
     """
-    path = Path(path)
+    path = read_path(path, who="load_mobilenet_v2", what="path")
     if not path.is_file():
         raise FileNotFoundError(
             f"load_mobilenet_v2 found no file {str(path)!r}. The ImageNet weights come with the "

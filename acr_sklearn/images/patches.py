@@ -15,6 +15,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from acr_sklearn._input.validation import FOREIGN_ERRORS, LARGEST_SINGLE, plain_array
+
 __all__ = [
     "centred_by_region",
     "compressed",
@@ -47,7 +49,14 @@ def read_maps(maps: Any, *, who: str) -> NDArray[Any]:
     ValueError
         For another shape, a single image, or values that are not finite.
     """
-    maps = maps if isinstance(maps, np.ndarray) else np.asarray(maps)
+    # A memory map stays one.
+    maps = plain_array(maps, who=who, what="feature maps")
+    try:
+        maps = maps if isinstance(maps, np.ndarray) else np.asarray(maps)
+    except FOREIGN_ERRORS as error:
+        raise ValueError(
+            f"{who} got feature maps of type {type(maps).__name__} that are no array: {error}."
+        ) from error
     if maps.ndim != 4 or maps.dtype.kind != "f":
         raise ValueError(
             f"{who} got {maps.dtype} values of shape {maps.shape}; feature maps are floats of "
@@ -60,10 +69,13 @@ def read_maps(maps: Any, *, who: str) -> NDArray[Any]:
             "product together."
         )
     for start in range(0, len(maps), 64):
-        odd = ~np.isfinite(maps[start : start + 64]).all(axis=(1, 2, 3))
+        # Whitening squares them in single precision.
+        peaks = np.abs(maps[start : start + 64]).max(axis=(1, 2, 3)).astype(np.float64)
+        odd = ~(peaks <= LARGEST_SINGLE)
         if odd.any():
+            found = "values beyond 1e15" if np.isfinite(peaks[odd][0]) else "NaN or infinity"
             raise ValueError(
-                f"{who} got feature maps with NaN or infinity, first in image "
+                f"{who} got feature maps with {found}, first in image "
                 f"{start + int(np.argmax(odd))}. Repair the image or leave it out."
             )
     return maps

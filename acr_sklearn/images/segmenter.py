@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -16,8 +16,12 @@ from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOp
 from sklearn.utils.validation import check_is_fitted
 
 from acr_sklearn._input.batch_checks import without_batch_advice
-from acr_sklearn._input.domain_rows import are_counts
-from acr_sklearn._input.parameters import check_numbers
+from acr_sklearn._input.parameters import (
+    RealInterval,
+    check_numbers,
+    plain_numbers,
+    read_size,
+)
 from acr_sklearn.detectors.acr import ZeroShotACRDetector
 from acr_sklearn.detectors.parts import MLPBackbone
 from acr_sklearn.exceptions import SmallBatchWarning
@@ -44,8 +48,6 @@ __all__ = ["ZeroShotSegmenter"]
 
 #: Images below which what is normal at one position is uncertain.
 _FEW_IMAGES = 16
-#: Longest side of an anomaly map: more is a mistake, and no memory would hold it.
-_MOST_PIXELS = 2**16
 
 
 class ZeroShotSegmenter(BaseEstimator):
@@ -129,12 +131,12 @@ class ZeroShotSegmenter(BaseEstimator):
         "region_size": [Interval(Integral, 1, None, closed="left")],
         "pooling": [Options(Integral, {1, 3, 5, 7})],
         "whiten": ["boolean"],
-        "shrinkage": [Interval(Real, 0, 1, closed="right")],
-        "distance_weight": [Interval(Real, 0, 1, closed="both")],
+        "shrinkage": [RealInterval(0, 1, closed="right")],
+        "distance_weight": [RealInterval(0, 1, closed="both")],
         "outliers": [StrOptions({"detector", *PATCH_OUTLIERS})],
         "domains_per_product": [Interval(Integral, 1, None, closed="left")],
         "max_rows": [Interval(Integral, 2, None, closed="left")],
-        "sigma": [Interval(Real, 0, None, closed="left")],
+        "sigma": [RealInterval(0, None, closed="left")],
         "max_batch_rows": [Interval(Integral, 2, None, closed="left")],
         "random_state": ["random_state"],
     }
@@ -191,18 +193,18 @@ class ZeroShotSegmenter(BaseEstimator):
         ValueError
             For fewer than 2 products, and for maps that cannot be trained on.
         """
-        check_numbers(self)
+        settings = self._settings()
         who = f"{type(self).__name__}.fit"
         products = read_products(X, who=who)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         plan = PatchTraining(
-            self.regions,
-            self.region_size,
-            self.pooling,
-            self.shrinkage if self.whiten else None,
-            self.outliers,
-            self.domains_per_product,
-            self.max_rows,
+            settings.regions,
+            settings.region_size,
+            settings.pooling,
+            settings.shrinkage if settings.whiten else None,
+            settings.outliers,
+            settings.domains_per_product,
+            settings.max_rows,
         )
         domains, outliers = training_domains(products, plan, np.random.default_rng(seed))
         detector = _patch_detector() if self.detector is None else clone(self.detector)
@@ -215,6 +217,12 @@ class ZeroShotSegmenter(BaseEstimator):
         self.detector_ = detector.fit(domains).set_params(outlier_source=source)
         self.n_channels_ = products[0].shape[1]
         return self
+
+    def _settings(self) -> Self:
+        """Check the parameters, which may be set after fit, and make plain numbers of them."""
+        self._validate_params()
+        check_numbers(self)
+        return plain_numbers(self)
 
     def patch_scores(self, X: Any) -> NDArray[np.float64]:
         """Score every position of every image.
@@ -240,6 +248,7 @@ class ZeroShotSegmenter(BaseEstimator):
             For fewer than 16 images with ``regions="position"``.
         """
         check_is_fitted(self)
+        settings = self._settings()
         who = f"{type(self).__name__}.patch_scores"
         maps = read_maps(X, who=who)
         if maps.shape[1] != self.n_channels_:
@@ -247,7 +256,7 @@ class ZeroShotSegmenter(BaseEstimator):
                 f"{who} got maps of {maps.shape[1]} channels, but was fitted on "
                 f"{self.n_channels_}. Extract them with the same layers."
             )
-        if self.regions == "position" and len(maps) < _FEW_IMAGES:
+        if settings.regions == "position" and len(maps) < _FEW_IMAGES:
             warnings.warn(
                 f"{who} got {len(maps)} images: a position is compared with the same position of "
                 f"the others, and fewer than {_FEW_IMAGES} say little about what is normal there. "
@@ -256,19 +265,19 @@ class ZeroShotSegmenter(BaseEstimator):
                 stacklevel=2,
             )
         n_images, _, height, width = maps.shape
-        regions = regions_of(height, width, self.regions, self.region_size)
-        parts = in_parts(regions, n_images, self.max_batch_rows)
-        pooled = pool_maps(maps, self.pooling)
-        whitening = fit_whitening(pooled, self.shrinkage) if self.whiten else None
+        regions = regions_of(height, width, settings.regions, settings.region_size)
+        parts = in_parts(regions, n_images, settings.max_batch_rows)
+        pooled = pool_maps(maps, settings.pooling)
+        whitening = fit_whitening(pooled, settings.shrinkage) if settings.whiten else None
         learnt = np.empty((height * width, n_images))
         for part in parts:
             for positions, own in zip(part, self._learnt(pooled, part, whitening), strict=True):
                 learnt[positions] = own
         combined = compressed(centred_by_region(learnt, regions))
-        if self.whiten and self.distance_weight > 0:
-            lengths = log_lengths(maps, parts, self.shrinkage)
-            combined *= 1 - self.distance_weight
-            combined += self.distance_weight * centred_by_region(lengths, regions)
+        if settings.whiten and settings.distance_weight > 0:
+            lengths = log_lengths(maps, parts, settings.shrinkage)
+            combined *= 1 - settings.distance_weight
+            combined += settings.distance_weight * centred_by_region(lengths, regions)
         return combined.T.reshape(n_images, height, width)
 
     def _learnt(
@@ -312,9 +321,9 @@ class ZeroShotSegmenter(BaseEstimator):
         return self._maps(X, image_size, "anomaly_maps")
 
     def _maps(self, X: Any, image_size: Any, method: str) -> NDArray[np.float32]:
-        size = _read_size(image_size, who=f"{type(self).__name__}.{method}")
+        size = read_size(image_size, who=f"{type(self).__name__}.{method}", name="image_size")
         scores = self.patch_scores(X)
-        return upsample_maps(scores, size or (scores.shape[1], scores.shape[2]), self.sigma)
+        return upsample_maps(scores, size or (scores.shape[1], scores.shape[2]), float(self.sigma))
 
     def score_samples(
         self, X: Any, image_size: Sequence[int] | int | None = None
@@ -334,24 +343,6 @@ class ZeroShotSegmenter(BaseEstimator):
             The negative maximum of each anomaly map.
         """
         return -image_scores(self._maps(X, image_size, "score_samples"))
-
-
-def _read_size(given: Any, *, who: str) -> tuple[int, int] | None:
-    """Height and width; a square for one number."""
-    if given is None:
-        return None
-    size = [given, given] if isinstance(given, int | np.integer) else given
-    if (
-        isinstance(given, bool)
-        or not are_counts(size)
-        or len(size) != 2
-        or max(size) > _MOST_PIXELS
-    ):
-        raise ValueError(
-            f"{who} got image_size={given!r}. It needs the height and width in pixels, two whole "
-            f"numbers from 1 to {_MOST_PIXELS} such as (256, 256), or one such number for a square."
-        )
-    return int(size[0]), int(size[1])
 
 
 def _patch_detector() -> ZeroShotACRDetector:

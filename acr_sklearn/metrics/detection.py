@@ -17,6 +17,7 @@ from torch import Tensor
 
 from acr_sklearn._input.callers import calling_fold
 from acr_sklearn._input.labels import read_is_normal
+from acr_sklearn._input.numbers import read_numbers
 from acr_sklearn.exceptions import ACRWarning
 
 __all__ = [
@@ -240,6 +241,14 @@ def measure_by_domain(
     return values
 
 
+def _require_both(normal: NDArray[np.bool_], who: str) -> None:
+    if normal.all() or not normal.any():
+        raise ValueError(
+            f"{who} needs both normal rows (1) and anomalies (-1); {int(normal.sum())} of "
+            f"{len(normal)} rows are normal."
+        )
+
+
 def anomaly_roc_auc(y_true: ArrayLike, scores: ArrayLike) -> float:
     """Area under the ROC curve, with anomalies as the positive class.
 
@@ -258,10 +267,11 @@ def anomaly_roc_auc(y_true: ArrayLike, scores: ArrayLike) -> float:
     Raises
     ------
     ValueError
-        For labels other than 1 and -1.
+        For labels other than 1 and -1, only one of them, or scores that are no finite numbers.
     """
-    scores = np.asarray(scores, dtype=np.float64)
+    scores = read_numbers(scores, 1, who="anomaly_roc_auc", what="scores")
     normal = read_is_normal(y_true, len(scores), who="anomaly_roc_auc")
+    _require_both(normal, "anomaly_roc_auc")
     return float(roc_auc_score(~normal, -scores))
 
 
@@ -284,8 +294,9 @@ def anomaly_average_precision(y_true: ArrayLike, scores: ArrayLike) -> float:
     Raises
     ------
     ValueError
-        For labels other than 1 and -1.
+        For labels other than 1 and -1, only one of them, or scores that are no finite numbers.
     """
-    scores = np.asarray(scores, dtype=np.float64)
+    scores = read_numbers(scores, 1, who="anomaly_average_precision", what="scores")
     normal = read_is_normal(y_true, len(scores), who="anomaly_average_precision")
+    _require_both(normal, "anomaly_average_precision")
     return float(average_precision_score(~normal, -scores))

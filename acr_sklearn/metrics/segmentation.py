@@ -5,12 +5,14 @@ ROC and precision-recall curves are scikit-learn's, connected regions are SciPy'
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import label
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
+
+from acr_sklearn._input.numbers import read_numbers
+from acr_sklearn._input.parameters import is_real
+from acr_sklearn._input.validation import FOREIGN_ERRORS, plain_array
 
 __all__ = ["f1_max", "per_region_overlap", "segmentation_scores"]
 
@@ -36,7 +38,7 @@ def f1_max(y_true: ArrayLike, anomaly_score: ArrayLike) -> float:
     Raises
     ------
     ValueError
-        When there is no anomaly.
+        When there is no anomaly, and for labels or scores that are none.
 
     Examples
     --------
@@ -44,10 +46,13 @@ def f1_max(y_true: ArrayLike, anomaly_score: ArrayLike) -> float:
     >>> f1_max([False, False, True, True], [0.1, 0.6, 0.5, 0.9])
     0.8
     """
-    truth = np.asarray(y_true, bool).ravel()
+    truth = _read_truth(y_true, "f1_max", "y_true").ravel()
     if not truth.any():
         raise ValueError("f1_max got no anomaly in y_true; it needs at least one.")
-    precision, recall, _ = precision_recall_curve(truth, np.asarray(anomaly_score).ravel())
+    scores = read_numbers(anomaly_score, None, who="f1_max", what="anomaly_score").ravel()
+    if len(scores) != len(truth):
+        raise ValueError(f"f1_max got {len(truth)} labels in y_true for {len(scores)} scores.")
+    precision, recall, _ = precision_recall_curve(truth, scores)
     both = precision + recall
     return float(np.max(2 * precision * recall / np.where(both > 0, both, 1.0)))
 
@@ -92,8 +97,8 @@ def per_region_overlap(masks: ArrayLike, maps: ArrayLike, *, max_fpr: float = 0.
     """
     who = "per_region_overlap"
     truth, scores = _read_maps(masks, maps, who)
-    if not 0 < max_fpr <= 1:
-        raise ValueError(f"{who} got max_fpr={max_fpr}; it needs a rate in (0, 1].")
+    if not is_real(max_fpr) or not 0 < float(max_fpr) <= 1:
+        raise ValueError(f"{who} got max_fpr={max_fpr!r}; it needs a rate in (0, 1].")
     if not truth.any() or truth.all():
         raise ValueError(
             f"{who} needs defective and normal pixels; the masks have only one of them."
@@ -112,7 +117,7 @@ def per_region_overlap(masks: ArrayLike, maps: ArrayLike, *, max_fpr: float = 0.
     normal = np.cumsum(~truth.ravel()[order])[last_of_tie]
     rate = np.concatenate([[0.0], normal / normal[-1]])
     overlap = np.concatenate([[0.0], overlap])
-    return _area(rate, overlap, max_fpr) / max_fpr
+    return _area(rate, overlap, float(max_fpr)) / float(max_fpr)
 
 
 def _area(x: NDArray[np.float64], y: NDArray[np.float64], end: float) -> float:
@@ -162,7 +167,9 @@ def segmentation_scores(
     """
     who = "segmentation_scores"
     truth, scores = _read_maps(masks, maps, who)
-    by_image = scores.max(axis=(1, 2)) if image_scores is None else np.asarray(image_scores)
+    by_image = scores.max(axis=(1, 2))
+    if image_scores is not None:
+        by_image = read_numbers(image_scores, 1, who=who, what="image_scores")
     if by_image.shape != (len(truth),):
         raise ValueError(
             f"{who} got image_scores of shape {by_image.shape} for {len(truth)} images; it needs "
@@ -187,16 +194,28 @@ _CURVES = {"auroc": roc_auc_score, "ap": average_precision_score, "f1_max": f1_m
 def _read_maps(
     masks: ArrayLike, maps: ArrayLike, who: str
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    truth: NDArray[Any] = np.asarray(masks)
-    scores = np.asarray(maps, dtype=np.float64)
+    truth = _read_truth(masks, who, "masks")
+    scores = read_numbers(maps, 3, who=who, what="maps")
     if truth.ndim != 3 or truth.shape != scores.shape:
         raise ValueError(
             f"{who} got masks of shape {truth.shape} and maps of shape {scores.shape}; both need "
             "the same (n_images, height, width). Resize the maps to the masks: "
             "anomaly_maps(..., image_size=masks.shape[1:])."
         )
-    if not np.isin(truth, (0, 1, 255)).all():
-        raise ValueError(f"{who} got masks with values other than 0, 1 and 255.")
-    if not np.isfinite(scores).all():
-        raise ValueError(f"{who} got maps that are not finite.")
-    return truth.astype(bool), scores
+    return truth, scores
+
+
+def _read_truth(given: ArrayLike, who: str, what: str) -> NDArray[np.bool_]:
+    """Read truth values, or bytes that stand for them."""
+    truth = plain_array(given, who=who, what=what)
+    try:
+        truth = np.asarray(truth)
+        known = truth.dtype.kind in "biuf" or truth.dtype == object
+        known = known and bool(np.isin(truth, (0, 1, 255)).all())
+        if known:
+            return np.asarray(truth, dtype=bool)
+    except FOREIGN_ERRORS as error:
+        raise ValueError(
+            f"{who} got {what} of type {type(given).__name__} that are no truth values: {error}."
+        ) from error
+    raise ValueError(f"{who} got {what} with values other than 0, 1 and 255.")

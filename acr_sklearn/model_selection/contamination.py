@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from inspect import signature
-from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -16,7 +15,7 @@ from sklearn.base import (
     clone,
 )
 from sklearn.utils import get_tags
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     MethodMapping,
@@ -25,6 +24,7 @@ from sklearn.utils.metadata_routing import (
 )
 from sklearn.utils.validation import check_is_fitted
 
+from acr_sklearn._input.parameters import RealInterval
 from acr_sklearn.model_selection.normality import POLARITIES, read_polarity, respond_by_domain
 from acr_sklearn.thresholds import compact_scores, contamination_offset
 
@@ -88,7 +88,7 @@ class ContaminationThreshold(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "detector": [HasMethods(["fit"])],
-        "contamination": [Interval(Real, 0, 0.5, closed="right"), StrOptions({"auto"})],
+        "contamination": [RealInterval(0, 0.5, closed="right"), StrOptions({"auto"})],
         "polarity": [StrOptions(set(POLARITIES))],
     }
     # Consumed here, for the threshold, and passed on to a detector that asks for it.

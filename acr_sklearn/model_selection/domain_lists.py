@@ -14,6 +14,8 @@ from sklearn.utils import _safe_indexing
 
 from acr_sklearn._input.domain_rows import as_domain_list, is_domain_list
 from acr_sklearn._input.labels import read_labels
+from acr_sklearn._input.numbers import count_rows
+from acr_sklearn._input.validation import FOREIGN_ERRORS, plain_array
 
 __all__ = ["concat_domains", "split_domains"]
 
@@ -63,7 +65,13 @@ def concat_domains(
         labels = own if labels is None else labels
     _check_data_sets(data_sets)
     count = len(data_sets)
-    names = list(range(count) if labels is None else labels)
+    try:
+        names = list(range(count) if labels is None else labels)
+    except FOREIGN_ERRORS as error:
+        raise TypeError(
+            f"concat_domains got labels of type {type(labels).__name__}. Give one label for each "
+            f"of the {count} data sets."
+        ) from error
     if len(names) != count:
         raise ValueError(
             f"concat_domains got {len(names)} labels for {count} data sets. Give one label each."
@@ -77,7 +85,7 @@ def concat_domains(
         )
     sizes = [int(data_set.shape[0]) for data_set in data_sets]
     library = _common_frame_library(data_sets)
-    X = library.concat(data_sets) if library else np.concatenate(list(map(np.asarray, data_sets)))
+    X = library.concat(data_sets) if library else _stacked(data_sets)
     return X, np.repeat(distinct[position], sizes)
 
 
@@ -107,6 +115,14 @@ def _check_data_sets(data_sets: Sequence[Any]) -> None:
                     f"concat_domains got element {position} with column {b!r} where element "
                     f"{first} has {a!r}. All domains need the same columns in the same order."
                 )
+
+
+def _stacked(data_sets: Sequence[Any]) -> NDArray[Any]:
+    try:
+        plain = [plain_array(part, who="concat_domains", what="a data set") for part in data_sets]
+        return np.concatenate(list(map(np.asarray, plain)))
+    except FOREIGN_ERRORS as error:
+        raise TypeError(f"concat_domains got data sets that it cannot join: {error}") from error
 
 
 def _common_frame_library(data_sets: Sequence[Any]) -> ModuleType | None:
@@ -156,7 +172,8 @@ def split_domains(values: Any, domains: Any) -> Any:
     >>> split_domains([0.1, 0.2, 0.3], [np.ones((2, 5)), np.ones((1, 5))])
     [[0.1, 0.2], [0.3]]
     """
-    count = int(values.shape[0]) if hasattr(values, "shape") else len(values)
+    values = plain_array(values, who="split_domains", what="values")
+    count = count_rows(values, who="split_domains", what="values")
     several = as_domain_list(domains)
     if several is None:
         labels, index = read_labels(domains, count, who="split_domains")
@@ -165,9 +182,7 @@ def split_domains(values: Any, domains: Any) -> Any:
         keys = labels.tolist() if labels.dtype.kind in "biufUSO" else list(labels)
         return dict(zip(keys, pieces, strict=True))
     data_sets, names = several
-    sizes = [
-        len(rows) if isinstance(rows, list | tuple) else int(rows.shape[0]) for rows in data_sets
-    ]
+    sizes = [count_rows(rows, who="split_domains", what="a data set") for rows in data_sets]
     if sum(sizes) != count:
         raise ValueError(
             f"split_domains got {count} values for {len(sizes)} data sets with {sum(sizes)} rows "
@@ -180,4 +195,10 @@ def split_domains(values: Any, domains: Any) -> Any:
 def _cut(values: Any, index: NDArray[np.int64], count: int) -> list[Any]:
     order = np.argsort(index, kind="stable")
     cuts = np.cumsum(np.bincount(index, minlength=count))[:-1]
-    return [_safe_indexing(values, rows) for rows in np.split(order, cuts)]
+    try:
+        return [_safe_indexing(values, rows) for rows in np.split(order, cuts)]
+    except FOREIGN_ERRORS as error:
+        raise TypeError(
+            f"split_domains got values of type {type(values).__name__}, which cannot be cut by "
+            "rows. Pass an array, a DataFrame or a list."
+        ) from error

@@ -21,6 +21,8 @@ from sklearn.utils.validation import _check_method_params, check_is_fitted
 
 from acr_sklearn._input.domain_rows import is_domain_list
 from acr_sklearn._input.labels import read_is_normal
+from acr_sklearn._input.numbers import count_rows
+from acr_sklearn._input.validation import FOREIGN_ERRORS
 
 __all__ = ["FitOnNormals"]
 
@@ -115,7 +117,7 @@ class FitOnNormals(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
                 "of their rows as y, those of their domains as domains=."
             )
         if y is not None:
-            n_rows = int(X.shape[0]) if hasattr(X, "shape") else len(X)
+            n_rows = count_rows(X, who="FitOnNormals.fit")
             normal = read_is_normal(y, n_rows, who="FitOnNormals.fit")
             if not normal.any():
                 raise ValueError(
@@ -123,7 +125,13 @@ class FitOnNormals(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
                     "normal rows: give it some with y == 1."
                 )
             kept = np.flatnonzero(normal)
-            fit_params = _check_method_params(X, fit_params, indices=kept)
+            try:
+                fit_params = _check_method_params(X, fit_params, indices=kept)
+            except FOREIGN_ERRORS as error:
+                names = ", ".join(fit_params)
+                raise TypeError(
+                    f"FitOnNormals.fit got {names} of which it cannot leave out rows: {error}"
+                ) from error
             X, y = _safe_indexing(X, kept), np.ones(len(kept), dtype=np.int64)
         self.detector_ = clone(self.detector).fit(X, y, **self._routed("fit", fit_params))
         for name in ("n_features_in_", "feature_names_in_"):

@@ -265,4 +265,11 @@ def column_of(X: Any, column: str | int, *, who: str) -> Any:
                 + (f"Columns: {', '.join(map(str, names))}." if names else "Pass a DataFrame.")
             )
         return X[column]
+    width = X.shape[1] if len(getattr(X, "shape", ())) == 2 else 0
+    is_place = isinstance(column, int | np.integer) and not isinstance(column, bool)
+    if not is_place or not -width <= column < width:
+        raise ValueError(
+            f"{who} found no column {column!r} in X of type {type(X).__name__} with {width} "
+            "columns. Give a column's name or position."
+        )
     return X.iloc[:, column] if hasattr(X, "iloc") else X[:, column]

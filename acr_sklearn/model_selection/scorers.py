@@ -14,6 +14,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.metadata_routing import MetadataRequest
 
 from acr_sklearn._input.labels import read_is_normal
+from acr_sklearn._input.numbers import count_rows
 from acr_sklearn.metrics.detection import (
     OneLabelError,
     anomaly_average_precision,
@@ -106,14 +107,18 @@ class PerDomainScorer:
         domains_from: str | int | Callable[[Any], Any] | None = None,
         if_unknown: str = "raise",
     ) -> None:
-        if response_method not in _METHODS or if_unknown not in _UNKNOWN:
+        words = isinstance(response_method, str) and isinstance(if_unknown, str)
+        if not words or response_method not in _METHODS or if_unknown not in _UNKNOWN:
             raise ValueError(
                 f"PerDomainScorer got response_method={response_method!r}, "
                 f"if_unknown={if_unknown!r}. The first can be one of {_METHODS}, the second one of "
                 f"{_UNKNOWN}."
             )
         # A name that is none is an error here, not a column of nan at the end of a search.
-        self._scorer = get_scorer(metric) if isinstance(metric, str) else metric
+        try:
+            self._scorer = get_scorer(metric) if isinstance(metric, str) else metric
+        except ValueError as error:
+            raise ValueError(f"PerDomainScorer got metric={metric!r}: {error}") from error
         if not callable(self._scorer):
             raise ValueError(
                 f"PerDomainScorer got metric={metric!r}. It needs a scorer's name, a scorer, or a "
@@ -196,7 +201,7 @@ class PerDomainScorer:
             One number per domain that has both labels, sorted by label.
         """
         who = "PerDomainScorer"
-        n_rows = int(X.shape[0]) if hasattr(X, "shape") else len(X)
+        n_rows = count_rows(X, who=who)
         normal = read_is_normal(y, n_rows, who=who)
         found = self._find_domains(estimator, X, domains)
 

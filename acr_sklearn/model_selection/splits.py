@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import BaseCrossValidator, check_cv
-from sklearn.utils import check_consistent_length
 
 from acr_sklearn._input.labels import read_is_normal, read_labels
+from acr_sklearn._input.numbers import count_rows
 from acr_sklearn.exceptions import ACRWarning, PooledDomainsWarning
 
 __all__ = ["NormalTrainSplit"]
@@ -68,10 +68,8 @@ class NormalTrainSplit(BaseCrossValidator):
     __metadata_request__split: ClassVar[dict[str, bool]] = {"groups": True}
 
     def __init__(self, cv: Any = 5, pooled: str = "warn") -> None:
-        if isinstance(cv, Iterable) and not isinstance(cv, str) and not hasattr(cv, "split"):
-            cv = list(cv)  # a generator would be used up after the first round of a search
-        check_cv(cv)
-        if pooled not in _POOLED:
+        cv = _read_cv(cv)
+        if not isinstance(pooled, str) or pooled not in _POOLED:
             raise ValueError(
                 f"NormalTrainSplit got pooled={pooled!r}. It can be 'warn', 'raise' or 'ignore'."
             )
@@ -119,8 +117,8 @@ class NormalTrainSplit(BaseCrossValidator):
                 "NormalTrainSplit.split got no y. It needs 1 for normal and -1 for anomalous rows; "
                 "without labelled anomalies use the wrapped splitter itself."
             )
-        normal = read_is_normal(y, None, who="NormalTrainSplit.split")
-        check_consistent_length(X, normal)
+        who = "NormalTrainSplit.split"
+        normal = read_is_normal(y, count_rows(X, who=who), who=who)
         index = None
         if groups is not None and self.pooled != "ignore" and not _scored_per_domain():
             index = read_labels(groups, len(normal), who="NormalTrainSplit.split", what="groups")[1]
@@ -199,6 +197,32 @@ class NormalTrainSplit(BaseCrossValidator):
     def _splitter(self, y: ArrayLike | None) -> Any:
         # classifier=True is scikit-learn's word for "stratify by y"; it concerns an int only.
         return check_cv(self.cv, y, classifier=True)
+
+
+def _read_cv(given: Any) -> Any:
+    """Refuse what is no number of folds, no splitter and no folds."""
+    if isinstance(given, int | np.integer) and not isinstance(given, bool) and given >= 2:
+        return int(given)
+    if given is None:
+        return given  # five folds, as everywhere in scikit-learn
+    if all(callable(getattr(given, name, None)) for name in ("split", "get_n_splits")):
+        if not isinstance(given, type):
+            return given
+    elif isinstance(given, Iterable) and not isinstance(given, str | bytes):
+        # A generator would be used up after the first round of a search. A 0-d array is iterable
+        # by its own word only.
+        folds = list(given) if getattr(given, "ndim", 1) else []
+        if folds and all(map(_is_pair, folds)):
+            return folds
+    raise ValueError(
+        f"NormalTrainSplit got cv={given!r}. It needs a number of folds from 2, a splitter of "
+        "sklearn.model_selection, or pairs (train, test) of positions."
+    )
+
+
+def _is_pair(fold: object) -> bool:
+    # A 0-d tensor has a length by its own word only.
+    return isinstance(fold, Sized) and getattr(fold, "ndim", 1) > 0 and len(fold) == 2
 
 
 def _has_both(normal: NDArray[np.bool_]) -> bool:

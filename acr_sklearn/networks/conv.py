@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from acr_sklearn._input.domain_rows import are_counts
+from acr_sklearn._input.parameters import are_counts
 from acr_sklearn.networks.normalization import ImageBatchNorm, RowMask, rows_first, rows_first_mask
 
 __all__ = ["BatchCenter", "ConvNetwork", "check_images", "sizes_by_layer"]

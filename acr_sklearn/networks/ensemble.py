@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -25,9 +27,9 @@ class ACREnsemble(nn.Module):
         Of `ACRNetwork`.
     """
 
-    def __init__(self, n_estimators: int, **network: object):
+    def __init__(self, n_estimators: int, **network: Any):
         super().__init__()
-        self.members = nn.ModuleList(ACRNetwork(**network) for _ in range(n_estimators))  # type: ignore[arg-type]
+        self.members = nn.ModuleList(ACRNetwork(**network) for _ in range(n_estimators))
 
     @property
     def backbone(self) -> nn.Module:

@@ -8,6 +8,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from acr_sklearn._input.numbers import read_numbers
+from acr_sklearn._input.parameters import read_count
+from acr_sklearn._input.validation import plain_array
 from acr_sklearn.plotting.canvas import open_pyplot
 
 __all__ = ["AnomalyMapDisplay"]
@@ -60,11 +63,13 @@ class AnomalyMapDisplay:
         masks: ArrayLike | None = None,
         titles: Sequence[str] | None = None,
     ):
-        self.images = _colours(np.asarray(images))
-        self.maps = np.asarray(maps, dtype=np.float64)
-        self.masks = None if masks is None else np.asarray(masks, dtype=bool)
-        self.titles = None if titles is None else list(titles)
         who = type(self).__name__
+        self.images = _colours(images, who)
+        self.maps = read_numbers(maps, 3, who=who, what="maps")
+        self.masks = None
+        if masks is not None:
+            self.masks = read_numbers(masks, 3, who=who, what="masks") != 0
+        self.titles = None if titles is None else list(titles)
         wanted = self.images.shape[:3]
         for name, value in (("maps", self.maps), ("masks", self.masks)):
             if value is not None and value.shape != wanted:
@@ -137,7 +142,9 @@ class AnomalyMapDisplay:
         AnomalyMapDisplay
             Itself, with `figure_` and `axes_`.
         """
-        chosen = np.arange(len(self.images)) if rows is None else np.asarray(rows)
+        who = type(self).__name__
+        n_columns = read_count(n_columns, who=who, name="n_columns")
+        chosen = np.arange(len(self.images)) if rows is None else self._chosen(rows, who)
         kinds = 2 + (self.masks is not None)
         n_rows = -(-len(chosen) // n_columns)
         if figure is None:
@@ -163,19 +170,30 @@ class AnomalyMapDisplay:
         self.figure_, self.axes_ = figure, axes
         return self
 
+    def _chosen(self, rows: Any, who: str) -> NDArray[np.int64]:
+        found = read_numbers(rows, 1, who=who, what="rows")
+        n_images = len(self.images)
+        if not np.isin(found, np.arange(-n_images, n_images)).all():
+            raise ValueError(
+                f"{who} got rows={rows!r}. It needs positions of the {n_images} images."
+            )
+        return found.astype(np.int64)
+
 
 def _open_figure(size: tuple[float, float]) -> Any:
     pyplot = open_pyplot(who="AnomalyMapDisplay")
     return pyplot.figure(figsize=size, layout="constrained")
 
 
-def _colours(images: NDArray[Any]) -> NDArray[np.float64]:
+def _colours(given: Any, who: str) -> NDArray[np.float64]:
     """As matplotlib draws them: (n_images, height, width, 3) in 0 to 1."""
-    if images.ndim != 4 or images.shape[1] not in (1, 3):
+    images = read_numbers(given, 4, who=who, what="images")
+    if images.shape[1] not in (1, 3):
         raise ValueError(
-            f"AnomalyMapDisplay got images of shape {images.shape}; it needs (n_images, 3, height, "
+            f"{who} got images of shape {images.shape}; it needs (n_images, 3, height, "
             "width) for colour or (n_images, 1, height, width) for grey."
         )
-    values = images / 255.0 if images.dtype.kind in "iu" else images.astype(np.float64)
+    are_bytes = np.asarray(plain_array(given, who=who, what="images")).dtype.kind in "iu"
+    values = images / 255.0 if are_bytes else images
     values = np.repeat(values, 3, axis=1) if values.shape[1] == 1 else values
     return np.clip(values.transpose(0, 2, 3, 1), 0, 1)

@@ -12,6 +12,8 @@ from sklearn.utils import _safe_indexing, check_random_state
 from acr_sklearn._input.batch_checks import SMALL_BATCH
 from acr_sklearn._input.domain_rows import is_domain_list
 from acr_sklearn._input.labels import read_is_normal, read_y
+from acr_sklearn._input.numbers import count_rows
+from acr_sklearn._input.parameters import are_counts, read_count
 from acr_sklearn.metrics.detection import anomaly_roc_auc
 from acr_sklearn.model_selection.domain_lists import concat_domains
 from acr_sklearn.model_selection.normality import (
@@ -121,8 +123,11 @@ class BatchSizeCurveDisplay:
             enough rows for the smallest size.
         """
         who = f"{cls.__name__}.from_estimator"
+        n_batches = read_count(n_batches, who=who, name="n_batches")
+        if not are_counts(sizes):
+            raise ValueError(f"{who} got sizes={sizes!r}. It needs whole numbers of rows.")
         sizes = sorted(int(size) for size in sizes)
-        if not sizes or sizes[0] < SMALL_BATCH:
+        if sizes[0] < SMALL_BATCH:
             raise ValueError(
                 f"{who} got sizes={sizes}. It needs batches of at least {SMALL_BATCH} rows: fewer "
                 "say little about what is normal."
@@ -132,7 +137,7 @@ class BatchSizeCurveDisplay:
         column = getattr(estimator, "domain_column", None)
         if column is not None:
             domains = column_of(X, column, who=who)
-        n_rows = int(X.shape[0]) if hasattr(X, "shape") else len(X)
+        n_rows = count_rows(X, who=who)
         normal = read_is_normal(read_y(y, n_rows, who=who), n_rows, who=who)
         polarity = read_polarity(estimator, "auto", who=who)
         rng = check_random_state(random_state)

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import balanced_accuracy_score
 
 from acr_sklearn._input.labels import read_is_normal, read_y
+from acr_sklearn._input.numbers import read_numbers
 from acr_sklearn.model_selection.normality import domain_parts, scored_rows, unwrapped
 from acr_sklearn.plotting.canvas import GREY, MEAN, add_legend, domain_lines, open_axes
 
@@ -182,7 +183,7 @@ class ContaminationCurveDisplay:
             For labels other than 1 and -1, and when no domain has both.
         """
         who = type(self).__name__
-        scores = np.asarray(self.scores, dtype=np.float64)
+        scores = read_numbers(self.scores, 1, who=who, what="scores")
         normal = read_is_normal(read_y(self.y, len(scores), who=who), len(scores), who=who)
         self.contaminations_, self.values_ = _SHARES.copy(), {}
         for label, rows in domain_parts(len(scores), self.domains, who=who):

@@ -124,7 +124,7 @@ class DomainMapDisplay:
             With fewer than 3 training domains, which span no map, and for another `statistic`.
         """
         who = f"{cls.__name__}.from_estimator"
-        if statistic not in _STATISTICS:
+        if not isinstance(statistic, str) or statistic not in _STATISTICS:
             raise ValueError(f"{who} got statistic={statistic!r}. It can be one of {_STATISTICS}.")
         detector = final_detector(estimator)
         known = getattr(detector, "_domain_shift", None)

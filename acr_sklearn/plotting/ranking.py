@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from acr_sklearn._input.labels import read_is_normal, read_y
+from acr_sklearn._input.numbers import read_numbers
 from acr_sklearn.metrics.detection import anomaly_average_precision, anomaly_roc_auc
 from acr_sklearn.model_selection.normality import domain_parts, scored_rows
 from acr_sklearn.plotting.canvas import GREY, add_legend, domain_lines, open_axes
@@ -112,7 +113,7 @@ class _DomainCurves:
             For labels other than 1 and -1, and when no domain has both.
         """
         who = type(self).__name__
-        scores = np.asarray(self.scores, dtype=np.float64)
+        scores = read_numbers(self.scores, 1, who=who, what="scores")
         normal = read_is_normal(read_y(self.y, len(scores), who=who), len(scores), who=who)
         found, fractions = {}, []
         for label, rows in domain_parts(len(scores), self.domains, who=who):

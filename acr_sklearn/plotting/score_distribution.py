@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from acr_sklearn._input.labels import read_is_normal, read_y
+from acr_sklearn._input.numbers import read_numbers
+from acr_sklearn._input.parameters import is_real, read_count
 from acr_sklearn.model_selection.normality import domain_parts, scored_rows
 from acr_sklearn.plotting.canvas import ANOMALY, NORMAL, add_legend, open_axes
 
@@ -165,11 +167,10 @@ class ScoreDistributionDisplay:
             For labels other than 1 and -1, and for scores that are not finite.
         """
         who = type(self).__name__
-        scores = np.asarray(self.scores, dtype=np.float64)
-        if scores.ndim != 1 or not np.isfinite(scores).all():
-            raise ValueError(
-                f"{who} got scores of shape {scores.shape} that are not a vector of finite numbers."
-            )
+        scores = read_numbers(self.scores, 1, who=who, what="scores")
+        bins = read_count(bins, who=who, name="bins")
+        if self.threshold is not None and not is_real(self.threshold):
+            raise ValueError(f"{who} got threshold={self.threshold!r}. It needs a number or None.")
         anomalous = np.zeros(len(scores), dtype=bool)
         if self.y is not None:
             y = read_y(self.y, len(scores), who=who)

@@ -7,10 +7,14 @@ from typing import Any, Self
 
 import numpy as np
 
+from acr_sklearn._input.parameters import is_real
 from acr_sklearn.model_selection.normality import final_detector
 from acr_sklearn.plotting.canvas import ANOMALY, GREY, NORMAL, open_axes
 
 __all__ = ["TrainingCurveDisplay"]
+
+#: What of a row is drawn, where the first has it.
+_DRAWN = ("train_loss", "valid_loss", "valid_auc")
 
 
 class TrainingCurveDisplay:
@@ -115,6 +119,7 @@ class TrainingCurveDisplay:
             When the history is empty.
         """
         who = type(self).__name__
+        _check_history(self.history, who)
         if not self.history:
             raise ValueError(f"{who} got an empty history: no evaluation was finished.")
         steps = [row["n_steps"] for row in self.history]
@@ -163,4 +168,15 @@ class TrainingCurveDisplay:
             ha="right" if best > len(steps) / 2 else "left",
             fontsize="small",
             color=ANOMALY,
+        )
+
+
+def _check_history(history: Any, who: str) -> None:
+    """Refuse what is no list of rows with numbers under the names that are drawn."""
+    is_list = isinstance(history, list | tuple) and all(isinstance(row, dict) for row in history)
+    names = {"n_steps"} | ({*history[0]} & {*_DRAWN} if is_list and history else set())
+    if not is_list or not all(is_real(row.get(name)) for row in history for name in names):
+        raise TypeError(
+            f"{who} got a history of type {type(history).__name__} that is none. Pass the "
+            "history_ of a fitted detector: a list of dicts with n_steps and train_loss in each."
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from acr_sklearn.scoring.evidence import (
     consensus,
     n_evidence_rows,
 )
-from acr_sklearn.scoring.heads import Network, ScoreHead, mahalanobis_distances
+from acr_sklearn.scoring.heads import ScoreHead, mahalanobis_distances
 from acr_sklearn.scoring.neighborhoods import Neighborhoods
 from acr_sklearn.scoring.reference_rows import (
     ReferenceIndex,
@@ -35,6 +35,13 @@ __all__ = ["ConsensusHead", "MeasuredBatch"]
 _TELLING = 1
 #: Neighbourhoods in the layers of the network.
 _NEAR_AND_WIDE = (0.1, 0.3)
+
+
+class LayeredNetwork(Protocol):
+    """What the head asks of a network, which `ACRNetwork` and `ACREnsemble` answer."""
+
+    def layers_and_score(self, x: Tensor, kept: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Give all layers side by side and the score, under the statistics of the kept rows."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +136,7 @@ class ConsensusHead:
         weights = hash_weights(scale, len(scale))
         return cls(n_neighbors, trim_fraction, covariance, dependence, weights)
 
-    def score(self, network: Network, rows: Tensor, unit: Tensor | None = None) -> Tensor:
+    def score(self, network: LayeredNetwork, rows: Tensor, unit: Tensor | None = None) -> Tensor:
         """Score the rows of each batch.
 
         Parameters

@@ -37,6 +37,8 @@ class FixedBatch(nn.Module):
         In the network's layers.
     scales : Tensor of shape (3, 2, 1) or None
         Of the distances to neighbours and to the centre, where both are part of the score.
+    bounds : Tensor of shape (2, n_features) or None
+        Where a batch has gross values, what rows are brought to first, see `gross_bounds`.
     chain : FusedMLP or FusedNeighbors or None
         The same once more, for many rows without gradient, see `measure`.
     known : ReferenceIndex or None
@@ -45,6 +47,7 @@ class FixedBatch(nn.Module):
 
     whitening: Any
     scales: Any
+    bounds: Any
 
     def __init__(self, kind: str, standardizer: Standardizer):
         super().__init__()
@@ -54,6 +57,7 @@ class FixedBatch(nn.Module):
         self.network: Any = None
         self.neighbors: Neighbors | None = None
         self.register_buffer("scales", None)
+        self.register_buffer("bounds", None)
         self.chain: FusedMLP | FusedNeighbors | None = None
         self.known: ReferenceIndex | None = None
 
@@ -81,6 +85,8 @@ class FixedBatch(nn.Module):
                 f"{len(self.standardizer.divisor)}. Pass the features that the detector was "
                 "fitted on."
             )
+        if self.bounds is not None:
+            x = x.clamp(*self.bounds.to(x))
         return self.combined(self.distances(x))
 
     def distances(self, x: Tensor, own: Tensor | None = None) -> Tensor:

@@ -309,7 +309,7 @@ def _fold(network: nn.Module) -> None:
             for i, (linear, norm) in enumerate(zip(part.linears, part.norms, strict=True)):
                 part.linears[i], part.norms[i] = _folded(linear, norm), _Passed()
         elif isinstance(part, Objective) and part.norm is not None:
-            part.linear, part.norm = _folded(part.linear, part.norm), _Passed()  # type: ignore[assignment]
+            part.linear, part.norm = _folded(part.linear, part.norm), _Passed()
 
 
 def _folded(linear: Any, norm: Any) -> nn.Linear:

@@ -19,6 +19,7 @@ from acr_sklearn._input.chunks import Chunks, taken_by_torch
 from acr_sklearn.domains.feature_scale import FeatureScale
 from acr_sklearn.scoring.consensus_head import ConsensusHead
 from acr_sklearn.scoring.fixed_batch import FixedBatch
+from acr_sklearn.scoring.gross_values import clip_gross, gross_bounds, within
 from acr_sklearn.scoring.heads import Network, ScoreHead
 from acr_sklearn.scoring.measure import measure_batch
 from acr_sklearn.scoring.neighbors import n_references
@@ -35,6 +36,8 @@ _CHUNK_ROWS = 16384
 FEW_ROWS = 3
 #: All of these on other devices, which have no such caches to fall out of.
 _ROWS_ELSEWHERE = 65536
+#: Rows of a batch up to which it is rid of gross values; a larger one is known by so many rows.
+_CLIPPED_ROWS = 2048
 
 
 @dataclass(frozen=True)
@@ -191,7 +194,7 @@ class Scorer:
         sample = chunks
         if self.limits.samples(len(chunks)):
             sample = Chunks(chunks.take(self._sample(len(chunks))), chunks.size)
-        return measure_batch(self._network(chunks.dtype), self.scale, self.head, sample)
+        return self._measured(self._network(chunks.dtype), sample)
 
     def _sample(self, n_rows: int) -> NDArray[np.int64]:
         """Choose the rows of a large batch that its statistics are computed on."""
@@ -204,16 +207,33 @@ class Scorer:
 
     def _large(self, network: Network, chunks: Chunks) -> NDArray[np.float64]:
         if not self.limits.samples(len(chunks)):
-            return measure_batch(network, self.scale, self.head, chunks)[1]
+            return self._measured(network, chunks)[1]
         sample = Chunks(chunks.take(self._sample(len(chunks))), chunks.size)
-        fixed = measure_batch(network, self.scale, self.head, sample, scored=False)[0]
+        fixed = self._measured(network, sample, scored=False)[0]
         return score_rows(fixed, chunks, of_the_batch=True)
+
+    def _measured(
+        self, network: Network, chunks: Chunks, *, scored: bool = True
+    ) -> tuple[FixedBatch, NDArray[np.float64]]:
+        """Measure a batch; small ones without their gross values, which large ones drown."""
+        bounds = None
+        if len(chunks) <= _CLIPPED_ROWS:
+            rows = chunks.take(np.arange(len(chunks)))
+            bounds = gross_bounds(rows[None])
+            if bounds is not None:
+                chunks = Chunks(within(rows, bounds[:, 0]), chunks.size)
+        fixed, scores = measure_batch(network, self.scale, self.head, chunks, scored=scored)
+        if bounds is not None:
+            device = next(network.parameters()).device
+            fixed.bounds = torch.from_numpy(bounds[:, 0]).to(device)
+        return fixed, scores
 
     def _stack(self, network: Network, batch: NDArray[Any]) -> NDArray[np.float64]:
         """Score batches of one size, shape (n_batches, n_batch_rows)."""
         scale, head = self.scale, self.head
         with torch.no_grad():
-            rows = torch.from_numpy(taken_by_torch(batch)).to(next(network.parameters()).device)
+            whole = taken_by_torch(clip_gross(batch))
+            rows = torch.from_numpy(whole).to(next(network.parameters()).device)
             if isinstance(head, ConsensusHead):
                 unit = None if scale is None else scale.unit(rows.dtype).to(rows)
                 out = head.score(network, rows.clone() if unit is None else rows, unit)
@@ -251,8 +271,10 @@ def score_rows(
     like = fixed.standardizer.divisor
     device = like.device
     known = fixed.known if of_the_batch else None
+    bounds = None if fixed.bounds is None else fixed.bounds.cpu().numpy()
 
     def score(rows: NDArray[Any]) -> NDArray[np.float64]:
+        rows = rows if bounds is None else within(rows, bounds)
         x = torch.from_numpy(rows).to(like)
         own = None if known is None else torch.from_numpy(known.positions(rows)).to(device)
         # A chain cuts blocks of its own.

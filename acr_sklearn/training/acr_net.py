@@ -84,7 +84,8 @@ def train_acr(
 
 def _mean_auroc(module: nn.Module, output: Tensor, is_outlier: Tensor) -> Tensor:
     """AUROC of each task of a step."""
-    scores = module.output_scores(output)  # type: ignore[operator]
+    assert isinstance(module, ACRNetwork | ACREnsemble)  # of the parts above
+    scores = module.output_scores(output)
     return task_auc(scores, is_outlier.to(scores.device))
 
 

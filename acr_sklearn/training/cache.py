@@ -3,14 +3,51 @@
 from __future__ import annotations
 
 import inspect
+import reprlib
 from importlib import metadata
 from typing import Any
 
+from joblib import Memory
+from sklearn.utils.validation import check_memory
 from torch import nn
 
 from acr_sklearn.networks.objectives import OBJECTIVES
+from acr_sklearn.training.reached_code import reached_code
 
-__all__ = ["cache_key"]
+__all__ = ["cache_key", "open_memory"]
+
+
+def open_memory(given: Any, *, who: str) -> Memory:
+    """Open the cache that a user names.
+
+    Parameters
+    ----------
+    given : str, joblib.Memory or None
+        A folder, which is made; None caches nothing.
+    who : str
+        For the message.
+
+    Returns
+    -------
+    joblib.Memory
+        Ready to cache functions.
+
+    Raises
+    ------
+    ValueError
+        For folders that cannot be made, and for what is none of these.
+    """
+    needs = "It needs the name of a folder that can be made, a joblib.Memory, or None"
+    if isinstance(given, type) or (
+        not isinstance(given, str | None) and not hasattr(given, "store_backend")
+    ):
+        raise ValueError(f"{who} got memory={given!r}. {needs}.")
+    try:
+        memory: Memory = check_memory(given)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise ValueError(f"{who} got memory={reprlib.repr(given)}: {why}. {needs}.") from error
+    return memory
 
 
 def cache_key(network: dict[str, Any], source: object) -> dict[str, Any]:
@@ -27,10 +64,12 @@ def cache_key(network: dict[str, Any], source: object) -> dict[str, Any]:
     -------
     dict
         Equal for two fits only if the code is of the classes of the module's parts, of the
-        objective, of the source and of what it holds. Of functions that they call nothing is known.
+        objective, of the source and of what it holds, and of all users' code that these reach.
     """
     backbone = network["backbone"]
+    roots: list[object] = [source]
     if isinstance(backbone, nn.Module):
+        roots += [type(part) for part in backbone.modules()]
         # A module's own pickle holds addresses, so two equal ones would never share a result.
         backbone = _contents(backbone)
     objective = OBJECTIVES.get(network.get("objective", ""))
@@ -38,6 +77,7 @@ def cache_key(network: dict[str, Any], source: object) -> dict[str, Any]:
         "backbone": backbone,
         "objective_code": None if objective is None else _code(objective),
         "source": _codes(source),
+        "reached": reached_code([*roots, objective]),
         "version": _version(),
     }
 

@@ -84,7 +84,7 @@ class HeadControl:
     def score_samples(self, X: np.ndarray) -> np.ndarray:
         """Score the view of the batch by the head, high = normal."""
         rows = torch.from_numpy(X.astype(np.float64))[None]
-        return -self._head.score(_Rows(self.view), rows)[0].numpy()  # type: ignore[arg-type]
+        return -self._head.score(_Rows(self.view), rows)[0].numpy()
 
 
 def default_head(train: Sequence[np.ndarray]) -> ConsensusHead:

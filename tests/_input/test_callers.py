@@ -4,11 +4,23 @@ import subprocess
 import sys
 import warnings
 
+import joblib
 import numpy as np
 import pytest
 import sklearn
-from sklearn.base import BaseEstimator
-from sklearn.model_selection import GridSearchCV, KFold, LeaveOneGroupOut, cross_validate
+from sklearn.base import BaseEstimator, clone
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupShuffleSplit,
+    KFold,
+    LeaveOneGroupOut,
+    ShuffleSplit,
+    TimeSeriesSplit,
+    cross_val_predict,
+    cross_val_score,
+    cross_validate,
+    learning_curve,
+)
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -155,23 +167,130 @@ def test_domains_of_which_a_train_fold_has_one_are_each_said(quick, sites):
     assert len(found) == 2
 
 
+# --- one warning for a cross-validation, which counts no folds
+
+
+def single_domain_warnings(call):
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        call()
+    return [str(w.message) for w in found if w.category is SingleDomainWarning]
+
+
+@pytest.mark.parametrize(
+    ("wrap", "keyword"),
+    [
+        (lambda detector: detector, "domains"),
+        (piped, "acr__domains"),
+        (lambda detector: piped(FitOnNormals(detector)), "acr__domains"),
+        (lambda detector: FitOnNormals(piped(detector)), "acr__domains"),
+    ],
+    ids=["alone", "pipeline", "of normals", "in normals"],
+)
+def test_a_cross_validation_warns_once_and_names_what_works(quick, sites, wrap, keyword):
+    X, y, site = sites
+    model = wrap(quick(max_iter=2, early_stopping=False))
+    options = {"cv": NormalTrainSplit(LeaveOneGroupOut()), "scoring": anomaly_roc_auc_scorer}
+    for _ in range(2):  # and each call for itself
+        (found,) = single_domain_warnings(
+            lambda: cross_validate(model, X, y, groups=site, **options)
+        )
+        assert (
+            f"cross_validate(..., params={{'{keyword}': ...}}), also where it has groups=" in found
+        )
+    said = single_domain_warnings(
+        lambda: cross_validate(model, X, y, groups=site, params={keyword: site}, **options)
+    )
+    assert said == []
+
+
+@pytest.mark.parametrize(
+    "cv",
+    [
+        *(KFold(3), ShuffleSplit(4, random_state=0), TimeSeriesSplit(3)),
+        GroupShuffleSplit(4, random_state=0),
+    ],
+    ids=lambda cv: type(cv).__name__,
+)
+@pytest.mark.parametrize("validate", [cross_validate, cross_val_score, learning_curve])
+def test_whatever_the_folds_one_fit_warns(quick, sites, cv, validate):
+    X, y, site = sites
+    options = {"groups": site, "cv": cv, "scoring": anomaly_roc_auc_scorer}
+    if validate is learning_curve:
+        options["train_sizes"] = [0.5, 1.0]
+    found = single_domain_warnings(lambda: validate(quick(max_iter=2), X, y, **options))
+    assert len(found) == 1
+
+
+def test_predictions_by_fold_warn_once(quick, sites):
+    X, y, site = sites
+    model = quick(max_iter=2)
+    options = {"groups": site, "cv": LeaveOneGroupOut()}
+    assert len(single_domain_warnings(lambda: cross_val_predict(model, X, y, **options))) == 1
+
+
+def test_a_search_within_a_cross_validation_warns_once(quick, sites):
+    X, y, _ = sites
+    search = GridSearchCV(
+        quick(max_iter=2), {"contamination": [0.1, 0.2]}, scoring=anomaly_roc_auc_scorer, cv=2
+    )
+    options = {"cv": 3, "scoring": anomaly_roc_auc_scorer}
+    y = np.roll(y, 1)
+    assert len(single_domain_warnings(lambda: cross_validate(search, X, y, **options))) == 1
+
+
+def test_what_a_cross_validation_fitted_warns_again_when_fitted_anew(quick, sites):
+    X, y, _ = sites
+    found = []
+    single_domain_warnings(
+        lambda: found.extend(
+            cross_validate(
+                quick(max_iter=2),
+                X,
+                y,
+                cv=3,
+                return_estimator=True,
+                scoring=anomaly_roc_auc_scorer,
+            )["estimator"]
+        )
+    )
+    assert len(found) == 3
+    for one in found:
+        assert len(single_domain_warnings(lambda one=one: clone(one).fit(X))) == 1
+        assert len(single_domain_warnings(lambda one=one: one.fit(X))) == 1
+
+
+def test_folds_in_threads_warn_once_together(quick, sites):
+    X, y, _ = sites
+    cv = ShuffleSplit(9, random_state=1)
+    with joblib.parallel_backend("threading"):
+        found = single_domain_warnings(
+            lambda: cross_validate(
+                quick(max_iter=2), X, y, cv=cv, scoring=anomaly_roc_auc_scorer, n_jobs=2
+            )
+        )
+    assert len(found) == 1
+
+
 IN_PROCESSES = """
+import sys
 import numpy as np
-from sklearn.model_selection import GridSearchCV, LeaveOneGroupOut
+from sklearn.model_selection import GridSearchCV, LeaveOneGroupOut, ShuffleSplit, cross_validate
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from acr_sklearn import NormalTrainSplit, ZeroShotACRDetector, anomaly_roc_auc_scorer
 
 if __name__ == "__main__":
     X, site = np.random.default_rng(0).normal(size=(120, 3)), np.repeat(np.arange(4), 30)
+    y = np.where(np.arange(120) % 30 < 3, -1, 1)
     detector = ZeroShotACRDetector(max_iter=2, n_tasks=2, task_size=8, random_state=0)
-    GridSearchCV(
-        Pipeline([("scale", StandardScaler()), ("acr", detector)]),
-        {"acr__contamination": [0.1, 0.2]},
-        cv=NormalTrainSplit(LeaveOneGroupOut()),
-        scoring=anomaly_roc_auc_scorer,
-        n_jobs=2,
-    ).fit(X, np.where(np.arange(120) % 30 < 3, -1, 1), groups=site)
+    model = Pipeline([("scale", StandardScaler()), ("acr", detector)])
+    options = {"scoring": anomaly_roc_auc_scorer, "n_jobs": 2}
+    cv = NormalTrainSplit(LeaveOneGroupOut())
+    GridSearchCV(model, {"acr__contamination": [0.1, 0.2]}, cv=cv, **options).fit(X, y, groups=site)
+    print("---", file=sys.stderr, flush=True)
+    # More folds than are dealt out at first.
+    cross_validate(model, X, y, cv=ShuffleSplit(9, random_state=1), **options)
 """
 
 
@@ -179,5 +298,8 @@ def test_processes_warn_once_together():
     ran = subprocess.run(
         [sys.executable, "-c", IN_PROCESSES], capture_output=True, text=True, check=True
     )
-    assert ran.stderr.count("SingleDomainWarning") == 1
-    assert "pass acr__domains= to the fit of the search" in ran.stderr
+    search, validation = ran.stderr.split("---")
+    assert search.count("SingleDomainWarning") == 1
+    assert "pass acr__domains= to the fit of the search" in search
+    assert validation.count("SingleDomainWarning") == 1
+    assert "cross_validate(..., params={'acr__domains': ...})" in validation

@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.base import BaseEstimator
 
-from acr_sklearn._input.domain_rows import are_counts, is_domain_list, read_rows
+from acr_sklearn._input.domain_rows import is_domain_list, read_rows
 
 RNG = np.random.default_rng(0)
 
@@ -202,9 +202,3 @@ def test_nan_is_placed_by_row_column_and_domain():
         read(X.assign(site=["u", "v", "w"]), column="site")
     with pytest.raises(ValueError, match="infinity in X: first in row 1, column 2, domain 6"):
         read(np.array([[1.0, 5, 2], [3, 6, np.inf]]), column=1)
-
-
-@pytest.mark.parametrize("given", [np.array(2), torch.tensor(2), (True,), "88", {}, (2.5,), (0,)])
-def test_what_are_no_counts(given):
-    assert not are_counts(given)
-    assert are_counts(np.array([2, 3]))

@@ -126,3 +126,11 @@ def test_a_row_beyond_single_precision_stays_a_number_in_training():
     rows = np.array([[1.5, 0.0], [1e300, 1e300], [-7e37, -1.0]])
     expected = np.array([[1.5, 0.0], [1e15, 1e15], [-1e15, -1e15]], np.float32)
     np.testing.assert_array_equal(scale.training_rows(rows), expected)
+
+
+def test_scales_at_both_ends_of_the_numbers_are_numbers():
+    # Warnings are errors: one feature is 1e600 times as wide as the others.
+    scale = FeatureScale(np.zeros(3), np.array([1e-300, 1e-300, 1e300]))
+    assert np.isfinite(scale.relative).all()
+    rows = np.random.default_rng(0).normal(size=(20, 3)) * scale.scale
+    assert np.isfinite(scaled(scale, rows)).all()

@@ -5,6 +5,8 @@ import pickle
 import subprocess
 import sys
 import threading
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -149,6 +151,40 @@ def test_unknown_layers_and_settings_are_refused(network):
     ):
         with pytest.raises(ValueError, match=message):
             FeatureExtractor(network, ["0"], **settings)
+    with pytest.raises(TypeError, match=r"got layers=3. It needs a list of names"):
+        FeatureExtractor(network, 3)
+    with pytest.raises(TypeError, match=r"got deviations=\['0', 1\]. It needs a list of names"):
+        FeatureExtractor(network, ["0"], deviations=["0", 1])
+    with pytest.raises(TypeError, match="got module='net'. It needs a torch.nn.Module"):
+        FeatureExtractor("net", ["0"])
+
+
+#: Numbers to Python, or to their name, and not to a network.
+NO_COUNTS = [Fraction(3), Decimal(3), np.True_, True, np.array(3), "3", 3.0, np.float32(3), 0, -3]
+NAMED = ["neighborhood", "batch_size", "map_size", "image_size"]
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_what_is_no_whole_number_is_refused_before_any_picture(network, name):
+    for value in (*NO_COUNTS, torch.tensor(3), 10**30, (3,), (3, 2.5), (3, 3, 3), {3}):
+        with pytest.raises(ValueError, match=f"FeatureExtractor got {name}="):
+            FeatureExtractor(network, ["0"], **{name: value})
+
+
+@pytest.mark.parametrize("name", ["mean", "std"])
+def test_what_are_no_three_numbers_is_refused_before_any_picture(network, name):
+    for value in (0.5, (0.5,), (0.5, 0.5, np.nan), (0.5, 0.5, Fraction(1, 2)), "abc", None):
+        with pytest.raises(ValueError, match=f"FeatureExtractor got {name}=.* one per colour"):
+            FeatureExtractor(network, ["0"], **{name: value})
+    assert FeatureExtractor(network, ["0"], mean=np.zeros(3)).mean == (0.0, 0.0, 0.0)
+    with pytest.raises(ValueError, match=r"std=\(1, 1, 0\). It needs three positive numbers"):
+        FeatureExtractor(network, ["0"], std=(1, 1, 0))
+
+
+def test_one_number_is_a_square(network, images):
+    square = FeatureExtractor(network, ["0"], map_size=np.uint8(4), image_size=12)
+    pairs = FeatureExtractor(network, ["0"], map_size=(4, 4), image_size=(12, 12))
+    np.testing.assert_array_equal(square.transform(images), pairs.transform(images))
 
 
 def test_layers_without_maps_are_refused(images):

@@ -1,5 +1,8 @@
 """Measures of anomaly maps against slow oracles that follow their definitions."""
 
+from decimal import Decimal
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score
@@ -134,6 +137,9 @@ def test_bad_rates_and_scores_are_refused(case):
     masks, maps = case
     with pytest.raises(ValueError, match="max_fpr=0; it needs a rate"):
         per_region_overlap(masks, maps, max_fpr=0)
+    for value in (Fraction(1, 3), Decimal("0.3"), True, np.array(0.3), "0.3", np.nan, 1j):
+        with pytest.raises(ValueError, match="per_region_overlap got max_fpr=.* needs a rate"):
+            per_region_overlap(masks, maps, max_fpr=value)
     with pytest.raises(ValueError, match="one number per image"):
         segmentation_scores(masks, maps, [1.0])
     with pytest.raises(ValueError, match="no anomaly"):

@@ -3,11 +3,14 @@
 import pickle
 import re
 import warnings
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -215,7 +218,7 @@ def test_y_is_needed():
 
 
 def test_wrong_lengths():
-    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+    with pytest.raises(ValueError, match="NormalTrainSplit.split got 11 labels in y for 12 rows"):
         next(NormalTrainSplit(3).split(X, Y[:-1]))
 
 
@@ -225,10 +228,29 @@ def test_a_train_fold_without_normal_rows():
         list(NormalTrainSplit(LeaveOneGroupOut()).split(X, y, SITE))
 
 
-@pytest.mark.parametrize("cv", ["five", 2.5, pytest.param(object(), id="an object")], ids=str)
+@pytest.mark.parametrize(
+    "cv",
+    [
+        *("five", b"five", 2.5, Fraction(5), Decimal(5), True, np.True_, 1, np.array(5)),
+        *(
+            torch.tensor(5),
+            torch.tensor([5]),
+            np.array([5]),
+            [],
+            LeaveOneGroupOut,
+            pytest.param(object(), id="o"),
+        ),
+    ],
+    ids=repr,
+)
 def test_no_splitter(cv):
-    with pytest.raises(ValueError, match="Expected `cv` as an integer"):
+    with pytest.raises(ValueError, match="NormalTrainSplit got cv=.* needs a number of folds"):
         NormalTrainSplit(cv)
+
+
+def test_a_number_of_folds_of_numpy_is_one():
+    assert NormalTrainSplit(np.uint8(4)).cv == 4
+    assert NormalTrainSplit(None).get_n_splits() == 5
 
 
 def _search(**kwargs):

@@ -7,7 +7,7 @@ from torch import nn
 
 from acr_sklearn import ZeroShotACRDetector
 from acr_sklearn.networks.objectives import OBJECTIVES
-from acr_sklearn.training.cache import cache_key
+from acr_sklearn.training.cache import cache_key, open_memory
 
 
 @pytest.fixture
@@ -79,3 +79,28 @@ def test_edited_code_of_an_objective_is_another_training(edited, monkeypatch):
         monkeypatch.setitem(OBJECTIVES, "edited", edited(line).Source)
         keys.append(joblib.hash(cache_key({"backbone": "mlp", "objective": "edited"}, None)))
     assert keys[0] == keys[1] != keys[2]
+
+
+class HalfAMemory:
+    def cache(self, function):
+        """Forget to return anything."""
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["a\0b", "x" * 5000, "/dev/null", "/dev/null/x", joblib.Memory, HalfAMemory()],
+    ids=["nul", "long", "file", "below a file", "class", "no memory"],
+)
+def test_what_is_no_cache_is_refused_before_any_work(domains, trainings, given):
+    detector = ZeroShotACRDetector(memory=given, random_state=0, max_iter=3)
+    with pytest.raises(ValueError, match="ZeroShotACRDetector got memory=.*needs the name of a f"):
+        detector.fit(domains[:5])
+    assert trainings == []
+
+
+def test_a_folder_a_memory_or_nothing_is_a_cache(tmp_path):
+    assert open_memory(None, who="Who").store_backend is None
+    assert (tmp_path / "new").exists() is False
+    assert open_memory(str(tmp_path / "new"), who="Who").store_backend is not None
+    memory = joblib.Memory(tmp_path, verbose=0)
+    assert open_memory(memory, who="Who") is memory

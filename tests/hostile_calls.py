@@ -142,11 +142,12 @@ def normal_train_split(draw):
 
 def per_domain_scorer(draw):
     metric = draw.setting("roc_auc", "balanced_accuracy", hostile=0.2)
+    column = draw.setting(None, hostile=0.3)
     scorer = acr_sklearn.PerDomainScorer(
         # What a user's own function raises is the user's.
         "f1" if callable(metric) else metric,
         response_method=draw.setting("predict", "score_samples", hostile=0.2),
-        domains_from=draw.setting(None, hostile=0.3),
+        domains_from=None if callable(column) else column,
         if_unknown=draw.setting("raise", "one domain", hostile=0.2),
     )
     X = draw.rng.normal(size=(N_ROWS, WIDTH))

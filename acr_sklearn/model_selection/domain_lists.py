@@ -85,7 +85,7 @@ def concat_domains(
         )
     sizes = [int(data_set.shape[0]) for data_set in data_sets]
     library = _common_frame_library(data_sets)
-    X = library.concat(data_sets) if library else _stacked(data_sets)
+    X = _stacked(data_sets, library)
     return X, np.repeat(distinct[position], sizes)
 
 
@@ -117,11 +117,18 @@ def _check_data_sets(data_sets: Sequence[Any]) -> None:
                 )
 
 
-def _stacked(data_sets: Sequence[Any]) -> NDArray[Any]:
+def _stacked(data_sets: Sequence[Any], library: ModuleType | None) -> Any:
+    # Polars has errors of its own for columns of different types.
+    foreign = (
+        *FOREIGN_ERRORS,
+        getattr(getattr(library, "exceptions", None), "PolarsError", TypeError),
+    )
     try:
+        if library is not None:
+            return library.concat(data_sets)
         plain = [plain_array(part, who="concat_domains", what="a data set") for part in data_sets]
         return np.concatenate(list(map(np.asarray, plain)))
-    except FOREIGN_ERRORS as error:
+    except foreign as error:
         raise TypeError(f"concat_domains got data sets that it cannot join: {error}") from error
 
 

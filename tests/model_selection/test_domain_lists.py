@@ -178,3 +178,10 @@ def test_a_mapping_goes_there_and_back():
         np.testing.assert_array_equal(pieces[name], rows)
     ragged = np.array([np.ones((2, 1)), np.zeros((3, 1))], dtype=object)
     assert [len(piece) for piece in split_domains(concat_domains(ragged)[0], ragged)] == [2, 3]
+
+
+def test_frames_whose_columns_cannot_be_joined_are_named():
+    polars = pytest.importorskip("polars")
+    parts = [polars.DataFrame({"a": [1.0]}), polars.DataFrame({"a": ["x"]})]
+    with pytest.raises(TypeError, match="concat_domains got data sets that it cannot join"):
+        concat_domains(parts)

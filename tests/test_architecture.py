@@ -76,6 +76,7 @@ ROOMS = {
         "gross_values",
         "robust_scale",
         "reference_rows",
+        "products",
         "neighbors",
         "trimming",
         "batch_units",

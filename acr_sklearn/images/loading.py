@@ -58,7 +58,8 @@ def _require_images(images: Any, who: str) -> None:
             f"{who} got an array of shape {images.shape}; images are (n_images, channels, height, "
             "width). Add the missing axis, or pass a list of images."
         )
-    if isinstance(images, str | Path) or not (
+    # A memoryview of several dimensions gives no parts.
+    if isinstance(images, str | Path | memoryview) or not (
         hasattr(images, "__len__") and hasattr(images, "__getitem__")
     ):
         raise TypeError(

@@ -201,7 +201,8 @@ class NormalTrainSplit(BaseCrossValidator):
 
 def _read_cv(given: Any) -> Any:
     """Refuse what is no number of folds, no splitter and no folds."""
-    if isinstance(given, int | np.integer) and not isinstance(given, bool) and given >= 2:
+    whole = isinstance(given, int | np.integer) and not isinstance(given, bool)
+    if whole and 2 <= given <= np.iinfo(np.intp).max:
         return int(given)
     if given is None:
         return given  # five folds, as everywhere in scikit-learn

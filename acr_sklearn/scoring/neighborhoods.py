@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from acr_sklearn.scoring.neighbors import Products, rooted
+from acr_sklearn.scoring.products import Products, rooted
 
 __all__ = ["Neighborhoods"]
 

@@ -75,6 +75,7 @@ def test_unreadable_files_are_named(colours, tmp_path):
         ([], ValueError, "got no images"),
         (np.zeros((0, 3, 6, 8)), ValueError, "got no images"),
         ("folder", TypeError, "got str"),
+        (memoryview(np.zeros((2, 3, 4, 4))), TypeError, "got memoryview"),
         (iter([]), TypeError, "got list_iterator"),
     ],
 )

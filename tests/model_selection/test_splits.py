@@ -238,6 +238,7 @@ def test_a_train_fold_without_normal_rows():
             np.array([5]),
             [],
             LeaveOneGroupOut,
+            pytest.param(10**400, id="10**400"),
             pytest.param(object(), id="o"),
         ),
     ],

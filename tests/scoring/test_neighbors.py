@@ -4,7 +4,7 @@ import torch
 from sklearn.neighbors import NearestNeighbors
 
 import acr_sklearn.scoring.neighbors as module
-from acr_sklearn.scoring.neighbors import nearest_distance, smallest
+from acr_sklearn.scoring.neighbors import nearest_distance
 
 RNG = np.random.default_rng(0)
 N_FEATURES = 4
@@ -32,7 +32,7 @@ def test_nearest_distance_is_scikit_learns(k):
 def test_chunks_change_nothing(monkeypatch):
     x = batch(50, 3)
     expected = nearest_distance(x, 4)
-    monkeypatch.setattr(module, "_CHUNK", 400)
+    monkeypatch.setattr(module, "MOST_DISTANCES", 400)
     torch.testing.assert_close(nearest_distance(x, 4), expected)
 
 
@@ -61,17 +61,6 @@ def test_stacked_batches_have_each_their_own_number_of_neighbours():
     together = nearest_distance(x, 5, kept)
     alone = [nearest_distance(x[i : i + 1], 5, kept[i : i + 1])[0] for i in range(2)]
     torch.testing.assert_close(together, torch.stack(alone))
-
-
-@pytest.mark.parametrize(("n_others", "n_chosen"), [(7, 7), (20, 3), (200, 3), (200, 60)])
-@pytest.mark.parametrize("gradient", [False, True])
-def test_the_smallest_are_chosen_with_and_without_gradient(n_others, n_chosen, gradient):
-    numbers = torch.from_numpy(RNG.normal(size=(4, 5, n_others)))
-    numbers[0, 0, 1] = torch.inf
-    expected = numbers.sort(dim=-1).values[..., :n_chosen]
-    given = numbers.clone().requires_grad_(gradient)
-    torch.testing.assert_close(smallest(given, n_chosen, in_order=True), expected)
-    torch.testing.assert_close(smallest(given, n_chosen).sort(dim=-1).values, expected)
 
 
 @pytest.mark.parametrize("k", [1, 5, 60])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -263,7 +264,8 @@ class ReferenceMixin(BatchScoring):
             )
         if not isinstance(recalibrate, bool | np.bool_) and recalibrate != "auto":
             raise ValueError(f"{who} got recalibrate={recalibrate!r}. Use True, False or 'auto'.")
-        if isinstance(leave_out, bool | str) or not 0 <= leave_out <= 1 - _CORE:
+        number = isinstance(leave_out, Real) and not isinstance(leave_out, bool | np.bool_)
+        if not number or not 0 <= leave_out <= 1 - _CORE:
             raise ValueError(
                 f"{who} got leave_out={leave_out!r}. Give the share of anomalies believed to be "
                 f"among the reference rows, a number from 0 to {1 - _CORE:g}."

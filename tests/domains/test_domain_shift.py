@@ -267,15 +267,28 @@ def test_a_third_of_the_rows_in_a_tight_cluster_is_not_unfamiliar_in_few_feature
             assert warned(shift, batches) <= 2, (seed, n_columns)
 
 
-def test_rescaled_features_are_unfamiliar_with_six_of_them():
+@pytest.mark.parametrize(("n_features", "before", "least"), [(4, 137, 145), (6, 173, 178)])
+def test_most_rescaled_batches_of_few_features_are_unfamiliar(n_features, before, least):
     named = 0
     for seed in range(10):
         rng = np.random.default_rng(seed)
-        draw = correlated(rng, 6)
+        draw = correlated(rng, n_features)
         shift = fit([draw(200) for _ in range(12)])
-        named += warned(shift, (draw(200) * np.exp(rng.normal(size=6)) for _ in range(20)))
-    # With room for what a tight cluster did to the spreads, 173 were.
-    assert named >= 180
+        scales = (np.exp(rng.normal(size=n_features)) for _ in range(20))
+        named += warned(shift, (draw(200) * scale for scale in scales))
+    # So many were before, with room for what a tight cluster did to the spreads.
+    assert named >= least > before
+
+
+def test_permuted_features_of_equal_spread_are_unfamiliar_where_they_are_mixed():
+    named = 0
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        mix = np.eye(8) + 0.3 * rng.normal(size=(8, 8))
+        shift = fit([rng.normal(size=(200, 8)) @ mix for _ in range(12)])
+        batches = (rng.normal(size=(200, 8)) @ mix for _ in range(20))
+        named += warned(shift, (batch[:, rng.permutation(8)] for batch in batches))
+    assert named >= 90  # 82 with the room of before
 
 
 @pytest.mark.parametrize("by", [2, 4, 8])

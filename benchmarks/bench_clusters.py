@@ -3,7 +3,7 @@
 Digits of scikit-learn, two classes unseen at a time: 128 reference rows of one, a share of them of
 the other, as they are, as copies of one row or as near copies (every inked pixel moved by about
 one of its 16 steps). Further rows of both classes are then predicted one by one. Run
-``python benchmarks/bench_clusters.py``, or see --help; it takes some five minutes.
+``python benchmarks/bench_clusters.py``, or see --help; a seed takes some minutes.
 """
 
 from __future__ import annotations

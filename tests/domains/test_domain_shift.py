@@ -250,7 +250,7 @@ def test_permuted_and_rescaled_features_are_unfamiliar(n_features, n_rows):
 
 @pytest.mark.parametrize("n_rows", [30, 60, 200])
 def test_a_third_of_the_rows_in_a_tight_cluster_is_not_unfamiliar_in_few_features(n_rows):
-    # Where the cluster passed for the middle half, 4 of 40 were named at 30 and 60 rows, 5 at 200.
+    # Where the cluster passed for the middle half, 4 of 40 were named in one of these at 30 rows.
     for seed in range(3):
         rng = np.random.default_rng((seed, 4))
         draw = correlated(rng, 4)
@@ -267,7 +267,7 @@ def test_a_third_of_the_rows_in_a_tight_cluster_is_not_unfamiliar_in_few_feature
             assert warned(shift, batches) <= 2, (seed, n_columns)
 
 
-@pytest.mark.parametrize(("n_features", "before", "least"), [(4, 137, 145), (6, 173, 178)])
+@pytest.mark.parametrize(("n_features", "before", "least"), [(4, 156, 161), (6, 178, 184)])
 def test_most_rescaled_batches_of_few_features_are_unfamiliar(n_features, before, least):
     named = 0
     for seed in range(10):
@@ -288,7 +288,7 @@ def test_permuted_features_of_equal_spread_are_unfamiliar_where_they_are_mixed()
         shift = fit([rng.normal(size=(200, 8)) @ mix for _ in range(12)])
         batches = (rng.normal(size=(200, 8)) @ mix for _ in range(20))
         named += warned(shift, (batch[:, rng.permutation(8)] for batch in batches))
-    assert named >= 90  # 82 with the room of before
+    assert named >= 90  # 87 with the room of before
 
 
 @pytest.mark.parametrize("by", [2, 4, 8])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -23,6 +24,7 @@ from acr_sklearn.scoring.consensus_head import ConsensusHead
 from acr_sklearn.scoring.fixed_batch import FixedBatch
 from acr_sklearn.scoring.heads import ScoreHead
 from acr_sklearn.scoring.scorer import FEW_ROWS, Limits, Scorer, score_rows
+from acr_sklearn.scoring.trimming import round_down
 from acr_sklearn.thresholds import normal_scores
 
 __all__ = ["Reference", "ReferenceMixin"]
@@ -32,6 +34,12 @@ __all__ = ["Reference", "ReferenceMixin"]
 _SMALL_REFERENCE, _OWN_OFFSET = 64, 128
 #: Training rows that stand for all of them where nothing else was given as a reference.
 _POOLED_ROWS = 65536
+#: Of a reference with anomalies: the share of rows that its core is, how often it is chosen anew,
+#: and the share of the rows left out that count as normal where the threshold is set. On digits
+#: that many were, where as many were left out as there were anomalies. See docs/streams.md.
+_CORE, _CORE_STEPS, _NORMAL_LEFT_OUT = 0.6, 3, 0.25
+#: Relative difference up to which rows tie: rounding only.
+_TIED = 1e-9
 
 
 class Reference:
@@ -179,7 +187,30 @@ class ReferenceMixin(BatchScoring):
         fixed, scores = scorer.freeze(chunks)
         return Reference(fixed, in_double=len(chunks) <= FEW_ROWS), scores
 
-    def adapt(self, X_ref: Any, *, recalibrate: bool | str = "auto") -> Self:
+    def _hold_most(
+        self, rows: NDArray[np.float64], leave_out: float
+    ) -> tuple[Reference, NDArray[np.float64]]:
+        """Hold rows but for the given share, and score those that count as normal."""
+        size = self._limits_of_reference.rows_per_chunk
+        if not round_down(leave_out, len(rows)):
+            return self._hold(Chunks(rows, size))
+        # Of all rows, a cluster of anomalies looks normal: its rows are neighbours of one another.
+        # Under a core that most of them are not in they do not, and the core is chosen anew.
+        if self._domain_shift is not None:
+            off = self._domain_shift.ruler.off_center(rows)
+        else:
+            off = self._hold(Chunks(rows, size))[0].score(Chunks(rows, size))
+        for _ in range(_CORE_STEPS):
+            core = Chunks(rows[_least_off(off, 1 - _CORE)], size)
+            off = self._hold(core)[0].score(Chunks(rows, size))
+        kept = _least_off(off, leave_out)
+        reference, scores = self._hold(Chunks(rows[kept], size))
+        others = np.sort(reference.score(Chunks(rows[~kept], size)))
+        return reference, np.concatenate([scores, others[: int(_NORMAL_LEFT_OUT * len(others))]])
+
+    def adapt(
+        self, X_ref: Any, *, recalibrate: bool | str = "auto", leave_out: float = 0.0
+    ) -> Self:
         """Hold the statistics of a reference batch, to score rows one by one from now on.
 
         Parameters
@@ -192,14 +223,19 @@ class ReferenceMixin(BatchScoring):
             fewer keep the threshold of fit. Scores that are evidently those of anomalies, held
             against `calibration_scores_`, are left out first, here and in the copy's own
             `calibration_scores_`.
+        leave_out : float, default=0.0
+            Share of anomalies that `X_ref` is believed to hold, in [0, 0.4]: so many rows, those
+            that are least normal beside the others, are not held. Above 0 the threshold is set on
+            the scores of the rows that are, and of a quarter of the others, which may be normal.
 
         Returns
         -------
         detector : object of the same class
-            A copy that holds the reference, with the same parameters. The rows of `X_ref` score
-            with it as they do in one batch with the detector itself; any other row is scored by
-            itself, alone or among others. The detector stays as it is. The reference is a fitted
-            attribute: a clone of the copy is the unfitted detector, and a fit starts anew.
+            A copy that holds the reference, with the same parameters. The rows that are held, all
+            of `X_ref` unless some are left out, score with it as they do in one batch with the
+            detector itself; any other row is scored by itself, alone or among others. The detector
+            stays as it is. The reference is a fitted attribute: a clone of the copy is the unfitted
+            detector, and a fit starts anew.
 
         Raises
         ------
@@ -234,6 +270,12 @@ class ReferenceMixin(BatchScoring):
             )
         if not isinstance(recalibrate, bool | np.bool_) and recalibrate != "auto":
             raise ValueError(f"{who} got recalibrate={recalibrate!r}. Use True, False or 'auto'.")
+        number = isinstance(leave_out, Real) and not isinstance(leave_out, bool | np.bool_)
+        if not number or not 0 <= leave_out <= 1 - _CORE:
+            raise ValueError(
+                f"{who} got leave_out={leave_out!r}. Give the share of anomalies believed to be "
+                f"among the reference rows, a number from 0 to {1 - _CORE:g}."
+            )
         warn_unfamiliar_batches(self._domain_shift, data, who=who, stacklevel=3)
         n_rows = len(data.rows)
         if n_rows < _SMALL_REFERENCE:
@@ -243,9 +285,8 @@ class ReferenceMixin(BatchScoring):
                 SmallReferenceWarning,
                 stacklevel=2,
             )
-        limits = self._limits_of_reference
         rows = np.asarray(data.rows, dtype=np.float64)
-        reference, scores = self._hold(Chunks(rows, limits.rows_per_chunk))
+        reference, scores = self._hold_most(rows, leave_out)
         live = copy.copy(self)
         for name in self._parameter_constraints:
             # A configured part has parameters of its own, which are no other detector's.
@@ -256,7 +297,8 @@ class ReferenceMixin(BatchScoring):
         own = n_rows >= _OWN_OFFSET if isinstance(recalibrate, str) else bool(recalibrate)
         if own:
             # Against the scores of fit, not of a reference before: that may have been trimmed.
-            normal = normal_scores(-scores, self._batch_calibration.scores)
+            fitted = self._batch_calibration.scores
+            normal = -scores if leave_out else normal_scores(-scores, fitted)
             live._reference_calibration = self._calibrated_on(normal)
         return live
 
@@ -284,3 +326,11 @@ class ReferenceMixin(BatchScoring):
         data = self._one_batch(X_batch, "freeze")
         scorer = self._scorer()
         return scorer.freeze(Chunks(data.rows, scorer.limits.rows_per_chunk))[0]
+
+
+def _least_off(off: NDArray[np.float64], leave_out: float) -> NDArray[np.bool_]:
+    """Mark all rows but the share furthest off; rows that tie are left out together."""
+    n_kept = len(off) - round_down(leave_out, len(off))
+    limit = np.partition(off, n_kept)[n_kept]
+    kept = off < limit - _TIED * (1 + abs(limit))
+    return kept if 2 * np.count_nonzero(kept) >= len(off) else off <= limit

@@ -49,7 +49,7 @@ _CHANCE = 0.99
 #: Distance by which up to a third of anomalous rows carry a batch that lie too close to be left
 #: out. This, the prior and the multiple were chosen on made domains and digits, see
 #: docs/concepts.md.
-_ANOMALIES = 0.33
+_ANOMALIES = 0.3
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,16 @@ _BELONG = 0.95
 #: One over the share of equal rows that are left out, and up to which relative difference in length
 #: rows are equal: rounding only.
 _TIED, _SAME = 4, np.float32(1e-6)
+#: A tight cluster: one over the share of rows that lie closer to one of its rows than rows usually
+#: lie to so many others; the rows among which that one is looked for, and the fewest rows that can
+#: tell; the share of training sets that look tighter by chance; and the multiple of that distance
+#: up to which rows are of the cluster.
+_CLUSTERED, _LOOKED_AT, _FEWEST, _BY_CHANCE, _OF_CLUSTER = 6, 32, 12, 0.05, 2.0
+#: Multiple of what training sets show, in squared distance, below which a cluster is certain: of 30
+#: rows at .8 and above a cluster as wide as the normal rows had normal ones taken for it.
+_CERTAIN = 0.55
+#: Rows of the small sets in which training rows are seen as well, and such sets of a domain.
+_SMALL_ROWS, _SMALL_SETS = 24, 6
 #: Added to variances relative to their mean, so that a feature that hardly varies does not decide.
 _FLOOR = 0.1
 
@@ -82,6 +92,9 @@ class RobustSpreads:
         Their spreads along these.
     belong : float
         Squared distance up to which rows belong, over the median squared distance.
+    tight : float
+        Squared distance to a sixth of the rows, over the median row's, below which a row is in a
+        tight cluster.
     """
 
     features: NDArray[np.int64]
@@ -90,6 +103,7 @@ class RobustSpreads:
     axes: NDArray[np.float32]
     deviations: NDArray[np.float32]
     belong: float
+    tight: float
 
     def views(self, rows: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Measure a data set.
@@ -125,19 +139,37 @@ class RobustSpreads:
         ndarray of shape (n_chosen,)
             Not centred.
         """
-        columns = self._columns(rows)
+        columns = self._columns(rows, LARGEST_SAMPLE)
         with np.errstate(over="ignore"):
             return _middle(np.sort(columns, axis=1)).astype(np.float64) / self.scale.scale
 
-    def _columns(self, rows: NDArray[Any]) -> NDArray[Any]:
-        sample = spaced(rows)
+    def off_center(self, rows: NDArray[Any]) -> NDArray[np.float64]:
+        """Measure how far each row is from the centre of the rows that belong together.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_rows, n_features)
+            In the users' units; all of them are looked at.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,)
+            Squared distances.
+        """
+        sample = self._standardized(rows, len(rows))
+        placed = self._placed(sample)
+        off = placed - (placed @ self._kept(sample))[:, None]
+        return np.square(off, dtype=np.float64).sum(axis=0)
+
+    def _columns(self, rows: NDArray[Any], most: int) -> NDArray[Any]:
+        sample = spaced(rows, most)
         if len(self.features) < rows.shape[1]:
             sample = sample[:, self.features]
         # Columns that lie together sort several times as fast.
         return np.ascontiguousarray(sample.T)
 
-    def _standardized(self, rows: NDArray[Any]) -> _Rows:
-        columns = self._columns(rows)
+    def _standardized(self, rows: NDArray[Any], most: int = LARGEST_SAMPLE) -> _Rows:
+        columns = self._columns(rows, most)
         ordered = np.sort(columns, axis=1)
         with np.errstate(over="ignore"):
             # The median comes out in the users' units, before an offset of 1e9 costs precision.
@@ -164,6 +196,7 @@ class RobustSpreads:
         kept = ~_tied(lengths)
         if not kept.any():
             return _weights(~kept)
+        kept[kept] = ~self._clustered(placed[:, kept])
         lengths[~kept] = np.inf
         squares, middle = lengths, (np.count_nonzero(kept) - 1) // 2
         for step in range(2 * _STEPS):
@@ -173,6 +206,15 @@ class RobustSpreads:
             # |x - c|^2 = |x|^2 - 2 x.c + |c|^2 may round to just below 0.
             squares = np.maximum(lengths - 2 * (center @ placed) + center @ center, 0)
         return _weights(kept)
+
+    def _clustered(self, placed: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Which rows lie far closer together than others: they would pass for the middle half."""
+        ball = _tightest_ball(placed)
+        if ball is None or not ball.near < self.tight * ball.usual:
+            return np.zeros(placed.shape[1], bool)
+        inside: NDArray[np.bool_] = ball.squares <= np.float32(_OF_CLUSTER**2) * ball.near
+        # Of a majority there is no telling which part is the cluster.
+        return inside & (2 * np.count_nonzero(inside) <= len(inside))
 
 
 def fit_robust_spreads(parts: list[NDArray[Any]], scale: FeatureScale) -> RobustSpreads:
@@ -199,6 +241,7 @@ def fit_robust_spreads(parts: list[NDArray[Any]], scale: FeatureScale) -> Robust
         np.empty((0, n), np.float32),
         np.empty(0, np.float32),
         1.0,
+        0.0,
     )
     plain = replace(plain, belong=_belong(plain, parts))
     spread = np.sqrt(np.square(_inner(plain, parts), dtype=np.float64).mean(axis=0))
@@ -208,7 +251,7 @@ def fit_robust_spreads(parts: list[NDArray[Any]], scale: FeatureScale) -> Robust
     inner = _inner(levelled, parts)
     axes, deviations = _common_axes(spaced(inner, _AXIS_ROWS))
     both = replace(levelled, axes=axes, deviations=deviations)
-    return replace(both, belong=_belong(both, parts))
+    return replace(both, belong=_belong(both, parts), tight=_usual_tightness(both, parts))
 
 
 def _belong(spreads: RobustSpreads, parts: list[NDArray[Any]]) -> float:
@@ -219,6 +262,41 @@ def _belong(spreads: RobustSpreads, parts: list[NDArray[Any]]) -> float:
         if middle > 0:
             ratios.append(squares / middle)
     return float(np.quantile(np.concatenate(ratios), _BELONG)) if ratios else 1.0
+
+
+class _Ball(NamedTuple):
+    """Squared distances of all rows to one of them, and to its own and the median sixth of rows."""
+
+    squares: NDArray[np.float32]
+    near: np.float32
+    usual: np.float32
+
+
+def _tightest_ball(placed: NDArray[np.float32]) -> _Ball | None:
+    """Look for the row around which a sixth of the rows lie closest."""
+    n = placed.shape[1]
+    if n < _FEWEST:
+        return None
+    lengths = np.einsum("ij,ij->j", placed, placed)
+    # By length, not by place: the order of the rows does not matter.
+    some = spaced(np.argsort(lengths), _LOOKED_AT)
+    squares = lengths[some, None] - 2 * (placed[:, some].T @ placed) + lengths
+    near = np.partition(squares, n // _CLUSTERED, axis=1)[:, n // _CLUSTERED]
+    at = near.argmin()
+    return _Ball(squares[at], max(near[at], np.float32(0)), np.median(near))
+
+
+def _usual_tightness(spreads: RobustSpreads, parts: list[NDArray[Any]]) -> float:
+    """Squared distance, as in `RobustSpreads.tight`, that few of the training sets stay below."""
+    ratios = []
+    for part in parts:
+        step = max(len(part) // _SMALL_ROWS, 1)
+        small = [part[start::step] for start in range(min(step, _SMALL_SETS))]
+        for some in [part, *small]:
+            ball = _tightest_ball(spreads._placed(spreads._standardized(some)))
+            if ball is not None and ball.usual > 0:
+                ratios.append(ball.near / ball.usual)
+    return _CERTAIN * float(np.quantile(ratios, _BY_CHANCE)) if ratios else 0.0
 
 
 def _inner(spreads: RobustSpreads, parts: list[NDArray[Any]]) -> NDArray[np.float32]:

@@ -8,9 +8,10 @@ import pytest
 import torch
 from scipy.stats import false_discovery_control
 from sklearn.base import clone
+from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
 
-from acr_sklearn import HeldOutDomains, MLPBackbone
+from acr_sklearn import HeldOutDomains, MLPBackbone, ZeroShotACRDetector
 from acr_sklearn.exceptions import (
     IgnoredDomainsWarning,
     SingleDomainWarning,
@@ -124,6 +125,85 @@ def test_the_threshold_of_a_reference_with_a_cluster_finds_the_cluster(
         flagged.append(np.mean(live.predict(X[200:]) == -1))
     assert np.mean(found) >= 0.7
     assert 0.05 <= np.mean(flagged) <= 0.15
+
+
+@pytest.fixture(scope="module")
+def of_digits():
+    """Pairs of digits, each with a detector that was trained on the others."""
+    pixels, digit = load_digits(return_X_y=True)
+    pairs = [(0, 4), (1, 7), (3, 5), (6, 8), (9, 2)]
+    seen = [[pixels[digit == d] for d in range(10) if d not in pair] for pair in pairs]
+    detectors = [ZeroShotACRDetector(max_iter=40, random_state=0).fit(parts) for parts in seen]
+    return list(zip(pairs, detectors, strict=True))
+
+
+@pytest.mark.parametrize("share", [0.1, 0.2])
+@pytest.mark.parametrize("kind", ["digit", "copies"])
+def test_a_cluster_in_the_reference_is_found_where_its_share_is_left_out(of_digits, kind, share):
+    pixels, digit = load_digits(return_X_y=True)
+    rng = np.random.default_rng(3)
+    n, found, flagged = round(share * 128), [], []
+    for pair, detector in of_digits:
+        for normal, odd in [pair, pair[::-1]] * 3:
+            own = rng.permutation(pixels[digit == normal])
+            others = rng.permutation(pixels[digit == odd])
+            if kind == "copies":
+                others[:] = others[0]
+            reference = np.concatenate([others[:n], own[: 128 - n]])
+            live = detector.adapt(reference, leave_out=share)
+            found.append(np.mean(live.predict(others[n:]) == -1))
+            flagged.append(np.mean(live.predict(own[128 - n :]) == -1))
+    assert len(found) == 30
+    assert np.mean(found) >= 0.7
+    assert np.mean(flagged) <= 0.13
+
+
+def with_cluster(make_domain, seed=77, n_rows=200, share=0.2):
+    """Rows of a domain, the first of them a cluster, and how many these are."""
+    rows, n = make_domain(seed, n_rows=n_rows), round(share * n_rows)
+    away = rows.mean(axis=0) + 6 * rows.std(axis=0) * np.array([1, -1, 1, -1, 1])
+    rows[:n] = away + 0.1 * (rows[:n] - rows[:n].mean(axis=0))
+    return rows, n
+
+
+@pytest.mark.filterwarnings("ignore::acr_sklearn.exceptions.ACRWarning")
+@pytest.mark.parametrize("n_domains", [2, 6])
+def test_the_rows_that_are_held_score_as_they_do_in_one_batch(
+    quick, domains, make_domain, n_domains
+):
+    detector = quick().fit(domains[:n_domains])
+    rows, n = with_cluster(make_domain)
+    live = detector.adapt(rows, leave_out=0.2)
+    expected = detector.score_samples(rows[n:])
+    np.testing.assert_allclose(live.score_samples(rows[n:]), expected, rtol=1e-9, atol=1e-9)
+    assert live.score_samples(rows[:n]).max() < expected.min()
+    # The threshold is of the rows held and of a quarter of the others.
+    assert len(live.calibration_scores_) == 160 + 10
+    assert set(np.round(expected, 9)) <= set(np.round(live.calibration_scores_, 9))
+    assert live.offset_ == pytest.approx(np.percentile(live.calibration_scores_, 10))
+
+
+def test_nothing_is_left_out_unless_it_is_asked_for(fitted, live, fresh):
+    again = fitted.adapt(fresh, leave_out=0)
+    np.testing.assert_array_equal(again.score_samples(fresh), live.score_samples(fresh))
+    assert again.offset_ == live.offset_
+    with pytest.warns(SmallReferenceWarning):
+        few = fitted.adapt(fresh[:3], leave_out=0.4)
+    assert np.isfinite(few.score_samples(fresh)).all()
+
+
+def test_copies_of_a_row_are_left_out_together(fitted, make_domain):
+    rows, n = with_cluster(make_domain, share=0.25)
+    rows[:n] = rows[0]
+    live = fitted.adapt(rows, leave_out=0.2)
+    expected = fitted.score_samples(rows[n:])
+    np.testing.assert_allclose(live.score_samples(rows[n:]), expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("given", [-0.1, 0.41, 1, True, "auto", None, np.nan, [0.1]])
+def test_a_share_to_be_left_out_is_a_number_up_to_two_fifths(fitted, fresh, given):
+    with pytest.raises(ValueError, match=r"adapt got leave_out=.*a number from 0 to 0\.4\."):
+        fitted.adapt(fresh, leave_out=given)
 
 
 def test_without_a_reference_the_training_rows_are_it(quick, domains, fresh):

@@ -60,3 +60,45 @@ def test_the_center_is_a_median_in_units_of_the_scale(spreads):
     np.testing.assert_allclose(
         spreads.center(rows), np.median(rows, axis=0) / spreads.scale.scale, rtol=1e-9
     )
+
+
+@pytest.mark.parametrize("width", [1e-3, 0.1, 0.3])
+@pytest.mark.parametrize("n_rows", [30, 60, 300])
+def test_a_third_of_the_rows_in_a_tight_cluster_close_by_is_left_out(spreads, n_rows, width):
+    for seed in range(10):
+        rows = draw(seed + 90, n_rows)
+        third = n_rows // 3
+        clean = spreads.views(rows[third:])
+        rows[:third] = 1.5 * SPREADS * [1, -1, 0, 0, 0, 0] + width * rows[:third]
+        rows = np.random.default_rng(seed).permutation(rows)
+        for moved, still in zip(spreads.views(rows), clean, strict=True):
+            assert np.sqrt(np.mean(np.square(moved - still))) < 0.2
+
+
+def test_nothing_is_left_out_as_a_cluster_of_rows_like_the_training_ones(spreads):
+    for n_rows in (12, 30, 60, 400):
+        for seed in range(100, 150):
+            sample = spreads._placed(spreads._standardized(draw(seed, n_rows)))
+            assert not spreads._clustered(sample).any()
+
+
+def test_a_majority_is_no_cluster_and_the_order_of_the_rows_does_not_matter(spreads):
+    rows = draw(90, 60)
+    rows[:36] *= 0.02
+    sample = spreads._placed(spreads._standardized(rows))
+    assert not spreads._clustered(sample).any()
+    rows[16:36] *= 50
+    sample = spreads._placed(spreads._standardized(rows))
+    order = np.random.default_rng(0).permutation(60)
+    found = spreads._clustered(sample)
+    assert found[:16].all()
+    np.testing.assert_array_equal(spreads._clustered(sample[:, order]), found[order])
+
+
+@pytest.mark.parametrize("n_rows", [60, 1500])
+def test_anomalous_rows_are_further_off_the_center_than_all_others(spreads, n_rows):
+    rows = 1e3 + draw(93, n_rows)
+    rows[-n_rows // 5 :] = 1e3 + 6 * SPREADS + 0.1 * draw(94, n_rows // 5)
+    off = spreads.off_center(rows)
+    assert off.shape == (n_rows,)
+    assert off[: -n_rows // 5].max() < off[-n_rows // 5 :].min()

@@ -56,21 +56,21 @@ _ANOMALIES = 0.3
 class DomainShift:
     """Spreads and centres of the training domains, and the distances between them.
 
-    A view is a vector of log spreads, one per feature or one per common axis; its distance
+    A profile is a vector of log spreads, one per feature or one per common axis; its distance
     between two data sets is the root mean square difference.
 
     Attributes
     ----------
     ruler : RobustSpreads
         How rows are measured: the chosen features, their units, the common axes, which rows belong.
-    views : tuple of two ndarray of shape (n_domains, n_chosen) and (n_domains, n_axes), float32
+    profiles : tuple of two ndarray of shape (n_domains, n_chosen) and (n_domains, n_axes), float32
         Log spreads of the training domains.
     reach : ndarray of shape (2,)
         Distance to the nearest training domain within which 19 in 20 new domains are expected,
-        for each view.
+        for each profile.
     noise : ndarray of shape (2, 2)
         Square distance beyond which chance carries 1 in 100 data sets, times the number of rows,
-        for each view, in large and in small ones.
+        for each profile, in large and in small ones.
     noise_rows : ndarray of shape (2,)
         Numbers of rows of these.
     centers : ndarray of shape (n_domains, n_chosen)
@@ -81,7 +81,7 @@ class DomainShift:
     """
 
     ruler: RobustSpreads
-    views: tuple[NDArray[np.float32], NDArray[np.float32]]
+    profiles: tuple[NDArray[np.float32], NDArray[np.float32]]
     reach: NDArray[np.float64]
     noise: NDArray[np.float64]
     noise_rows: NDArray[np.float64]
@@ -90,7 +90,7 @@ class DomainShift:
 
     def spread_of(self, rows: NDArray[Any]) -> NDArray[np.float64]:
         """Place of a batch among `spreads`, shape (n_chosen + n_axes,)."""
-        by_feature, by_axis = self.ruler.views(rows)
+        by_feature, by_axis = self.ruler.profiles(rows)
         return self._joined(by_feature[None], by_axis[None])[0]
 
     def center_of(self, rows: NDArray[Any]) -> NDArray[np.float64]:
@@ -99,12 +99,12 @@ class DomainShift:
 
     @property
     def spreads(self) -> NDArray[np.float64]:
-        """Both views of the training domains side by side, in units of their reach.
+        """Both profiles of the training domains side by side, in units of their reach.
 
-        Shape (n_domains, n_chosen + n_axes). The larger of the distances in the two views is at
+        Shape (n_domains, n_chosen + n_axes). The larger of the distances in the two profiles is at
         most the Euclidean distance of two rows.
         """
-        return self._joined(*self.views)
+        return self._joined(*self.profiles)
 
     def _joined(self, spreads: NDArray[Any], along: NDArray[Any]) -> NDArray[np.float64]:
         parts = zip((spreads, along), self.reach, strict=True)
@@ -122,13 +122,14 @@ class DomainShift:
         Returns
         -------
         float
-            The larger of the two views'; up to about 1 for a domain of the training's kind. The
+            The larger of the two profiles'; up to about 1 for a domain of the training's kind. The
             same for the batch shifted by a constant per feature, or stretched as a whole. Up to a
             third of anomalous rows hardly count.
         """
-        views = self.ruler.views(rows)
+        profiles = self.ruler.profiles(rows)
         near = [
-            _distances(own[None], known).min() for own, known in zip(views, self.views, strict=True)
+            _distances(own[None], known).min()
+            for own, known in zip(profiles, self.profiles, strict=True)
         ]
         one_over = 1 / min(len(rows), LARGEST_SAMPLE)
         chance = [
@@ -171,14 +172,14 @@ def fit_domain_shift(
         [part[start::2] if len(part) >= SMALL_BATCH else part for part in parts] for start in (0, 1)
     )
     ruler = fit_robust_spreads(axis_parts, scale)
-    by_feature, by_axis = zip(*(ruler.views(part) for part in own_parts), strict=True)
-    views = (np.stack(by_feature), np.stack(by_axis))
+    by_feature, by_axis = zip(*(ruler.profiles(part) for part in own_parts), strict=True)
+    profiles = (np.stack(by_feature), np.stack(by_axis))
     few = [parts[i] for i in spaced(np.arange(len(parts)), _NOISE_DOMAINS)]
     noise, noise_rows = _noise(few, ruler)
-    reach = np.array([_reach(view) for view in views])
+    reach = np.array([_reach(profile) for profile in profiles])
     centers = np.stack([ruler.center(part) for part in parts])
     return DomainShift(
-        replace(ruler, features=features), views, reach, noise, noise_rows, centers, kept
+        replace(ruler, features=features), profiles, reach, noise, noise_rows, centers, kept
     )
 
 
@@ -239,12 +240,12 @@ def _noise(
     halves: list[NDArray[np.float64]] = []
     small: list[NDArray[np.float64]] = []
     for part in (part for part in parts if len(part) >= SMALL_BATCH):
-        one, other, whole = (ruler.views(some) for some in (part[::2], part[1::2], part))
+        one, other, whole = (ruler.profiles(some) for some in (part[::2], part[1::2], part))
         # The difference of two independent sets of n rows has twice the mean square of one.
         halves.append(_squares(one, other) * (len(part) // 2) / 2)
         step = max(len(part) // _SMALL_ROWS, 2)
         few = [part[start::step] for start in range(min(step, _SMALL_PARTS))]
-        small.extend(_squares(ruler.views(some), whole) * len(some) for some in few)
+        small.extend(_squares(ruler.profiles(some), whole) * len(some) for some in few)
     if not halves:
         return np.zeros((2, 2)), np.array([1.0, 1.0])
     # The mean of w squared standard normals is below chi2_w(0.99) / w with probability 0.99. In a
@@ -259,12 +260,12 @@ def _noise(
 def _squares(
     some: tuple[NDArray[np.float32], ...], others: tuple[NDArray[np.float32], ...]
 ) -> NDArray[np.float64]:
-    """Square distances of two data sets in both views."""
+    """Square distances of two data sets in both profiles."""
     pairs = zip(some, others, strict=True)
     return np.array([_distances(a[None], b[None]).item() ** 2 for a, b in pairs])
 
 
-def _reach(view: NDArray[np.float32]) -> float:
+def _reach(profile: NDArray[np.float32]) -> float:
     """Upper prediction bound of the distance from one more domain to its nearest.
 
     The logarithms of the distances from each training domain to its nearest other are taken as
@@ -272,7 +273,7 @@ def _reach(view: NDArray[np.float32]) -> float:
     empirical Bayes methods ...", Statistical Applications in Genetics and Molecular Biology 3,
     2004.
     """
-    apart = _distances(view, view)
+    apart = _distances(profile, profile)
     np.fill_diagonal(apart, np.inf)
     logs = np.log(np.maximum(apart.min(axis=1), _LEAST_DISTANCE))
     n = len(logs)

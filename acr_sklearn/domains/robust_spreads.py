@@ -105,7 +105,7 @@ class RobustSpreads:
     belong: float
     tight: float
 
-    def views(self, rows: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def profiles(self, rows: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Measure a data set.
 
         Parameters
@@ -184,7 +184,7 @@ class RobustSpreads:
         return _Rows(values, self.axes @ values)
 
     def _placed(self, rows: _Rows) -> NDArray[np.float32]:
-        """Coordinates, one row per column, in which both views count alike in a distance."""
+        """Coordinates, one row per column, in which both profiles count alike in a distance."""
         n_features, n_axes = len(rows.values), len(rows.along)
         along = rows.along / (self.deviations * np.float32(max(n_axes, 1) ** 0.5))[:, None]
         return np.concatenate([rows.values / np.float32(n_features**0.5), along])

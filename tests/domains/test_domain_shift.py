@@ -143,7 +143,7 @@ def test_the_size_and_the_cost_are_bounded(monkeypatch):
     assert detector.ruler.axes.shape == (16, 512)
     assert len(pickle.dumps(detector)) < 100_000
     monkeypatch.setattr(module, "_DOMAINS", 5)
-    assert fit([domain(seed, 20) for seed in range(9)]).views[0].shape[0] == 5
+    assert fit([domain(seed, 20) for seed in range(9)]).profiles[0].shape[0] == 5
 
 
 def test_a_pickled_one_measures_alike(known):

@@ -26,12 +26,12 @@ def test_items_are_evenly_spaced_and_all_there_when_few():
 
 
 def test_training_like_rows_have_the_spreads_that_all_are_relative_to(spreads):
-    for view in spreads.views(draw(90)):
-        assert np.abs(view).max() < 0.2
+    for profile in spreads.profiles(draw(90)):
+        assert np.abs(profile).max() < 0.2
 
 
 def test_a_wider_feature_is_measured_as_wide_as_it_is(spreads):
-    by_feature, _ = spreads.views(draw(90) * [1, 1, 1, 1, 1, 2])
+    by_feature, _ = spreads.profiles(draw(90) * [1, 1, 1, 1, 1, 2])
     others = np.delete(by_feature, 5)
     # Trimming by distance makes it a little less than log 2.
     assert 0.45 < by_feature[5] - others.mean() < 0.75
@@ -40,18 +40,18 @@ def test_a_wider_feature_is_measured_as_wide_as_it_is(spreads):
 @pytest.mark.parametrize("by", [3, 6, 12, 1e6])
 def test_a_third_of_anomalous_rows_hardly_moves_the_spreads(spreads, by):
     rows = draw(90, 300)
-    clean = spreads.views(rows)
+    clean = spreads.profiles(rows)
     rows[:100] += by * SPREADS * np.random.default_rng(1).choice([-1, 1], 6)
-    for moved, still in zip(spreads.views(rows), clean, strict=True):
+    for moved, still in zip(spreads.profiles(rows), clean, strict=True):
         assert np.sqrt(np.mean(np.square(moved - still))) < 0.15
 
 
 def test_shift_stretch_and_order_change_nothing(spreads):
     rows = draw(91)
-    expected = spreads.views(rows)
+    expected = spreads.profiles(rows)
     for same in (rows + 1e6, 1e-200 * rows, 1e200 * rows, rows[::-1]):
-        for view, known in zip(spreads.views(same), expected, strict=True):
-            np.testing.assert_allclose(view, known, atol=2e-4)
+        for profile, known in zip(spreads.profiles(same), expected, strict=True):
+            np.testing.assert_allclose(profile, known, atol=2e-4)
 
 
 def test_the_center_is_a_median_in_units_of_the_scale(spreads):
@@ -68,10 +68,10 @@ def test_a_third_of_the_rows_in_a_tight_cluster_close_by_is_left_out(spreads, n_
     for seed in range(10):
         rows = draw(seed + 90, n_rows)
         third = n_rows // 3
-        clean = spreads.views(rows[third:])
+        clean = spreads.profiles(rows[third:])
         rows[:third] = 1.5 * SPREADS * [1, -1, 0, 0, 0, 0] + width * rows[:third]
         rows = np.random.default_rng(seed).permutation(rows)
-        for moved, still in zip(spreads.views(rows), clean, strict=True):
+        for moved, still in zip(spreads.profiles(rows), clean, strict=True):
             assert np.sqrt(np.mean(np.square(moved - still))) < 0.2
 
 

@@ -102,12 +102,24 @@ def values(batch, raw):
     return -np.log(density.clip(0.5 / n)).mean(axis=1), scores
 
 
+def once(values):
+    """Count a value once that more than three rows, and more than a fiftieth of them, have."""
+    values, kept = np.sort(values), []
+    same, most = 1e-6 * np.abs(values).mean(), max(3, len(values) // 50)
+    for i, value in enumerate(values):
+        beside = np.abs(values - value) <= same
+        if beside.sum() <= most or not beside[:i].any():
+            kept.append(value)
+    return np.array(kept)
+
+
 def consensus(evidence, n, taken=None):
     """Mean of the larger half of signed log robust z-scores; the first n rows are the batch."""
     standardised = []
     for seen in evidence:
-        center = np.median(seen[:n])
-        off = np.abs(seen[:n] - center)
+        counted = once(seen[:n])
+        center = np.median(counted)
+        off = np.abs(counted - center)
         least = 1e-3 * max(abs(center), 1)
         z = (seen - center) / max(1.4826 * np.median(off), 0.5 * 1.2533 * off.mean(), least)
         standardised.append(np.sign(z) * np.log1p(np.abs(z)))
@@ -142,7 +154,8 @@ def consensus_scores(network, shape, training, batch, rows=None, k=5, trim=0.25)
         far = np.linalg.norm(whole @ (shape.axes / spread), axis=1)
         outlying = consensus([*(seen[:n] for seen in evidence), far], n, 1)
         limit = np.sort(outlying)[n - n_out - 1]
-        kept = np.flatnonzero(outlying <= limit + 1e-12 * (1 + abs(limit)))
+        if limit - outlying.min() > 1e-5 * (1 + abs(limit)):
+            kept = np.flatnonzero(outlying <= limit + 1e-12 * (1 + abs(limit)))
     seen = layers(network, standardized(raw, kept, scale), kept)[0]
     close = neighbors(seen, np.intersect1d(serving, kept), k, order=2)
     return consensus([*evidence, *close], n)[n:]

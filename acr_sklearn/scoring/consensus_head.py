@@ -33,6 +33,8 @@ __all__ = ["ConsensusHead", "MeasuredBatch"]
 
 #: Pieces of evidence, the most alarming, that say which rows the network's statistics leave out.
 _TELLING = 1
+#: Difference, as a fraction, of the evidence of rows that are all equal.
+_ALIKE = 1e-5
 #: Neighbourhoods in the layers of the network.
 _NEAR_AND_WIDE = (0.1, 0.3)
 
@@ -220,7 +222,11 @@ class ConsensusHead:
             return None
         # Equal rows have equal evidence to the last bit: no more need count as alike.
         outlying = torch.stack(list(map(_outlyingness, batches)))
-        return most_normal(outlying, self.trim_fraction, n_roundings=4.0)
+        kept = most_normal(outlying, self.trim_fraction, n_roundings=4.0)
+        # Where most rows are those of an idle machine, these alone would have no spread.
+        highest = outlying.masked_fill(~kept, -torch.inf).amax(dim=1, keepdim=True)
+        lowest = outlying.masked_fill(~kept, torch.inf).amin(dim=1, keepdim=True)
+        return kept | (highest - lowest <= _ALIKE * (1 + highest.abs()))
 
     def neighbors(self, layers: Tensor, batch: MeasuredBatch, kept: Tensor | None) -> Neighborhoods:
         """Fix the neighbours in the layers of the network.

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from acr_sklearn.scoring.batch_units import BatchUnits
 from acr_sklearn.scoring.dependence import conditional_residuals
 from acr_sklearn.scoring.neighborhoods import Neighborhoods
+from acr_sklearn.scoring.robust_scale import median, without_ties
 from acr_sklearn.scoring.value_grid import ValueGrid
 
 __all__ = ["BatchEvidence", "EvidenceScale", "consensus", "n_evidence_rows"]
@@ -178,8 +179,8 @@ class EvidenceScale:
     center, spread : Tensor of shape (n_evidence, 1)
         Subtracted, and divided by. The spread is the median absolute deviation, or the mean one
         where that is much larger (both in units of a normal standard deviation, the mean one
-        halved): where most rows are equal the median deviation vanishes, and the others must not
-        stand out without bound.
+        halved). A value that many rows have counts once, see `without_ties`: rows of an idle
+        machine must not shrink the unit of the others.
     """
 
     center: Tensor
@@ -199,10 +200,11 @@ class EvidenceScale:
         EvidenceScale
             Of the batch.
         """
-        center = _median(evidence)
-        deviations = (evidence - center).abs_()
-        mean = deviations.mean(dim=1, keepdim=True)
-        spread = torch.maximum(1.4826 * _median(deviations), 0.5 * 1.2533 * mean)
+        counted = without_ties(evidence)
+        center = median(counted, ordered=not counted.isnan().any())
+        deviations = (counted - center).abs_()
+        mean = deviations.nanmean(dim=1, keepdim=True)
+        spread = torch.maximum(1.4826 * median(deviations), 0.5 * 1.2533 * mean)
         # The two rows of a batch of two differ by rounding alone, as do rows that are all equal.
         least = _LEAST_SPREAD * center.abs().clamp_min(1.0)
         return cls(center, torch.maximum(spread, least))
@@ -242,10 +244,3 @@ def consensus(standardised: Tensor) -> Tensor:
     # lost in it; the largest alone is at the mercy of the worst of them.
     n_taken = math.ceil(_MOST_ALARMING * len(standardised))
     return standardised.topk(n_taken, dim=0, sorted=False).values.mean(dim=0)
-
-
-def _median(values: Tensor) -> Tensor:
-    """Median of each row, the mean of the middle two: torch's own takes the lower."""
-    ordered = values.sort(dim=1).values
-    n = values.shape[1]
-    return (ordered[:, (n - 1) // 2] + ordered[:, n // 2])[:, None] / 2

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["RobustLogScale", "robust_z_scores"]
+__all__ = ["RobustLogScale", "median", "robust_z_scores", "without_ties"]
 
 #: Spread of log distances below which a batch counts as having none.
 _LEAST_SPREAD = 1e-3
@@ -49,15 +49,15 @@ class RobustLogScale:
         RobustLogScale
             Of each batch.
         """
-        counted = _without_ties(distances)
-        typical = _median(counted, ordered=not counted.isnan().any())
+        counted = without_ties(distances)
+        typical = median(counted, ordered=not counted.isnan().any())
         # Relative to the batch's distances: rows that coincide must not send the logarithm to
         # -inf, and where most of them do, the others must not stand out without bound.
         mean = distances.mean(dim=-1, keepdim=True)
         floor = torch.where(typical > 0, 1e-6 * typical, torch.where(mean > 0, mean, 1.0))
         logs = (counted + floor).log_()
-        center = _median(logs)
-        spread = 1.4826 * _median(logs.sub_(center).abs_())
+        center = median(logs)
+        spread = 1.4826 * median(logs.sub_(center).abs_())
         return cls(floor, center, spread.clamp_min(_LEAST_SPREAD))
 
     def standardise(self, distances: Tensor) -> Tensor:
@@ -92,8 +92,22 @@ def robust_z_scores(distances: Tensor) -> Tensor:
     return RobustLogScale.of(distances).standardise(distances)
 
 
-def _median(values: Tensor, *, ordered: bool = False) -> Tensor:
-    """Median of each row without its nan, by a sort: torch's own takes at most 2**24 values."""
+def median(values: Tensor, *, ordered: bool = False) -> Tensor:
+    """Find the median of each row without its nan.
+
+    Parameters
+    ----------
+    values : Tensor of shape (..., n_rows)
+        Of a row not all may be nan.
+    ordered : bool, default=False
+        Whether each row is in order, nan last.
+
+    Returns
+    -------
+    Tensor of shape (..., 1)
+        Of an even number the mean of the middle two.
+    """
+    # By a sort: torch's own takes at most 2**24 values, and the lower of two.
     if not ordered:
         values = values.sort(dim=-1).values  # nan come last
     count = values.shape[-1] - values.isnan().sum(dim=-1, keepdim=True)
@@ -101,14 +115,26 @@ def _median(values: Tensor, *, ordered: bool = False) -> Tensor:
     return (values.gather(-1, low) + values.gather(-1, high.clamp_max(values.shape[-1] - 1))) / 2
 
 
-def _without_ties(distances: Tensor) -> Tensor:
-    """Sorted distances, with nan for all but the first of many equal ones."""
+def without_ties(distances: Tensor) -> Tensor:
+    """Count a value that many rows have once.
+
+    Parameters
+    ----------
+    distances : Tensor of shape (..., n_rows)
+        Or other numbers.
+
+    Returns
+    -------
+    Tensor of shape (..., n_rows)
+        In order, with nan for all but the first of more than three, and more than a fiftieth of
+        the rows, that are equal to a millionth of the mean size.
+    """
     ordered = distances.sort(dim=-1).values
     n = ordered.shape[-1]
     most = max(_MOST_TIED, int(_TIED_FRACTION * n))
     if n <= most:
         return ordered
-    same = _SAME * distances.mean(dim=-1, keepdim=True)
+    same = _SAME * distances.abs().mean(dim=-1, keepdim=True)
     tied = ordered[..., most:] - ordered[..., :-most] <= same
     if not tied.any():
         return ordered

@@ -119,6 +119,14 @@ def test_the_score_of_two_rows_is_ill_conditioned():
 
 
 @each_dtype
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_equal_rows_count_once_in_the_scale_of_evidence(share, dtype):
+    rows = new_rows(300, dtype=dtype)
+    rows[: round(share * 300)] = rows[0]
+    check(scorer("consensus").one(Chunks(rows, 16384)), reference("consensus", rows), dtype)
+
+
+@each_dtype
 @each_head
 def test_stacked_domains(head, dtype):
     sizes = (17, 300, 17, 16, 2049, 300)

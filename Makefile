@@ -24,6 +24,9 @@ BENCH_ARGS ?=
 # Real anomalies: what bench_native.py --help lists, such as --quick.
 NATIVE_ARGS ?=
 
+# Known anomalies: what bench_known.py --help lists, such as --quick.
+KNOWN_ARGS ?=
+
 # The curves: which (empty: all) and what else bench_curves.py --help lists, such as --seeds.
 CURVES ?=
 CURVES_ARGS ?=
@@ -46,8 +49,8 @@ test test-floor fuzz: export OMP_NUM_THREADS := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-floor fuzz lint lint-workflows bench-train bench-time bench-data bench-quality bench-curves \
-	bench-conv bench-letters bench-native bench-score bench-reference bench-surfaces results-page \
-	clean
+	bench-conv bench-known bench-letters bench-native bench-score bench-reference bench-surfaces \
+	results-page clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -102,6 +105,9 @@ bench-quality: $(VENV)/.bench ## detection quality on unseen domains against ref
 
 bench-native: $(VENV)/.bench ## real anomalies on unseen domains; NATIVE_ARGS=--quick for a look
 	@$(VENV)/bin/python benchmarks/bench_native.py $(NATIVE_ARGS)
+
+bench-known: $(VENV)/.bench ## faults known on some domains, found on others; KNOWN_ARGS=--quick for a look
+	@$(VENV)/bin/python benchmarks/bench_known.py $(KNOWN_ARGS)
 
 bench-surfaces: $(VENV)/.bench ## defects on unseen surfaces against methods that see the batch alone
 	@$(VENV)/bin/python benchmarks/quality/fetch.py surfaces mobilenet

@@ -12,6 +12,7 @@ from acr_sklearn.metrics import f1_max, per_region_overlap, segmentation_scores
 from acr_sklearn.model_selection import (
     ContaminationThreshold,
     FitOnNormals,
+    LabelThreshold,
     NormalTrainSplit,
     PerDomainScorer,
     anomaly_average_precision_scorer,
@@ -31,6 +32,7 @@ __all__ = [
     "FeatureExtractor",
     "FitOnNormals",
     "HeldOutDomains",
+    "LabelThreshold",
     "MLPBackbone",
     "NeuralTransformation",
     "NormalTrainSplit",

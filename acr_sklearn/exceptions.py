@@ -4,6 +4,7 @@ __all__ = [
     "ACRWarning",
     "EarlyStoppingWarning",
     "IgnoredDomainsWarning",
+    "NoKnownAnomaliesWarning",
     "PooledDomainsWarning",
     "SingleDomainWarning",
     "SmallBatchWarning",
@@ -27,6 +28,10 @@ class SingleDomainWarning(ACRWarning):
 
 class EarlyStoppingWarning(ACRWarning):
     """Early stopping was asked for, but there are too few domains to hold any out."""
+
+
+class NoKnownAnomaliesWarning(ACRWarning):
+    """Known anomalies were handed over, but no row is marked, so nothing is learnt of them."""
 
 
 class SmallBatchWarning(ACRWarning):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from _report import RESULTS
 from bench_reference import report as reference_report
-from page import answer, curves, native, paper, speed
+from page import answer, curves, known, native, paper, speed
 from page.markdown import picture
 from page.quality import Causes, idle_causes, losses, section
 from page.runs import NOT_MEASURED, load, looks, measured, runs_table
@@ -29,6 +29,7 @@ def pages(folder: Path) -> dict[str, str]:
     """Return the pages written from the files of a folder, by their path below docs."""
     long = {
         "native": ("Real anomalies", _native(folder)),
+        "known": ("Known anomalies", _known(folder)),
         **{f"quality-{p}": (f"Quality on {p} domains", _quality(folder, p)) for p in SPLITS},
         "surfaces": ("Defects on unseen surfaces", _surfaces(folder)),
         "curves": ("Curves", curves.section(load(folder, "curves.json"), folder)),
@@ -46,6 +47,11 @@ def pages(folder: Path) -> dict[str, str]:
 def _native(folder: Path) -> list[str]:
     result = load(folder, "native.json")
     return native.section(result, folder) if result else [NOT_MEASURED]
+
+
+def _known(folder: Path) -> list[str]:
+    result = load(folder, "known.json")
+    return known.section(result, folder) if result else [NOT_MEASURED]
 
 
 def _quality(folder: Path, part: str) -> list[str]:

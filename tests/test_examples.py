@@ -29,6 +29,11 @@ RUNS = {
         r"^Mean AUROC over the unseen states: (0\.\d+)$",
         0.65,
     ),
+    "plot_known_faults.py": (
+        ["--max-iter", "10", "--data", "nowhere"],
+        r"^Mean AUROC on new machines with known faults: (0\.\d+)$",
+        0.85,
+    ),
     "plot_dataframe_domains.py": ([], r"^Mean AUROC over the sources: (0\.\d+)$", 0.85),
     "plot_fashion_mnist.py": (
         ["--max-iter", "20", "--batches", "1"],

@@ -77,15 +77,19 @@ class FitCallback:
         )
 
 
-def open_fit_callback(estimator: Any, X: Any, y: Any, domains: Any) -> FitCallback | None:
+def open_fit_callback(
+    estimator: Any, X: Any, y: Any, metadata: dict[str, Any]
+) -> FitCallback | None:
     """Set the callbacks up, when there are any.
 
     Parameters
     ----------
     estimator : estimator
         About to be fitted.
-    X, y, domains : object
+    X, y : object
         Arguments of fit.
+    metadata : dict
+        Its further arguments; None for what was not given.
 
     Returns
     -------
@@ -94,5 +98,5 @@ def open_fit_callback(estimator: Any, X: Any, y: Any, domains: Any) -> FitCallba
     """
     if not getattr(estimator, "_skl_callbacks", None):
         return None
-    metadata = None if domains is None else {"domains": domains}
-    return FitCallback(estimator, {"X": X, "y": y, "metadata": metadata})
+    given = {name: value for name, value in metadata.items() if value is not None}
+    return FitCallback(estimator, {"X": X, "y": y, "metadata": given or None})

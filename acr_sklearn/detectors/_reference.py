@@ -15,6 +15,7 @@ from sklearn.base import clone
 from acr_sklearn._input.batch_checks import SMALL_BATCH
 from acr_sklearn._input.chunks import Chunks
 from acr_sklearn._input.domain_rows import DomainRows
+from acr_sklearn._input.known_anomalies import TrainingRows
 from acr_sklearn._input.parameters import plain_number
 from acr_sklearn.detectors._scoring import BatchScoring, Calibration
 from acr_sklearn.domains.domain_shift import warn_unfamiliar_batches
@@ -150,7 +151,7 @@ class ReferenceMixin(BatchScoring):
             return self._reference.score(chunks)
         return self._scorer().one(chunks)
 
-    def _prepare_scoring(self, data: DomainRows, trained_on: NDArray[np.int64]) -> None:
+    def _prepare_scoring(self, data: TrainingRows, trained_on: NDArray[np.int64]) -> None:
         self._reference = None
         self.__dict__.pop("reference_stats_", None)
         if self.norm_mode == "reference":

@@ -13,8 +13,10 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from torch import nn
 
 from acr_sklearn._input.domain_rows import DomainRows
+from acr_sklearn._input.known_anomalies import TrainingRows
 from acr_sklearn._input.parameters import RealInterval, plain_number
 from acr_sklearn.detectors._acr_plan import held_out_domains, training_plan, training_settings
+from acr_sklearn.detectors._known import learn_known, require_head_that_learns
 from acr_sklearn.detectors._reference import ReferenceMixin
 from acr_sklearn.detectors._reference_state import SavedReference, load_reference, save_reference
 from acr_sklearn.detectors.base import BaseBatchDetector
@@ -187,8 +189,12 @@ default="consensus"
         Its network.
     feature_scale_ : FeatureScale or None
         Standardization of the features, measured in fit; None for a user's backbone.
-    head_ : ScoreHead
+    head_ : ScoreHead or ConsensusHead
         How rows are scored.
+    selection_ : dict or None
+        After a fit with known anomalies the "weight" that a discriminant learnt from them has in
+        the score; for each weight tried the mean "auroc" over labelled domains left out and, as
+        rows of "domain_auroc", that of each; the labelled "domains" with their "n_anomalies".
     history_ : list of dict
         One row per evaluation: steps so far, training loss and, with domains held out, their loss
         (`valid_loss`) and mean AUROC (`valid_auc`).
@@ -323,7 +329,7 @@ default="consensus"
         self._next_step = trained.fitted.next_step
         self._set_in_fit = tuple(getattr(self, name) for name in self._set_by_fit)
 
-    def _prepare_scoring(self, data: DomainRows, trained_on: NDArray[np.int64]) -> None:
+    def _prepare_scoring(self, data: TrainingRows, trained_on: NDArray[np.int64]) -> None:
         n_neighbors, trimmed = plain_number(self.n_neighbors), plain_number(self.trim_fraction)
         if self.score_head == "consensus":
             rows = np.flatnonzero(np.isin(data.index, trained_on))
@@ -332,6 +338,9 @@ default="consensus"
             self.head_ = ConsensusHead.of(n_neighbors, trimmed, self._shape, dependence)
         else:
             self.head_ = make_head(self.score_head, n_neighbors, trimmed, self._shape)
+        self.selection_ = None
+        if data.known is not None:
+            self.head_, self.selection_ = learn_known(self._scorer(), data)
         super()._prepare_scoring(data, trained_on)
 
     def _detach_from_training(self) -> None:
@@ -351,9 +360,10 @@ default="consensus"
         return MetaTrained(fitted, self.feature_scale_, self._shape)
 
     def _train(
-        self, data: DomainRows, held_out: NDArray[Any], seed: int, callback: Any
+        self, data: TrainingRows, held_out: NDArray[Any], seed: int, callback: Any
     ) -> MetaTrained:
         self._check_reference_rows()
+        require_head_that_learns(self, data.known)
         settings = training_settings(self, data.rows.shape[1], seed, callback)
         plan = training_plan(self, data, held_out)
         previous = self._previous(data) if self.warm_start else None

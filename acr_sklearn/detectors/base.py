@@ -14,6 +14,7 @@ from acr_sklearn._input.batch_checks import require_two_rows, warn_small_domains
 from acr_sklearn._input.callers import is_clone_for_a_repeated_fit
 from acr_sklearn._input.domain_rows import DomainRows, read_rows
 from acr_sklearn._input.keywords import known_keywords
+from acr_sklearn._input.known_anomalies import TrainingRows, take_out_known, with_outliers
 from acr_sklearn._input.labels import read_y
 from acr_sklearn.detectors._callback_support import CallbackSupport, FitCallback, open_fit_callback
 from acr_sklearn.detectors._scoring import BatchScoring
@@ -42,7 +43,11 @@ class BaseBatchDetector(
     _if_not_finite: ClassVar[str] = "Scale the features first (for example with StandardScaler)."
 
     # Class-level, so that routing works without set_fit_request and its kin.
-    __metadata_request__fit: ClassVar[dict[str, bool]] = {"domains": True}
+    __metadata_request__fit: ClassVar[dict[str, bool]] = {
+        "domains": True,
+        "known_anomalies": True,
+        "outliers": True,
+    }
     __metadata_request__predict: ClassVar[dict[str, bool]] = {"domains": True}
     __metadata_request__decision_function: ClassVar[dict[str, bool]] = {"domains": True}
     # Pipeline.score passes sample_weight=None on; None here means refused if it is anything else.
@@ -57,7 +62,11 @@ class BaseBatchDetector(
 
     @abstractmethod
     def _train(
-        self, data: DomainRows, held_out: NDArray[np.int64], seed: int, callback: FitCallback | None
+        self,
+        data: TrainingRows,
+        held_out: NDArray[np.int64],
+        seed: int,
+        callback: FitCallback | None,
     ) -> Any:
         """Train on the rows of `data` but for the held-out domains; may not set attributes."""
 
@@ -65,7 +74,7 @@ class BaseBatchDetector(
     def _keep_trained(self, trained: Any) -> None:
         """Set the fitted attributes that hold what `_train` returned."""
 
-    def _prepare_scoring(self, data: DomainRows, trained_on: NDArray[np.int64]) -> None:
+    def _prepare_scoring(self, data: TrainingRows, trained_on: NDArray[np.int64]) -> None:
         """Measure what scoring needs of the training rows, once the training is kept."""
 
     def _calibrate_reference(self, data: DomainRows, positions: NDArray[np.int64]) -> None:
@@ -87,7 +96,15 @@ class BaseBatchDetector(
 
     @_fit_context(prefer_skip_nested_validation=True)
     @known_keywords
-    def fit(self, X: Any, y: Any = None, *, domains: ArrayLike | None = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        domains: ArrayLike | None = None,
+        known_anomalies: Any = None,
+        outliers: Any = None,
+    ) -> Self:
         """Train on normal data sets, one per domain.
 
         Parameters
@@ -100,6 +117,15 @@ class BaseBatchDetector(
             Not used, present for API consistency by convention.
         domains : array-like of shape (n_samples,), default=None
             Label of the domain each row comes from: any hashable values.
+        known_anomalies : array-like of bool of shape (n_samples,), list or mapping of such, \
+default=None
+            True for rows that are known to be anomalies of their domain; beside a list or mapping
+            of data sets one mask for each. They are taken out before anything is learnt of what
+            is normal; a detector that can learn from them does, see docs/known_anomalies.md.
+            `y` is not looked at.
+        outliers : array-like of shape (n_outliers, n_features), default=None
+            Rows that are normal in no domain (outlier exposure), in the columns of `X`: each
+            counts as a known anomaly of one of the domains.
 
         Returns
         -------
@@ -110,11 +136,21 @@ class BaseBatchDetector(
         ------
         ValueError
             For input that cannot be trained on; the message says why and what to do.
+
+        Warns
+        -----
+        NoKnownAnomaliesWarning
+            For `known_anomalies` that mark no row.
         """
-        callback = open_fit_callback(self, X, y, domains)
+        metadata = {
+            "domains": domains,
+            "known_anomalies": known_anomalies,
+            "outliers": outliers,
+        }
+        callback = open_fit_callback(self, X, y, metadata)
         before = dict(self.__dict__)
         try:
-            self._fit(X, domains, callback)
+            self._fit(X, metadata, callback)
         except BaseException:
             self.__dict__ = before
             raise
@@ -123,9 +159,13 @@ class BaseBatchDetector(
             callback.close()
         return self
 
-    def _fit(self, X: Any, domains: ArrayLike | None, callback: FitCallback | None) -> None:
+    def _fit(self, X: Any, given: dict[str, Any], callback: FitCallback | None) -> None:
         who = f"{type(self).__name__}.fit"
-        data = read_rows(self, X, domains, reset=True, method="fit")
+        rows = read_rows(self, X, given["domains"], reset=True, method="fit")
+        data = take_out_known(rows, given["known_anomalies"], X, who=who)
+        if (outliers := given["outliers"]) is not None:
+            read = read_rows(self, outliers, None, reset=False, method="fit(outliers=)")
+            data = with_outliers(data, read.rows)
         require_two_rows(data, who=who, in_fit=True)
         warn_small_domains(data, who=who)
         seed = self._draw_seed()
@@ -134,7 +174,9 @@ class BaseBatchDetector(
             callback.complete = lambda part, trained: part._keep(data, held_out, trained, seed)
         self._keep(data, held_out, self._train(data, held_out, seed, callback), seed)
 
-    def _keep(self, data: DomainRows, held_out: NDArray[np.int64], trained: Any, seed: int) -> None:
+    def _keep(
+        self, data: TrainingRows, held_out: NDArray[np.int64], trained: Any, seed: int
+    ) -> None:
         """Set every fitted attribute."""
         self.domains_ = data.labels
         self.n_domains_ = len(data.labels)
@@ -251,7 +293,13 @@ class BaseBatchDetector(
 
     @known_keywords
     def fit_predict(
-        self, X: Any, y: Any = None, *, domains: ArrayLike | None = None
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        domains: ArrayLike | None = None,
+        known_anomalies: Any = None,
+        outliers: Any = None,
     ) -> NDArray[np.int64]:
         """Fit, then label the training rows, each domain as one batch.
 
@@ -263,13 +311,19 @@ class BaseBatchDetector(
             Not used, present for API consistency by convention.
         domains : array-like of shape (n_samples,), default=None
             As in `fit`.
+        known_anomalies : array-like of bool of shape (n_samples,), list or mapping of such, \
+default=None
+            As in `fit`; these rows are labelled like the others, in the batch of their domain.
+        outliers : array-like of shape (n_outliers, n_features), default=None
+            As in `fit`; they are not labelled.
 
         Returns
         -------
         ndarray of shape (n_samples,), int64
             1 for normal rows, -1 for anomalies.
         """
-        return self.fit(X, domains=domains).predict(X, domains=domains)
+        self.fit(X, domains=domains, known_anomalies=known_anomalies, outliers=outliers)
+        return self.predict(X, domains=domains)
 
     @known_keywords
     def score(self, X: Any, y: Any, *, domains: ArrayLike | None = None) -> float:

@@ -3,6 +3,7 @@
 from acr_sklearn.model_selection.contamination import ContaminationThreshold
 from acr_sklearn.model_selection.domain_lists import concat_domains, split_domains
 from acr_sklearn.model_selection.fit_on_normals import FitOnNormals
+from acr_sklearn.model_selection.label_threshold import LabelThreshold
 from acr_sklearn.model_selection.scorers import (
     PerDomainScorer,
     anomaly_average_precision_scorer,
@@ -13,6 +14,7 @@ from acr_sklearn.model_selection.splits import NormalTrainSplit
 __all__ = [
     "ContaminationThreshold",
     "FitOnNormals",
+    "LabelThreshold",
     "NormalTrainSplit",
     "PerDomainScorer",
     "anomaly_average_precision_scorer",

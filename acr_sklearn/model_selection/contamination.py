@@ -28,7 +28,7 @@ from acr_sklearn._input.parameters import RealInterval
 from acr_sklearn.model_selection.normality import POLARITIES, read_polarity, respond_by_domain
 from acr_sklearn.thresholds import compact_scores, contamination_offset
 
-__all__ = ["ContaminationThreshold"]
+__all__ = ["ContaminationThreshold", "labels_of_domains"]
 
 
 class ContaminationThreshold(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
@@ -135,7 +135,7 @@ class ContaminationThreshold(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
         polarity = read_polarity(self.detector, self.polarity, who=who)
         detector = clone(self.detector)
         detector.fit(X, y, **self._params_for_detector(detector, domains, fit_params))
-        domains = _domains_of(domains, fit_params)
+        domains = labels_of_domains(domains, fit_params)
         scores = respond_by_domain(
             detector, X, domains, "score_samples", polarity=polarity, who=who
         )
@@ -160,7 +160,7 @@ class ContaminationThreshold(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
         if _routing_enabled():
             return dict(process_routing(self, "fit", **given).detector.fit)
         # A Pipeline takes them under the name of its step, other detectors not at all.
-        return given if "domains" in signature(detector.fit).parameters else fit_params
+        return given if _takes_domains(detector) else fit_params
 
     def score_samples(self, X: Any, *, domains: ArrayLike | None = None) -> NDArray[np.float64]:
         """Score rows; the higher, the more normal.
@@ -244,7 +244,7 @@ class ContaminationThreshold(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
             1 for normal rows, -1 for anomalies.
         """
         self.fit(X, y, domains=domains, **fit_params)
-        return self.predict(X, domains=_domains_of(domains, fit_params))
+        return self.predict(X, domains=labels_of_domains(domains, fit_params))
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Say what this estimator consumes and passes on.
@@ -271,8 +271,32 @@ class ContaminationThreshold(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
         return tags
 
 
-def _domains_of(domains: ArrayLike | None, fit_params: dict[str, Any]) -> Any:
-    """Take the labels from where a pipeline's step gets them, when they are not named as such."""
+def _takes_domains(detector: Any) -> bool:
+    """Whether fit takes `domains` by that name, or passes what it is given on to one that does."""
+    parameters = signature(detector.fit).parameters
+    if any(one.kind is one.VAR_KEYWORD for one in parameters.values()) and not hasattr(
+        detector, "steps"
+    ):
+        inner = getattr(detector, "__dict__", {}).get("detector")
+        return inner is not None and _takes_domains(inner)
+    return "domains" in parameters
+
+
+def labels_of_domains(domains: ArrayLike | None, fit_params: dict[str, Any]) -> Any:
+    """Take the labels from where a pipeline's step gets them, when they are not named as such.
+
+    Parameters
+    ----------
+    domains : array-like of shape (n_samples,) or None
+        As passed to fit.
+    fit_params : dict
+        What else was passed.
+
+    Returns
+    -------
+    array-like of shape (n_samples,) or None
+        The labels, None where there are none.
+    """
     if domains is not None:
         return domains
     found = [value for name, value in fit_params.items() if name.endswith("__domains")]

@@ -1,4 +1,4 @@
-"""A detector that keeps known anomalies out of its own training, refits of a search included."""
+"""A detector that is kept from known anomalies, or told of them, in refits of a search too."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, OutlierMixin, _fit_context, clone
 from sklearn.utils import _safe_indexing, get_tags
-from sklearn.utils._param_validation import HasMethods
+from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     MethodMapping,
@@ -34,6 +34,18 @@ def _detector_has(name: str) -> Any:
     return available_if(lambda self: hasattr(self.detector, name))
 
 
+def _of_rows(X: Any, fit_params: dict[str, Any], kept: Any) -> dict[str, Any]:
+    """Take the entries of some rows from what has one per row."""
+    try:
+        taken: dict[str, Any] = _check_method_params(X, fit_params, indices=kept)
+    except FOREIGN_ERRORS as error:
+        names = ", ".join(fit_params)
+        raise TypeError(
+            f"FitOnNormals.fit got {names} of which it cannot leave out rows: {error}"
+        ) from error
+    return taken
+
+
 def _refuse_lost_domains(fit_params: dict[str, Any]) -> None:
     """Refuse what a Pipeline's predict could not be given."""
     lost = [name for name in fit_params if name.endswith("__domains")]
@@ -46,16 +58,23 @@ def _refuse_lost_domains(fit_params: dict[str, Any]) -> None:
 
 
 class FitOnNormals(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
-    """Train a detector on the rows with ``y == 1`` and leave those with ``y == -1`` out.
+    """Train a detector on the rows with ``y == 1``; tell it of those with ``y == -1``, or not.
 
     A search refits its best candidate on all rows that it was given, known anomalies included,
     and a detector ignores `y`: it learns the anomalies as normal. Around the detector, this class
     keeps them out of every fit, that of ``best_estimator_`` too. Scoring is the detector's own.
 
+    A detector that learns from known anomalies can be told of them instead. Whether that pays on
+    domains never seen is for a search to say: over ``anomalies``, with
+    ``NormalTrainSplit(LeaveOneGroupOut(), anomalies="known")`` as its `cv`.
+
     Parameters
     ----------
     detector : estimator
         A detector, or a Pipeline that ends with one.
+    anomalies : {"drop", "known"}, default="drop"
+        "drop" leaves the rows with ``y == -1`` out. "known" passes them on, marked by the
+        detector's fit argument `known_anomalies`; the steps before it in a Pipeline see them too.
 
     Attributes
     ----------
@@ -80,14 +99,18 @@ class FitOnNormals(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
     3
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {"detector": [HasMethods(["fit"])]}
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "detector": [HasMethods(["fit"])],
+        "anomalies": [StrOptions({"drop", "known"})],
+    }
 
-    def __init__(self, detector: Any) -> None:
+    def __init__(self, detector: Any, *, anomalies: str = "drop") -> None:
         self.detector = detector
+        self.anomalies = anomalies
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: ArrayLike | None = None, **fit_params: Any) -> Self:
-        """Fit a clone of the detector on the normal rows.
+        """Fit a clone of the detector on the normal rows, or on all with the anomalies marked.
 
         Parameters
         ----------
@@ -107,8 +130,8 @@ class FitOnNormals(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If `y` is not made of 1 and -1, one per row, if no row is normal, or if there is a `y`
-            with a list of data sets.
+            If `y` is not made of 1 and -1, one per row, if no row is normal, if there is a `y`
+            with a list of data sets, or if a detector to be told of anomalies takes none.
         """
         if y is not None and is_domain_list(X):
             raise ValueError(
@@ -124,20 +147,33 @@ class FitOnNormals(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
                     f"FitOnNormals.fit got y == -1 in all {n_rows} rows. A detector trains on "
                     "normal rows: give it some with y == 1."
                 )
-            kept = np.flatnonzero(normal)
-            try:
-                fit_params = _check_method_params(X, fit_params, indices=kept)
-            except FOREIGN_ERRORS as error:
-                names = ", ".join(fit_params)
-                raise TypeError(
-                    f"FitOnNormals.fit got {names} of which it cannot leave out rows: {error}"
-                ) from error
-            X, y = _safe_indexing(X, kept), np.ones(len(kept), dtype=np.int64)
+            if self.anomalies == "known":
+                if not normal.all():
+                    fit_params = {**fit_params, self._name_of_mask(): ~normal}
+            else:
+                kept = np.flatnonzero(normal)
+                fit_params = _of_rows(X, fit_params, kept)
+                X, y = _safe_indexing(X, kept), np.ones(len(kept), dtype=np.int64)
         self.detector_ = clone(self.detector).fit(X, y, **self._routed("fit", fit_params))
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(self.detector_, name):
                 setattr(self, name, getattr(self.detector_, name))
         return self
+
+    def _name_of_mask(self) -> str:
+        """Name the argument of fit that marks known anomalies, or refuse a detector without it."""
+        last, prefix = self.detector, ""
+        # A Pipeline passes on what bears the name of a step; routed metadata bear their own.
+        while hasattr(last, "steps"):
+            name, last = last.steps[-1]
+            prefix += f"{name}__"
+        if "known_anomalies" not in signature(last.fit).parameters:
+            raise ValueError(
+                "FitOnNormals.fit with anomalies='known' passes known anomalies on, but "
+                f"{type(last).__name__}.fit has no argument known_anomalies. Set "
+                "anomalies='drop', or use a detector that learns from them."
+            )
+        return "known_anomalies" if _routing_enabled() else f"{prefix}known_anomalies"
 
     @_detector_has("predict")
     def predict(self, X: Any, **params: Any) -> Any:

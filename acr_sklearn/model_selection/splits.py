@@ -18,6 +18,7 @@ from acr_sklearn.exceptions import ACRWarning, PooledDomainsWarning
 __all__ = ["NormalTrainSplit"]
 
 _POOLED = ("warn", "raise", "ignore")
+_ANOMALIES = ("drop", "known")
 
 
 class NormalTrainSplit(BaseCrossValidator):
@@ -44,14 +45,19 @@ class NormalTrainSplit(BaseCrossValidator):
         asks for the folds is not a `PerDomainScorer` that gets to know the domains. "ignore" is
         for detectors that keep domains apart by themselves, as with `domain_column`, and for
         detectors that score rows one by one.
+    anomalies : {"drop", "known"}, default="drop"
+        What becomes of the rows with ``y == -1`` in train folds. "known" leaves them in, for a fit
+        that is told of them: `FitOnNormals` with its own ``anomalies="known"``, or a detector that
+        gets ``known_anomalies=`` from the search. **Everything else would learn them as normal.**
 
     Raises
     ------
     ValueError
-        If `cv` or `pooled` is none of these.
+        If `cv`, `pooled` or `anomalies` is none of these.
 
     See Also
     --------
+    FitOnNormals : Tells a detector of known anomalies, or keeps them from it; a search compares.
     PerDomainScorer : Scores each domain of a test fold as a batch of its own.
 
     Examples
@@ -67,19 +73,24 @@ class NormalTrainSplit(BaseCrossValidator):
     # A search then hands `groups` on: by itself with routing off, as routed metadata with it on.
     __metadata_request__split: ClassVar[dict[str, bool]] = {"groups": True}
 
-    def __init__(self, cv: Any = 5, pooled: str = "warn") -> None:
+    def __init__(self, cv: Any = 5, pooled: str = "warn", anomalies: str = "drop") -> None:
         cv = _read_cv(cv)
         if not isinstance(pooled, str) or pooled not in _POOLED:
             raise ValueError(
                 f"NormalTrainSplit got pooled={pooled!r}. It can be 'warn', 'raise' or 'ignore'."
             )
+        if not isinstance(anomalies, str) or anomalies not in _ANOMALIES:
+            raise ValueError(
+                f"NormalTrainSplit got anomalies={anomalies!r}. It can be 'drop' or 'known'."
+            )
         self.cv = cv
         self.pooled = pooled
+        self.anomalies = anomalies
 
     def split(
         self, X: Any, y: ArrayLike | None = None, groups: ArrayLike | None = None
     ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-        """Yield train folds without anomalies and test folds with them.
+        """Yield train folds, by default without anomalies, and test folds with them.
 
         Parameters
         ----------
@@ -93,7 +104,8 @@ class NormalTrainSplit(BaseCrossValidator):
         Yields
         ------
         train : ndarray of shape (n_train_samples,)
-            Positions of the normal rows of the wrapped splitter's train fold.
+            Positions of the normal rows of the wrapped splitter's train fold, and with
+            ``anomalies="known"`` of the anomalous ones too.
         test : ndarray of shape (n_test_rows,)
             Positions of the rows of its test fold, unchanged. Folds whose test rows are all
             normal or all anomalous are left out.
@@ -136,7 +148,7 @@ class NormalTrainSplit(BaseCrossValidator):
             if index is not None and (several := len(np.unique(index[test]))) > 1:
                 self._complain(number, several)
                 index = None  # once is enough
-            yield train[normal[train]], test
+            yield train if self.anomalies == "known" else train[normal[train]], test
 
     def get_n_splits(
         self, X: Any = None, y: ArrayLike | None = None, groups: ArrayLike | None = None

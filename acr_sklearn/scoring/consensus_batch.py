@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from acr_sklearn.scoring.consensus_head import MeasuredBatch
-from acr_sklearn.scoring.evidence import EvidenceScale, consensus
+from acr_sklearn.scoring.evidence import Combination, EvidenceScale
 from acr_sklearn.scoring.fixed_batch import FixedBatch
 from acr_sklearn.scoring.fused_mlp import FusedMLP
 from acr_sklearn.scoring.neighborhoods import Neighborhoods
@@ -28,6 +28,8 @@ class ConsensusBatch(FixedBatch):
         The batch before the network.
     neighborhoods : Neighborhoods
         Neighbours in the layers of the network.
+    combination : Combination
+        From measured values to scores.
     """
 
     def __init__(
@@ -36,11 +38,13 @@ class ConsensusBatch(FixedBatch):
         network: torch.nn.Module,
         batch: MeasuredBatch,
         neighborhoods: Neighborhoods,
+        combination: Combination,
     ):
         super().__init__("consensus", standardizer)
         self.network = network
         self.evidence = batch.evidence
         self.neighborhoods = neighborhoods
+        self.combination = combination
         self.known = batch.known
         chain = FusedMLP.of(standardizer, network)
         self.chain = chain
@@ -53,10 +57,10 @@ class ConsensusBatch(FixedBatch):
 
         Parameters
         ----------
-        values : Tensor of shape (n_evidence, n_samples)
+        values : Tensor of shape (n_values, n_samples)
             Of the rows that the statistics are of.
         """
-        scale = EvidenceScale.of(values)
+        scale = self.combination.scale(values)
         self.scales = torch.stack([scale.center, scale.spread])
 
     def distances(self, x: Tensor, own: Tensor | None = None) -> Tensor:
@@ -71,7 +75,7 @@ class ConsensusBatch(FixedBatch):
 
         Returns
         -------
-        Tensor of shape (n_evidence, n_rows)
+        Tensor of shape (n_values, n_rows)
             What `combined` makes one score of.
         """
         own = self.evidence.itself(x) if own is None else own
@@ -90,7 +94,7 @@ class ConsensusBatch(FixedBatch):
 
         Returns
         -------
-        Tensor of shape (n_evidence, n_rows)
+        Tensor of shape (n_values, n_rows)
             What `distances` returns.
         """
         if not isinstance(self.chain, FusedMLP) or self.fused is None:
@@ -113,7 +117,7 @@ class ConsensusBatch(FixedBatch):
 
         Parameters
         ----------
-        distances : Tensor of shape (n_evidence, n_rows)
+        distances : Tensor of shape (n_values, n_rows)
             Of `distances`.
 
         Returns
@@ -121,7 +125,8 @@ class ConsensusBatch(FixedBatch):
         Tensor of shape (n_rows,)
             High for abnormal rows.
         """
-        return consensus(EvidenceScale(*self.scales).standardise(distances))
+        found: Tensor = self.combination(distances, EvidenceScale(*self.scales))
+        return found
 
     def single(self) -> ConsensusBatch:
         """Give a copy for rows in single precision.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -13,10 +13,11 @@ from torch import Tensor
 
 from acr_sklearn.domains.batch_statistics import standardize_by_mask
 from acr_sklearn.domains.covariance import WithinDomainCovariance
+from acr_sklearn.scoring.discriminant import Discriminant
 from acr_sklearn.scoring.evidence import (
     BatchEvidence,
+    Combination,
     EvidenceScale,
-    consensus,
     n_evidence_rows,
 )
 from acr_sklearn.scoring.heads import ScoreHead, mahalanobis_distances
@@ -60,8 +61,8 @@ class MeasuredBatch:
         Finds these rows; None where all rows serve, each for itself.
     own : Tensor of shape (n_samples,), int64
         Which of the serving rows each is, -1 for none.
-    values : Tensor of shape (n_evidence, n_samples)
-        What `evidence` found.
+    values : Tensor of shape (n_values, n_samples)
+        What `evidence` found, the projection of a discriminant last.
     far : Tensor of shape (n_samples,)
         Mahalanobis distance of each row to the mean of the batch.
     """
@@ -83,7 +84,8 @@ class ConsensusHead:
     Mahalanobis distance says which rows the network's statistics leave out: that distance alone
     sees a fault that many rows share, who are neighbours of one another and whose values are not
     rare. Distances to the nearest, the near and the wide neighbourhood in the network's layers,
-    among the rows that are kept, are the other three.
+    among the rows that are kept, are the other three. A discriminant between normal rows and
+    known anomalies of training domains may have a part in the score, see `Discriminant`.
 
     Attributes
     ----------
@@ -98,6 +100,8 @@ class ConsensusHead:
         Of `fit_dependence`.
     weights : ndarray of shape (n_features,)
         Of `hash_weights`: what rows are chosen by, where not all serve.
+    discriminant : Discriminant or None
+        None for the consensus alone.
     """
 
     kind: ClassVar[str] = "consensus"
@@ -107,6 +111,7 @@ class ConsensusHead:
     covariance: WithinDomainCovariance
     dependence: NDArray[np.float64] | None
     weights: NDArray[np.float64]
+    discriminant: Discriminant | None = None
 
     @classmethod
     def of(
@@ -156,17 +161,58 @@ class ConsensusHead:
         Tensor of shape (n_batches, n_samples)
             High for abnormal rows.
         """
+        combination = self.combination(rows)
+        return torch.stack(
+            [
+                combination(values, combination.scale(values))
+                for _, values in self.measured(network, rows, unit)
+            ]
+        )
+
+    def measured(
+        self, network: LayeredNetwork, rows: Tensor, unit: Tensor | None
+    ) -> Iterator[tuple[MeasuredBatch, Tensor]]:
+        """Measure each batch, without the network and with it.
+
+        Parameters
+        ----------
+        network : ACRNetwork or ACREnsemble
+            As in `score`.
+        rows : Tensor of shape (n_batches, n_samples, n_features)
+            As in `score`.
+        unit : Tensor of shape (n_features,) or None
+            As in `score`.
+
+        Yields
+        ------
+        batch : MeasuredBatch
+            Before the network.
+        values : Tensor of shape (n_values, n_samples)
+            All of what `combination` makes a score of.
+        """
         batches = [self.measure(batch) for batch in rows]
         kept = self.kept(batches)
         # Not first by all rows: beside a gross one nothing would be left of the others' digits.
         x = rows if unit is None else standardize_by_mask(rows, kept, unit)
         layers = network.layers_and_score(x, kept)[0]
-        scores = []
         for i, batch in enumerate(batches):
             neighbors = self.neighbors(layers[i], batch, None if kept is None else kept[i])
-            values = torch.cat([batch.values, neighbors.measure(layers[i], batch.own)])
-            scores.append(consensus(EvidenceScale.of(values).standardise(values)))
-        return torch.stack(scores)
+            yield batch, torch.cat([batch.values, neighbors.measure(layers[i], batch.own)])
+
+    def combination(self, like: Tensor) -> Combination:
+        """Give what makes one score of the values of each row.
+
+        Parameters
+        ----------
+        like : Tensor
+            Of the precision and on the device that are wanted.
+
+        Returns
+        -------
+        Combination
+            Ready to score.
+        """
+        return Combination(self.discriminant, like)
 
     def measure(self, rows: Tensor, n_rows: int | None = None) -> MeasuredBatch:
         """Measure a batch without the network.
@@ -193,9 +239,12 @@ class ConsensusHead:
         # in chunks.
         own = chosen if n_serving == len(rows) else known.positions(values)
         serving = torch.from_numpy(chosen).to(rows.device)
-        dependence = self.dependence
-        dependent = None if dependence is None else torch.from_numpy(dependence).to(rows)
-        evidence = BatchEvidence(rows, serving, dependent, manhattan=manhattan)
+        projection = None if self.discriminant is None else self.discriminant.values
+        learnt = (self.dependence, projection)
+        dependence, projected = (
+            None if one is None else torch.from_numpy(one).to(rows) for one in learnt
+        )
+        evidence = BatchEvidence(rows, serving, dependence, projected, manhattan=manhattan)
         places = torch.from_numpy(own).to(rows.device)
         found = evidence.measure(rows, places)
         return MeasuredBatch(evidence, serving, known, places, found, self._far(rows))
@@ -251,6 +300,7 @@ class ConsensusHead:
 
 
 def _outlyingness(batch: MeasuredBatch) -> Tensor:
-    values = torch.cat([batch.values, batch.far[None]])
+    # Which rows are trimmed is a question of the batch alone.
+    values = torch.cat([batch.values[: len(BatchEvidence.names)], batch.far[None]])
     alarms = EvidenceScale.of(values).standardise(values)
     return alarms.topk(_TELLING, dim=0, sorted=False).values.mean(dim=0)

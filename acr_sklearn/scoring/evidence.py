@@ -11,11 +11,18 @@ from torch import Tensor, nn
 
 from acr_sklearn.scoring.batch_units import BatchUnits
 from acr_sklearn.scoring.dependence import conditional_residuals
+from acr_sklearn.scoring.discriminant import Discriminant, mixed, projected
 from acr_sklearn.scoring.neighborhoods import Neighborhoods
 from acr_sklearn.scoring.robust_scale import median, without_ties
 from acr_sklearn.scoring.value_grid import ValueGrid
 
-__all__ = ["BatchEvidence", "EvidenceScale", "consensus", "n_evidence_rows"]
+__all__ = [
+    "BatchEvidence",
+    "Combination",
+    "EvidenceScale",
+    "consensus",
+    "n_evidence_rows",
+]
 
 #: Units beyond which a feature counts no further in distances: one gross value must not drown the
 #: rest of its row. Without it average precision on the native sets fell by .03.
@@ -72,14 +79,17 @@ class BatchEvidence(nn.Module):
         Positions of the rows that serve as neighbours.
     dependence : Tensor of shape (n_features, n_features) or None
         Of `fit_dependence`.
+    projection : Tensor of shape (2 * n_features,) or None, default=None
+        Weights of the values in a `Discriminant`.
     manhattan : bool, default=True
         Whether distances are sums of absolute differences: see `n_evidence_rows`.
     """
 
     dependence: Tensor | None
+    projection: Tensor | None
     known: Tensor
 
-    #: What `forward` returns, in order.
+    #: What `forward` returns, in order; behind it, given a projection, what that makes of a row.
     names = (
         "near neighbours in batch units",
         "wide neighbours in batch units",
@@ -92,6 +102,7 @@ class BatchEvidence(nn.Module):
         rows: Tensor,
         serving: Tensor,
         dependence: Tensor | None,
+        projection: Tensor | None = None,
         *,
         manhattan: bool = True,
     ):
@@ -100,6 +111,7 @@ class BatchEvidence(nn.Module):
         units = self.units(rows)
         self.grid = ValueGrid(units)
         self.register_buffer("dependence", dependence)
+        self.register_buffer("projection", projection)
         self.register_buffer("known", units[serving])
         fixed = self.known.clamp(-_CLIP, _CLIP)
         self.neighborhoods = Neighborhoods(fixed, _NEAR_AND_WIDE, manhattan=manhattan, central=True)
@@ -116,7 +128,7 @@ class BatchEvidence(nn.Module):
 
         Returns
         -------
-        Tensor of shape (4, n_samples)
+        Tensor of shape (4, n_samples) or, with a projection, (5, n_samples)
             In the order of `names`, high for unusual rows.
         """
         return self._with(self.neighborhoods, self.grid, x, own)
@@ -133,8 +145,8 @@ class BatchEvidence(nn.Module):
 
         Returns
         -------
-        Tensor of shape (4, n_samples)
-            What `forward` returns.
+        Tensor of the shape that `forward` returns
+            What it returns.
         """
         return self._with(self.neighborhoods.measure, self.grid.look_up, x, own)
 
@@ -149,7 +161,26 @@ class BatchEvidence(nn.Module):
         rarity, scores = look_up(units)
         residuals = conditional_residuals(scores, self.dependence)
         near_and_wide = distances(units.clamp(-_CLIP, _CLIP), own)
-        return torch.cat([near_and_wide, rarity[None], residuals[None]])
+        found = [near_and_wide, rarity[None], residuals[None]]
+        if self.projection is not None:
+            found.append(projected(scores, self.projection)[None])
+        return torch.cat(found)
+
+    def normal_scores(self, x: Tensor) -> Tensor:
+        """Place the values of rows in the batch.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_samples, n_features)
+            In the users' units.
+
+        Returns
+        -------
+        Tensor of the shape of `x`
+            Normal scores, of `ValueGrid`.
+        """
+        scores: Tensor = self.grid(self.units(x))[1]
+        return scores
 
     def itself(self, x: Tensor) -> Tensor:
         """Find the serving row that each row is.
@@ -244,3 +275,80 @@ def consensus(standardised: Tensor) -> Tensor:
     # lost in it; the largest alone is at the mercy of the worst of them.
     n_taken = math.ceil(_MOST_ALARMING * len(standardised))
     return standardised.topk(n_taken, dim=0, sorted=False).values.mean(dim=0)
+
+
+class Combination(nn.Module):
+    """From what was measured of rows to their scores: the consensus and, if any, a discriminant.
+
+    Parameters
+    ----------
+    discriminant : Discriminant or None
+        What is known of faults in other domains.
+    like : Tensor
+        Of the precision and on the device that are wanted.
+    """
+
+    evidence: Tensor | None
+
+    def __init__(self, discriminant: Discriminant | None, like: Tensor):
+        super().__init__()
+        self.weight = 0.0 if discriminant is None else discriminant.weight
+        found = None if discriminant is None else torch.as_tensor(discriminant.evidence).to(like)
+        self.register_buffer("evidence", found)
+
+    def scale(self, values: Tensor) -> EvidenceScale:
+        """Measure the scale of each kind of evidence and, behind these, of the discriminant.
+
+        Parameters
+        ----------
+        values : Tensor of shape (n_values, n_samples)
+            What `BatchEvidence` and the neighbours in the network found in the rows of a batch.
+
+        Returns
+        -------
+        EvidenceScale
+            For `forward`.
+        """
+        evidence, projection = self._parts(values)
+        scale = EvidenceScale.of(evidence)
+        if projection is None:
+            return scale
+        own = EvidenceScale.of(self._discriminant(scale.standardise(evidence), projection))
+        center = torch.cat([scale.center, own.center])
+        return EvidenceScale(center, torch.cat([scale.spread, own.spread]))
+
+    def forward(self, values: Tensor, scale: EvidenceScale) -> Tensor:
+        """Make one score of the values of each row.
+
+        Parameters
+        ----------
+        values : Tensor of shape (n_values, n_samples)
+            As in `scale`, of rows of the batch or others.
+        scale : EvidenceScale
+            Of the batch.
+
+        Returns
+        -------
+        Tensor of shape (n_samples,)
+            High for abnormal rows.
+        """
+        evidence, projection = self._parts(values)
+        n = len(evidence)
+        standardised = EvidenceScale(scale.center[:n], scale.spread[:n]).standardise(evidence)
+        agreed = consensus(standardised)
+        if projection is None:
+            return agreed
+        found = self._discriminant(standardised, projection)
+        own = EvidenceScale(scale.center[n:], scale.spread[n:]).standardise(found)[0]
+        return mixed(agreed, own, self.weight)
+
+    def _parts(self, values: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Part evidence from the projection of the values, which stands between."""
+        if self.evidence is None:
+            return values, None
+        place = len(BatchEvidence.names)
+        return torch.cat([values[:place], values[place + 1 :]]), values[place]
+
+    def _discriminant(self, standardised: Tensor, projection: Tensor) -> Tensor:
+        assert self.evidence is not None
+        return (self.evidence[:, None] * standardised).sum(dim=0, keepdim=True) + projection

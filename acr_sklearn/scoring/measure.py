@@ -275,7 +275,8 @@ class _ConsensusBuilder(_Rounds):
         network: Any = self._fixed_network(standardizer, kept)
         layers = network.layers_and_score(standardizer(rows))[0]
         neighborhoods = head.neighbors(layers, batch, kept)
-        fixed = ConsensusBatch(standardizer, network, batch, neighborhoods)
+        combination = head.combination(rows)
+        fixed = ConsensusBatch(standardizer, network, batch, neighborhoods, combination)
         fixed.fix_scale(torch.cat([batch.values, neighborhoods.measure(layers, batch.own)]))
         return fixed
 

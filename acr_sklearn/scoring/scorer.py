@@ -18,6 +18,8 @@ from acr_sklearn._compute import in_order, rows_at_once
 from acr_sklearn._input.chunks import Chunks, taken_by_torch
 from acr_sklearn.domains.feature_scale import FeatureScale
 from acr_sklearn.scoring.consensus_head import ConsensusHead
+from acr_sklearn.scoring.discriminant import discriminant_inputs
+from acr_sklearn.scoring.evidence import EvidenceScale, consensus
 from acr_sklearn.scoring.fixed_batch import FixedBatch
 from acr_sklearn.scoring.gross_values import clip_gross, gross_bounds, within
 from acr_sklearn.scoring.heads import Network, ScoreHead
@@ -195,6 +197,32 @@ class Scorer:
         if self.limits.samples(len(chunks)):
             sample = Chunks(chunks.take(self._sample(len(chunks))), chunks.size)
         return self._measured(self._network(chunks.dtype), sample)
+
+    def labelled(self, batch: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Give what a discriminant is learnt from, of one batch under the consensus alone.
+
+        Parameters
+        ----------
+        batch : ndarray of shape (n_samples, n_features)
+            At most 2048 rows.
+
+        Returns
+        -------
+        inputs : ndarray of shape (n_samples, n_evidence + 2 * n_features)
+            Of `discriminant_inputs`.
+        consensus : ndarray of shape (n_samples,)
+            High for abnormal rows.
+        """
+        head, network = self.head, self._network(batch.dtype)
+        assert isinstance(head, ConsensusHead)
+        with torch.no_grad():
+            rows = torch.from_numpy(taken_by_torch(batch)).to(next(network.parameters()).device)
+            unit = None if self.scale is None else self.scale.unit(rows.dtype).to(rows)
+            measured, values = next(head.measured(network, rows[None], unit))
+            standardised = EvidenceScale.of(values).standardise(values)
+            inputs = discriminant_inputs(standardised, measured.evidence.normal_scores(rows))
+            agreed = consensus(standardised)
+        return inputs.double().cpu().numpy(), agreed.double().cpu().numpy()
 
     def _sample(self, n_rows: int) -> NDArray[np.int64]:
         """Choose the rows of a large batch that its statistics are computed on."""

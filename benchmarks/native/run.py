@@ -30,7 +30,7 @@ def run(
         ``score_seconds`` and the ``fit_seconds`` of its fold; where thresholds were set too, what
         they come to, under "cut|measure".
     """
-    stores = [_store(data, entry, protocol, cache) for entry in chosen]
+    stores = [open_store(data, entry, protocol, cache) for entry in chosen]
     keys: list[tuple[object, ...]] = []
     for split in splits(data, protocol):
         todo = list(batches(data.name, split, protocol))
@@ -46,7 +46,8 @@ def run(
     return {label: pd.concat(frames, ignore_index=True) for label, frames in out.items()}
 
 
-def _store(data: NativeSet, entry: Entry, protocol: Protocol, cache: bool) -> Store:
+def open_store(data: NativeSet, entry: Entry, protocol: Protocol, cache: bool) -> Store:
+    """Return where the results of an entry on a set are kept."""
     if not cache:
         return Store(None)
     setting = protocol.n_folds, protocol.n_train, protocol.n_normals

@@ -8,7 +8,7 @@ from typing import Any
 from quality.protocol import KINDS
 from quality.summary import PARTS
 
-from . import native
+from . import known, native
 from .markdown import signed, table
 from .runs import FORMER, NOT_MEASURED, load, measured
 from .speed import in_one_line
@@ -36,6 +36,7 @@ ALL_KINDS = (
 )
 LONG = {
     "native": "real anomalies: all methods, sets, shares and thresholds",
+    "known": "known anomalies: every set, fewer labels, wrong ones, kinds never labelled",
     "quality-test": "classes and synthetic kinds on test domains, and every loss with its cause",
     "quality-validation": "the same on validation domains",
     "surfaces": "defects on unseen surfaces",
@@ -51,6 +52,7 @@ Figures = dict[str, Any]
 def page(folder: Path) -> list[str]:
     """Return the paragraphs."""
     real, quality = load(folder, "native.json"), load(folder, "quality-test.json")
+    labelled = load(folder, "known.json")
     flagged = native.thresholds_in_one_line(real) if real else ""
     return [
         "# Results",
@@ -59,6 +61,8 @@ def page(folder: Path) -> list[str]:
         "## Real anomalies",
         *([NATIVE, *native.answer(real)] if real else [NOT_MEASURED]),
         *([flagged] if flagged else []),
+        "## Known anomalies",
+        *(known.answer(labelled) if labelled else [NOT_MEASURED]),
         "## Rows of other classes",
         *([CLASSES, *of_kinds(quality, "natural")] if quality else [NOT_MEASURED]),
         "## Synthetic kinds",

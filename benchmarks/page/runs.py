@@ -10,6 +10,7 @@ from .markdown import table
 
 FILES = {
     "native.json": "real anomalies",
+    "known.json": "known anomalies",
     "quality-test.json": "quality on test domains",
     "quality-validation.json": "quality on validation domains",
     "surfaces-test.json": "defects on test surfaces",

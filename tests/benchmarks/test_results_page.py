@@ -141,7 +141,7 @@ def test_nothing_measured_is_a_set_of_pages_too(tmp_path):
     from results_page import pages
 
     found = pages(tmp_path)
-    assert found["results.md"].count("Not measured.") == 4
+    assert found["results.md"].count("Not measured.") == 5
     assert all("Not measured." in text for text in found.values())
 
 

@@ -27,8 +27,10 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from acr_sklearn import (
     ContaminationThreshold,
+    FitOnNormals,
     NormalTrainSplit,
     PerDomainScorer,
+    ZeroShotACRDetector,
     anomaly_roc_auc_scorer,
 )
 
@@ -283,3 +285,13 @@ def test_contamination_cannot_be_chosen_by_a_ranking(fitted, labelled):
         scoring=anomaly_roc_auc_scorer,
     ).fit(X, y, groups=site, domains=site)
     assert np.ptp(search.cv_results_["mean_test_score"]) == 0
+
+
+def test_domains_reach_a_detector_inside_another_wrapper():
+    rows = np.random.default_rng(0).normal(size=(120, 3))
+    site = np.repeat(np.arange(3), 40)
+    small = ZeroShotACRDetector(
+        max_iter=2, hidden_layer_sizes=(8,), n_tasks=4, early_stopping=False, random_state=0
+    )
+    cut = ContaminationThreshold(FitOnNormals(small)).fit(rows, domains=site)
+    assert cut.detector_.detector_.n_domains_ == 3

@@ -118,3 +118,76 @@ def test_a_list_of_data_sets_with_labels_is_refused():
         ):
             model.fit(sites, given)
     assert model.fit(sites).detector_.n_domains_ == len(np.unique(site))
+
+
+def _small():
+    small = {"hidden_layer_sizes": (8,), "n_tasks": 4, "task_size": 32, "early_stopping": False}
+    return ZeroShotACRDetector(max_iter=2, random_state=0, **small)
+
+
+def _machines(seeds=range(6), n_rows=100):
+    """Machines that share a fault of two features, each value of it within the usual range."""
+    parts = []
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
+        rows, y = rng.normal(size=(n_rows, 5)), np.where(np.arange(n_rows) < 10, -1, 1)
+        rows[:10, :2] = [1.5, -1.4] + 0.3 * rng.normal(size=(10, 2))
+        parts.append((rows + rng.normal(0, 5, 5), y, np.full(n_rows, seed)))
+    return [np.concatenate(part) for part in zip(*parts, strict=True)]
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_one_search_compares_leaving_anomalies_out_with_telling_of_them(routing):
+    X, y, site = _machines()
+    acr = _small()
+    model = FitOnNormals(Pipeline([("scaler", StandardScaler()), ("acr", acr)]))
+    with sklearn.config_context(enable_metadata_routing=routing):
+        search = GridSearchCV(
+            model,
+            {"anomalies": ["drop", "known"]},
+            scoring="roc_auc",
+            cv=NormalTrainSplit(LeaveOneGroupOut(), anomalies="known"),
+        )
+        search.fit(X, y, groups=site, **{"domains" if routing else "acr__domains": site})
+    dropped, told = search.cv_results_["mean_test_score"]
+    assert told > dropped + 0.1
+    best = search.best_estimator_.detector_[-1]
+    assert best.selection_["n_anomalies"].tolist() == [10] * 6
+    # Told or not, the network has seen none of them.
+    left_out = StandardScaler().fit(X)
+    plain = clone(acr).fit(left_out.transform(X[y == 1]), domains=site[y == 1])
+    assert best.history_ == plain.history_
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_a_search_hands_a_mask_to_a_pipeline_too(routing):
+    X, y, site = _machines()
+    pipe = Pipeline([("scaler", StandardScaler()), ("acr", _small())])
+    given = {"domains": site, "known_anomalies": y == -1}
+    with sklearn.config_context(enable_metadata_routing=routing):
+        search = GridSearchCV(
+            pipe,
+            {"acr__trim_fraction": [0.25]},
+            scoring="roc_auc",
+            cv=NormalTrainSplit(LeaveOneGroupOut(), anomalies="known"),
+        )
+        params = given if routing else {f"acr__{name}": value for name, value in given.items()}
+        search.fit(X, y, groups=site, **params)
+    assert search.best_score_ > 0.8
+    assert search.best_estimator_[-1].selection_["weight"] > 0
+
+
+def test_without_anomalies_there_is_nothing_to_tell():
+    X, y, site = _machines(range(4))
+    told = FitOnNormals(_small(), anomalies="known")
+    assert told.fit(X, np.ones(len(X)), domains=site).detector_.selection_ is None
+    assert told.fit(X, y, domains=site).detector_.selection_["n_anomalies"].tolist() == [10] * 4
+
+
+def test_a_detector_that_cannot_be_told_is_refused():
+    X, y, _ = _machines(range(2))
+    model = FitOnNormals(Pipeline([("forest", IsolationForest())]), anomalies="known")
+    with pytest.raises(ValueError, match=r"IsolationForest.fit has no argument known_anomalies"):
+        model.fit(X, y)
+    with pytest.raises(ValueError, match="'anomalies' parameter of FitOnNormals"):
+        FitOnNormals(IsolationForest(), anomalies="keep").fit(X, y)

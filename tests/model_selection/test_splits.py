@@ -381,3 +381,19 @@ def test_what_a_halving_search_asks_of_folds_is_passed_on():
     assert NormalTrainSplit(LeaveOneGroupOut()).shuffle
     assert NormalTrainSplit(ShuffleSplit(2, random_state=None)).random_state is None
     assert not NormalTrainSplit(KFold(3)).shuffle
+
+
+def test_known_anomalies_stay_in_train_folds_where_a_fit_is_told_of_them():
+    X, y = np.zeros((6, 1)), np.array([1, -1, 1, -1, 1, -1])
+    site = np.repeat(["a", "b", "c"], 2)
+    told = list(NormalTrainSplit(LeaveOneGroupOut(), anomalies="known").split(X, y, site))
+    plain = list(NormalTrainSplit(LeaveOneGroupOut()).split(X, y, site))
+    assert [train.tolist() for train, _ in told] == [[2, 3, 4, 5], [0, 1, 4, 5], [0, 1, 2, 3]]
+    for (more, test), (fewer, same) in zip(told, plain, strict=True):
+        np.testing.assert_array_equal(more[y[more] == 1], fewer)
+        np.testing.assert_array_equal(test, same)
+
+
+def test_anomalies_are_dropped_or_known():
+    with pytest.raises(ValueError, match="anomalies='keep'. It can be 'drop' or 'known'"):
+        NormalTrainSplit(anomalies="keep")

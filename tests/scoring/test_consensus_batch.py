@@ -31,7 +31,11 @@ KINDS = {
     "module": {"backbone": users_module()},
     "ensemble of modules": {"backbone": users_module(), "n_estimators": 2},
     "one domain": {},
+    "known": {},
+    "known to a module": {"backbone": users_module()},
+    "known to an ensemble": {"n_estimators": 2},
 }
+FUSED = ("mlp", "untrimmed", "one domain", "known")
 FITTED = {}
 
 
@@ -44,7 +48,14 @@ def detector(kind):
         ]
         quick = {"max_iter": 2, "n_tasks": 4, "task_size": 32, "early_stopping": False}
         options = quick | {"hidden_layer_sizes": (16,), "random_state": 0} | KINDS[kind]
-        FITTED[kind] = ZeroShotACRDetector(**options).fit(domains)
+        known = None
+        if kind.startswith("known"):
+            # The same two features are off in a tenth of the rows of every domain.
+            known = [np.arange(90) < 9] * 5
+            for rows in domains:
+                rows[:9, :2] += [4.0, -3.0]
+        FITTED[kind] = ZeroShotACRDetector(**options).fit(domains, known_anomalies=known)
+        assert (FITTED[kind].head_.discriminant is not None) == kind.startswith("known")
     return FITTED[kind].set_params(chunk_size=None)
 
 
@@ -104,17 +115,17 @@ def test_of_every_network_too(kind, n_rows):
 def test_a_frozen_batch_is_of_the_consensus(kind):
     frozen = detector(kind).freeze(batch(300))
     assert isinstance(frozen, ConsensusBatch)
-    assert isinstance(frozen.chain, FusedMLP) == (kind in ("mlp", "untrimmed", "one domain"))
+    assert isinstance(frozen.chain, FusedMLP) == (kind in FUSED)
 
 
-@pytest.mark.parametrize("kind", ["mlp", "ensemble", "ntl"])
+@pytest.mark.parametrize("kind", ["mlp", "ensemble", "ntl", "known"])
 @pytest.mark.parametrize("n_rows", [60, 600])
 def test_many_rows_are_measured_as_few_are(kind, n_rows):
     frozen = detector(kind).freeze(batch(n_rows))
     with torch.no_grad():
         for x in (torch.from_numpy(batch(n_rows)), torch.from_numpy(batch(30))):
             expected = frozen.distances(x)
-            assert len(expected) == 7
+            assert len(expected) == 7 + (kind == "known")
             torch.testing.assert_close(frozen.measure(x), expected, rtol=1e-9, atol=1e-9)
 
 

@@ -1,0 +1,263 @@
+"""A threshold set by labels: the cut that is best on labelled domains that fit did not see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from numbers import Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import _fit_context, clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import check_cv
+from sklearn.utils import _safe_indexing
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import _check_method_params
+
+from acr_sklearn._input.labels import read_is_normal, read_labels
+from acr_sklearn.model_selection.contamination import ContaminationThreshold, labels_of_domains
+from acr_sklearn.model_selection.fit_on_normals import FitOnNormals
+from acr_sklearn.model_selection.normality import POLARITIES, read_polarity, respond_by_domain
+from acr_sklearn.thresholds import compact_scores
+
+__all__ = ["LabelThreshold"]
+
+#: Cuts that are tried: between neighbours among so many quantiles of all scores.
+_CUTS = 1000
+
+#: Of each cut, from the counts of anomalies called, normal rows called, and of both there are.
+_Measure = Callable[[NDArray[Any], NDArray[Any], int, int], NDArray[Any]]
+
+
+def _f1(hits: NDArray[Any], alarms: NDArray[Any], n_anomalies: int, _n: int) -> NDArray[Any]:
+    return np.asarray(2 * hits / (hits + alarms + n_anomalies))
+
+
+def _balanced_accuracy(
+    hits: NDArray[Any], alarms: NDArray[Any], n_anomalies: int, n_normals: int
+) -> NDArray[Any]:
+    return np.asarray((hits / n_anomalies + 1 - alarms / n_normals) / 2)
+
+
+class LabelThreshold(ContaminationThreshold):
+    """Cut the scores of a detector where it is best by labels of domains that fit did not see.
+
+    Around ``FitOnNormals(detector)`` the domains are left out in turn: a clone is fitted on the
+    others and scores the domains left out. The threshold is the cut of these scores that is best
+    in the mean over the domains, and the detector is then fitted on all. Around
+    ``FrozenEstimator(detector)`` nothing is trained: give fit domains that the detector did not
+    see.
+
+    The answers are scikit-learn's (1 and -1, high scores for normal rows) whatever the wrapped
+    detector's are.
+
+    Parameters
+    ----------
+    detector : FitOnNormals or sklearn.frozen.FrozenEstimator
+        Around a detector, or a Pipeline that ends with one.
+    metric : {"f1", "balanced_accuracy", "cost"}, default="f1"
+        What is best: F1 and balanced accuracy with anomalies as positives, or the least cost of
+        false alarms and missed anomalies.
+    miss_cost : float, default=10.0
+        What a missed anomaly costs, in false alarms; for "cost" alone.
+    cv : int, cross-validation splitter or iterable, default=5
+        How domains are left out: an int means that many folds of whole domains, or one for each
+        domain if there are fewer. Not used around a frozen detector.
+    polarity : {"auto", "normal", "anomaly"}, default="auto"
+        As in `ContaminationThreshold`.
+
+    Attributes
+    ----------
+    detector_ : estimator
+        The fitted detector; the frozen one itself if it is frozen.
+    offset_ : float
+        Rows that score below it are predicted as anomalies.
+    best_value_ : float
+        The metric at that cut, in the mean over labelled domains left out; of "cost" minus the
+        cost per row.
+    polarity_ : {"normal", "anomaly"}
+        Which rows score high with `detector_`.
+
+    See Also
+    --------
+    ContaminationThreshold : A threshold without labels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.ensemble import IsolationForest
+    >>> from acr_sklearn.model_selection import FitOnNormals, LabelThreshold
+    >>> rng = np.random.default_rng(0)
+    >>> X, y, site = rng.normal(size=(300, 2)), np.ones(300, int), np.repeat([0, 1, 2], 100)
+    >>> X[::20], y[::20] = X[::20] + 9, -1
+    >>> forest = FitOnNormals(IsolationForest(random_state=0))
+    >>> LabelThreshold(forest).fit(X, y, domains=site).predict([[0, 0], [9, 9]])
+    array([ 1, -1])
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "detector": [HasMethods(["fit"])],
+        "metric": [StrOptions({"f1", "balanced_accuracy", "cost"})],
+        "miss_cost": [Interval(Real, 0, None, closed="neither")],
+        "cv": ["cv_object"],
+        "polarity": [StrOptions(set(POLARITIES))],
+    }
+
+    def __init__(
+        self,
+        detector: Any,
+        *,
+        metric: str = "f1",
+        miss_cost: float = 10.0,
+        cv: Any = 5,
+        polarity: str = "auto",
+    ) -> None:
+        self.detector = detector
+        self.metric = metric
+        self.miss_cost = miss_cost
+        self.cv = cv
+        self.polarity = polarity
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(
+        self, X: Any, y: Any = None, *, domains: ArrayLike | None = None, **fit_params: Any
+    ) -> Self:
+        """Set the threshold on domains left out, and fit the detector on all.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Normal rows and labelled anomalies.
+        y : array-like of shape (n_samples,)
+            1 for a normal row, -1 for an anomalous one.
+        domains : array-like of shape (n_samples,), default=None
+            Label of each row's domain. Passed on to a detector whose fit takes it.
+        **fit_params : dict
+            As in `ContaminationThreshold.fit`.
+
+        Returns
+        -------
+        self : object
+            With the threshold set.
+
+        Raises
+        ------
+        ValueError
+            For a detector that would learn anomalies as normal, without `y` or domains to leave
+            out, and where no domain has rows of both labels.
+        """
+        who = f"{type(self).__name__}.fit"
+        polarity = read_polarity(self.detector, self.polarity, who=who)
+        if not isinstance(self.detector, FitOnNormals | FrozenEstimator):
+            raise ValueError(
+                f"{who} got a {type(self.detector).__name__}, which would learn the anomalies of "
+                "fit as normal rows. Wrap it: FitOnNormals(detector), or FrozenEstimator(detector) "
+                "if it is fitted, on other domains than these."
+            )
+        normal = read_is_normal(y, None, who=who)
+        named = labels_of_domains(domains, fit_params)
+        index = np.zeros(len(normal), np.int64)
+        if named is not None:
+            index = read_labels(named, len(normal), who=who)[1]
+        scores = self._scores_left_out(X, y, domains, fit_params, (index, polarity))
+        offset, value = self._best_cut(scores, normal, index, who)
+        detector = clone(self.detector)
+        detector.fit(X, y, **self._params_for_detector(detector, domains, fit_params))
+        self.detector_, self.polarity_ = detector, polarity
+        self.offset_, self.best_value_ = offset, value
+        self.calibration_scores_ = compact_scores(scores[normal])
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(detector, name):
+                setattr(self, name, getattr(detector, name))
+        return self
+
+    def _scores_left_out(
+        self,
+        X: Any,
+        y: Any,
+        domains: ArrayLike | None,
+        fit_params: dict[str, Any],
+        by: tuple[NDArray[np.int64], str],
+    ) -> NDArray[np.float64]:
+        """Score every row by a detector that has not seen its domain."""
+        index, polarity = by
+        who = f"{type(self).__name__}.fit"
+        if isinstance(self.detector, FrozenEstimator):
+            return self._finite(
+                respond_by_domain(
+                    self.detector, X, index, "score_samples", polarity=polarity, who=who
+                )
+            )
+        scores = np.full(len(index), np.nan)
+        params = fit_params if domains is None else {**fit_params, "domains": domains}
+        for train, test in self._splits(X, y, index, who):
+            own = _check_method_params(X, params, indices=train)
+            part = {k: v for k, v in own.items() if k != "domains"}
+            detector = clone(self.detector)
+            given = self._params_for_detector(detector, own.get("domains"), part)
+            detector.fit(_safe_indexing(X, train), _safe_indexing(y, train), **given)
+            rows = _safe_indexing(X, test)
+            scores[test] = respond_by_domain(
+                detector, rows, index[test], "score_samples", polarity=polarity, who=who
+            )
+        return self._finite(scores)
+
+    def _splits(self, X: Any, y: Any, index: NDArray[np.int64], who: str) -> Any:
+        n_domains = len(np.unique(index))
+        if not isinstance(self.cv, int | np.integer):
+            return check_cv(self.cv).split(X, y, index)
+        if n_domains < 2:
+            raise ValueError(
+                f"{who} got rows of one domain, and none is left to set a threshold on. Pass the "
+                "label of each row's domain as domains=."
+            )
+        n_folds = min(int(self.cv), n_domains)
+        fold, rows = index * n_folds // n_domains, np.arange(len(index))
+        return [(rows[fold != i], rows[fold == i]) for i in range(n_folds)]
+
+    def _finite(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        if not np.isfinite(scores).all():
+            raise ValueError(
+                f"{type(self).__name__}.fit got scores that are not finite, or rows that no fold "
+                "of cv leaves out. Scale the features first; let every row be in one test fold."
+            )
+        return scores
+
+    def _best_cut(
+        self,
+        scores: NDArray[np.float64],
+        normal: NDArray[np.bool_],
+        index: NDArray[np.int64],
+        who: str,
+    ) -> tuple[float, float]:
+        quantiles = np.unique(np.quantile(scores, np.linspace(0, 1, _CUTS)))
+        cuts = np.concatenate([quantiles[:1], (quantiles[1:] + quantiles[:-1]) / 2])
+        values = []
+        for domain in np.unique(index):
+            own = index == domain
+            abnormal = np.sort(scores[own & ~normal])
+            usual = np.sort(scores[own & normal])
+            # A domain without either tells nothing of how both are told apart.
+            if len(abnormal) and len(usual):
+                hits, alarms = np.searchsorted(abnormal, cuts), np.searchsorted(usual, cuts)
+                values.append(self._measure()(hits, alarms, len(abnormal), len(usual)))
+        if not values:
+            raise ValueError(
+                f"{who} got no domain with both normal rows (1) and anomalies (-1) in y, and no "
+                "threshold can be judged. Label anomalies in at least one domain."
+            )
+        mean = np.mean(values, axis=0)
+        best = int(np.argmax(mean))
+        return float(cuts[best]), float(mean[best])
+
+    def _measure(self) -> _Measure:
+        if self.metric == "cost":
+            return self._saved
+        return {"f1": _f1, "balanced_accuracy": _balanced_accuracy}[self.metric]
+
+    def _saved(
+        self, hits: NDArray[Any], alarms: NDArray[Any], n_anomalies: int, n_normals: int
+    ) -> NDArray[Any]:
+        cost = alarms + self.miss_cost * (n_anomalies - hits)
+        return np.asarray(-cost / (n_anomalies + n_normals))

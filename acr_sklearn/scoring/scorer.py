@@ -216,7 +216,8 @@ class Scorer:
         head, network = self.head, self._network(batch.dtype)
         assert isinstance(head, ConsensusHead)
         with torch.no_grad():
-            rows = torch.from_numpy(taken_by_torch(batch)).to(next(network.parameters()).device)
+            whole = taken_by_torch(clip_gross(batch[None])[0])
+            rows = torch.from_numpy(whole).to(next(network.parameters()).device)
             unit = None if self.scale is None else self.scale.unit(rows.dtype).to(rows)
             measured, values = next(head.measured(network, rows[None], unit))
             standardised = EvidenceScale.of(values).standardise(values)

@@ -259,3 +259,12 @@ def test_outliers_have_the_columns_of_the_rows():
     detector = quick(domain_column="site").fit(frame, outliers=aux)
     assert detector.n_domains_ == 9
     assert detector.selection_["n_anomalies"].sum() == 90
+
+
+def test_one_gross_fault_hides_no_other(taught):
+    rows = [one.copy() for one in ROWS]
+    for one, mask in zip(rows, MASKS, strict=True):
+        one[np.flatnonzero(mask)[0]] = 1e12
+    detector = quick().fit(rows, known_anomalies=MASKS)
+    assert mean_auc(detector, "bearing") > mean_auc(taught, "bearing") - 0.03
+    assert detector.selection_["weight"] == taught.selection_["weight"]

@@ -182,7 +182,8 @@ def test_y_in_every_form(y):
 
 def test_repr_pickle_and_clone():
     splitter = NormalTrainSplit(LeaveOneGroupOut())
-    assert repr(splitter) == "NormalTrainSplit(cv=LeaveOneGroupOut(), pooled='warn')"
+    expected = "NormalTrainSplit(anomalies='drop', cv=LeaveOneGroupOut(), pooled='warn')"
+    assert repr(splitter) == expected
     for copy in (pickle.loads(pickle.dumps(splitter)), clone(splitter, safe=False)):
         assert repr(copy) == repr(splitter)
 

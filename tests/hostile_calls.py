@@ -126,6 +126,22 @@ def contamination_threshold(draw):
     return model.fit(X, domains=draw.one(None, draw.labels("a", "b"))).decision_function(X)
 
 
+def label_threshold(draw):
+    fitted = FrozenEstimator(draw.one(detector(), IsolationForest(n_estimators=2, random_state=0)))
+    X, y = draw.rng.normal(size=(N_ROWS, WIDTH)), draw.labels(1, -1)
+    if isinstance(fitted.estimator, IsolationForest):
+        fitted.estimator.fit(X)
+    model = acr_sklearn.LabelThreshold(
+        draw.setting(fitted, hostile=0.1),
+        metric=draw.setting("f1", "balanced_accuracy", "cost", "recall", hostile=0.1),
+        miss_cost=draw.setting(5.0, hostile=0.1),
+        max_false_alarm_rate=draw.setting(0.0, 0.1, hostile=0.1),
+        polarity=draw.setting("auto", "normal", hostile=0.1),
+    )
+    model.fit(X, y, domains=draw.one(None, draw.labels("a", "b")))
+    return [model.offset_, model.best_value_]
+
+
 def fit_on_normals(draw):
     model = acr_sklearn.FitOnNormals(draw.setting(detector(), hostile=0.1))
     domains = draw.one(None, draw.labels("a", "b"))
@@ -251,7 +267,7 @@ def displays(draw):
         *(plotting.DomainRocDisplay, plotting.DomainPrecisionRecallDisplay),
         *(plotting.ScoreDistributionDisplay, plotting.ContaminationCurveDisplay),
         *(plotting.BatchSizeCurveDisplay, plotting.DomainMapDisplay, plotting.TrainingCurveDisplay),
-        plotting.AnomalyMapDisplay,
+        *(plotting.AnomalyMapDisplay, plotting.SelectionCurveDisplay),
     )
     try:
         if kind is plotting.ScoreDistributionDisplay:
@@ -267,6 +283,10 @@ def displays(draw):
             kind.from_estimator(detector(), draw.table(), domains=domains, statistic=statistic)
         elif kind is plotting.TrainingCurveDisplay:
             kind.from_history(draw.setting(detector().history_, hostile=0.8))
+        elif kind is plotting.SelectionCurveDisplay:
+            weights, auroc = draw.setting([0.0, 0.5], hostile=0.3), draw.setting([[0.7, 0.8]] * 2)
+            named = draw.one(None, draw.labels("a", "b", n_rows=2))
+            kind.from_values(weights, auroc, domains=named, chosen=draw.setting(None, 0.5))
         elif kind is plotting.AnomalyMapDisplay:
             images, maps = draw.rng.random((3, 3, 6, 6)), draw.numbers(3, 6, 6)
             shown = kind(draw.one(images, draw.numbers(3, 3, 6, 6)), maps, draw.one(None, maps))
@@ -317,6 +337,7 @@ def segment(draw):
 #: What is called, and whom an error may name.
 CALLS = {
     contamination_threshold: ("ContaminationThreshold", "ZeroShotACRDetector"),
+    label_threshold: ("LabelThreshold", "ZeroShotACRDetector"),
     fit_on_normals: ("FitOnNormals", "ZeroShotACRDetector"),
     normal_train_split: ("NormalTrainSplit",),
     per_domain_scorer: ("PerDomainScorer", "ZeroShotACRDetector"),

@@ -150,6 +150,7 @@ ROOMS = {
         "domain_map",
         "ranking",
         "score_distribution",
+        "selection_curve",
         "training_curve",
     ],
     "outliers": [],

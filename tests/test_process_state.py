@@ -36,6 +36,7 @@ from acr_sklearn.plotting import (
     DomainPrecisionRecallDisplay,
     DomainRocDisplay,
     ScoreDistributionDisplay,
+    SelectionCurveDisplay,
     TrainingCurveDisplay,
 )
 
@@ -206,6 +207,9 @@ CALLS = {
         p["fitted"], p["X"], p["y"], domains=p["names"], ax=_axes(p)
     ),
     "TrainingCurveDisplay": lambda p: TrainingCurveDisplay.from_estimator(p["fitted"], ax=_axes(p)),
+    "SelectionCurveDisplay": lambda p: SelectionCurveDisplay.from_values(
+        [0.0, 0.5], [[0.7, 0.8]], ax=_axes(p)
+    ),
 }
 
 

@@ -197,7 +197,8 @@ default="consensus"
         rows of "domain_auroc", that of each; the labelled "domains" with their "n_anomalies".
     history_ : list of dict
         One row per evaluation: steps so far, training loss and, with domains held out, their loss
-        (`valid_loss`) and mean AUROC (`valid_auc`).
+        (`valid_loss`) and mean AUROC (`valid_auc`). Known anomalies are learnt from after the
+        training: the held-out AUROC of that is in `selection_`.
     n_iter_ : int
         Steps run.
     offset_ : float

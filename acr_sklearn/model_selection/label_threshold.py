@@ -16,6 +16,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_method_params
 
 from acr_sklearn._input.labels import read_is_normal, read_labels
+from acr_sklearn._input.parameters import RealInterval
 from acr_sklearn.model_selection.contamination import ContaminationThreshold, labels_of_domains
 from acr_sklearn.model_selection.fit_on_normals import FitOnNormals
 from acr_sklearn.model_selection.normality import POLARITIES, read_polarity, respond_by_domain
@@ -25,6 +26,9 @@ __all__ = ["LabelThreshold"]
 
 #: Cuts that are tried: between neighbours among so many quantiles of all scores.
 _CUTS = 1000
+#: Rounding of a mean of fractions: of .1 in each of three domains it is above .1. One row more
+#: makes a larger difference.
+_ROUNDING = 1e-12
 
 #: Of each cut, from the counts of anomalies called, normal rows called, and of both there are.
 _Measure = Callable[[NDArray[Any], NDArray[Any], int, int], NDArray[Any]]
@@ -38,6 +42,51 @@ def _balanced_accuracy(
     hits: NDArray[Any], alarms: NDArray[Any], n_anomalies: int, n_normals: int
 ) -> NDArray[Any]:
     return np.asarray((hits / n_anomalies + 1 - alarms / n_normals) / 2)
+
+
+def _most_found(
+    abnormal: list[NDArray[np.float64]],
+    usual: list[NDArray[np.float64]],
+    levels: NDArray[np.float64],
+    limit: float,
+) -> tuple[float, float]:
+    """Find the lowest cut of those that find most while false alarms stay within a limit.
+
+    Parameters
+    ----------
+    abnormal, usual : list of ndarray
+        Sorted scores of the anomalies and of the normal rows of each domain.
+    levels : ndarray
+        Distinct scores of all rows, ascending.
+    limit : float
+        Largest mean over the domains of the fraction of normal rows flagged.
+
+    Returns
+    -------
+    cut : float
+        Rows that score below it are flagged.
+    found : float
+        Mean fraction of anomalies flagged.
+    """
+    # The lowest cut that flags a given anomaly is right above it: rows that tie are flagged too.
+    last = np.unique(np.concatenate(abnormal))
+
+    def flagged(domains: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+        fractions = np.zeros(len(last))
+        for rows in domains:
+            fractions += np.searchsorted(rows, last, side="right") / len(rows)
+        return fractions / len(domains)
+
+    largest = min(limit + _ROUNDING, np.nextafter(1, 0))
+    within = int(np.sum(flagged(usual) <= largest))
+    if not within:
+        return float(levels[0]), 0.0
+    low = last[within - 1]
+    # A normal row scores higher, for not all of them are flagged.
+    high = levels[np.searchsorted(levels, low, side="right")]
+    middle = low / 2 + high / 2
+    # Between neighbours among floating-point numbers there is none.
+    return float(middle if low < middle else high), float(flagged(abnormal)[within - 1])
 
 
 class LabelThreshold(ContaminationThreshold):
@@ -56,11 +105,16 @@ class LabelThreshold(ContaminationThreshold):
     ----------
     detector : FitOnNormals or sklearn.frozen.FrozenEstimator
         Around a detector, or a Pipeline that ends with one.
-    metric : {"f1", "balanced_accuracy", "cost"}, default="f1"
-        What is best: F1 and balanced accuracy with anomalies as positives, or the least cost of
-        false alarms and missed anomalies.
+    metric : {"f1", "balanced_accuracy", "cost", "recall"}, default="f1"
+        What is best: F1 and balanced accuracy with anomalies as positives, the least cost of
+        false alarms and missed anomalies, or the largest fraction of anomalies found under a
+        limit of false alarms.
     miss_cost : float, default=10.0
         What a missed anomaly costs, in false alarms; for "cost" alone.
+    max_false_alarm_rate : float, default=0.01
+        Largest fraction of normal rows that may be flagged, in the mean over the domains left out,
+        those without anomalies among them; in [0, 1), for "recall" alone. Of cuts that find as
+        many anomalies it is the one with the fewest false alarms.
     cv : int, cross-validation splitter or iterable, default=5
         How domains are left out: an int means that many folds of whole domains, or one for each
         domain if there are fewer. Not used around a frozen detector.
@@ -75,7 +129,7 @@ class LabelThreshold(ContaminationThreshold):
         Rows that score below it are predicted as anomalies.
     best_value_ : float
         The metric at that cut, in the mean over labelled domains left out; of "cost" minus the
-        cost per row.
+        cost per row; of "recall" 0 where the limit lets none be found, and nothing is flagged.
     polarity_ : {"normal", "anomaly"}
         Which rows score high with `detector_`.
 
@@ -98,8 +152,9 @@ class LabelThreshold(ContaminationThreshold):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "detector": [HasMethods(["fit"])],
-        "metric": [StrOptions({"f1", "balanced_accuracy", "cost"})],
+        "metric": [StrOptions({"f1", "balanced_accuracy", "cost", "recall"})],
         "miss_cost": [Interval(Real, 0, None, closed="neither")],
+        "max_false_alarm_rate": [RealInterval(0, 1, closed="left")],
         "cv": ["cv_object"],
         "polarity": [StrOptions(set(POLARITIES))],
     }
@@ -110,12 +165,14 @@ class LabelThreshold(ContaminationThreshold):
         *,
         metric: str = "f1",
         miss_cost: float = 10.0,
+        max_false_alarm_rate: float = 0.01,
         cv: Any = 5,
         polarity: str = "auto",
     ) -> None:
         self.detector = detector
         self.metric = metric
         self.miss_cost = miss_cost
+        self.max_false_alarm_rate = max_false_alarm_rate
         self.cv = cv
         self.polarity = polarity
 
@@ -231,22 +288,26 @@ class LabelThreshold(ContaminationThreshold):
         index: NDArray[np.int64],
         who: str,
     ) -> tuple[float, float]:
-        quantiles = np.unique(np.quantile(scores, np.linspace(0, 1, _CUTS)))
-        cuts = np.concatenate([quantiles[:1], (quantiles[1:] + quantiles[:-1]) / 2])
-        values = []
-        for domain in np.unique(index):
-            own = index == domain
-            abnormal = np.sort(scores[own & ~normal])
-            usual = np.sort(scores[own & normal])
-            # A domain without either tells nothing of how both are told apart.
-            if len(abnormal) and len(usual):
-                hits, alarms = np.searchsorted(abnormal, cuts), np.searchsorted(usual, cuts)
-                values.append(self._measure()(hits, alarms, len(abnormal), len(usual)))
-        if not values:
+        domains = [
+            (np.sort(scores[own & ~normal]), np.sort(scores[own & normal]))
+            for own in (index == domain for domain in np.unique(index))
+        ]
+        # A domain without either tells nothing of how both are told apart.
+        judged = [(abnormal, usual) for abnormal, usual in domains if len(abnormal) and len(usual)]
+        if not judged:
             raise ValueError(
                 f"{who} got no domain with both normal rows (1) and anomalies (-1) in y, and no "
                 "threshold can be judged. Label anomalies in at least one domain."
             )
+        if self.metric == "recall":
+            parts = [rows for rows, _ in judged], [rows for _, rows in domains if len(rows)]
+            return _most_found(*parts, np.unique(scores), float(self.max_false_alarm_rate))
+        quantiles = np.unique(np.quantile(scores, np.linspace(0, 1, _CUTS)))
+        cuts = np.concatenate([quantiles[:1], (quantiles[1:] + quantiles[:-1]) / 2])
+        values = []
+        for abnormal, usual in judged:
+            hits, alarms = np.searchsorted(abnormal, cuts), np.searchsorted(usual, cuts)
+            values.append(self._measure()(hits, alarms, len(abnormal), len(usual)))
         mean = np.mean(values, axis=0)
         best = int(np.argmax(mean))
         return float(cuts[best]), float(mean[best])

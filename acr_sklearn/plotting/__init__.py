@@ -6,6 +6,7 @@ from acr_sklearn.plotting.contamination_curve import ContaminationCurveDisplay
 from acr_sklearn.plotting.domain_map import DomainMapDisplay
 from acr_sklearn.plotting.ranking import DomainPrecisionRecallDisplay, DomainRocDisplay
 from acr_sklearn.plotting.score_distribution import ScoreDistributionDisplay
+from acr_sklearn.plotting.selection_curve import SelectionCurveDisplay
 from acr_sklearn.plotting.training_curve import TrainingCurveDisplay
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "DomainPrecisionRecallDisplay",
     "DomainRocDisplay",
     "ScoreDistributionDisplay",
+    "SelectionCurveDisplay",
     "TrainingCurveDisplay",
 ]

@@ -1,5 +1,8 @@
 """LabelThreshold: the best cut on domains that fit did not see, by every metric."""
 
+from fractions import Fraction
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import sklearn
@@ -63,6 +66,107 @@ def test_no_other_cut_is_better_in_the_mean_over_domains(metric, measure):
     assert mean(cut.offset_) == pytest.approx(cut.best_value_)
     assert cut.best_value_ >= max(mean(offset) for offset in -np.sort(X[:, 0])) - 1e-9
     np.testing.assert_array_equal(cut.predict(X), np.where(-X[:, 0] < cut.offset_, -1, 1))
+
+
+def of_every_cut(scores, y, site):
+    """Cut, mean recall and mean false-alarm rate as fractions, for every cut that tells rows."""
+    levels = sorted(set(scores.tolist()))
+    cuts = [levels[0], *((a + b) / 2 for a, b in pairwise(levels)), levels[-1] + 1]
+    names = sorted(set(site.tolist()))
+    both = [s for s in names if len(set(y[site == s].tolist())) == 2]
+    usual = [s for s in names if (y[site == s] == 1).any()]
+
+    def mean(cut, among, label):
+        rows = [scores[(site == s) & (y == label)] for s in among]
+        return sum(Fraction(int((r < cut).sum()), len(r)) for r in rows) / len(among)
+
+    return [(cut, mean(cut, both, -1), mean(cut, usual, 1)) for cut in cuts]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_cut_within_the_limit_of_false_alarms_finds_more(seed):
+    rng = np.random.default_rng(seed)
+    n_sites, n_rows = rng.integers(1, 5), int(rng.integers(12, 90))
+    # Few levels: anomalies and normal rows tie, in one domain and between them.
+    X = rng.integers(0, 12, (n_rows, 1)).astype(float)
+    y, site = np.where(rng.random(n_rows) < 0.25, -1, 1), np.arange(n_rows) % n_sites
+    y[:2], site[:2] = (1, -1), 0
+    X[y == -1] += rng.integers(0, 6)
+    scores = -X[:, 0]
+    found = of_every_cut(scores, y, site)
+    frozen = FrozenEstimator(Raw(n_estimators=2).fit(X))
+    # Rates that cuts have are limits that these cuts just keep.
+    rates = [rate for _, _, rate in found if rate < 1]
+    for limit in (0.0, 0.1, *map(float, rng.choice(rates, 3))):
+        model = LabelThreshold(frozen, metric="recall", max_false_alarm_rate=limit)
+        model.fit(X, y, domains=site)
+        within = [row for row in found if float(row[2]) <= limit]
+        most = max(recall for _, recall, _ in within)
+        assert model.best_value_ == pytest.approx(float(most), abs=1e-12)
+        # Cuts ascend: the first of the best has the fewest false alarms.
+        best = next(cut for cut, recall, _ in within if recall == most)
+        np.testing.assert_array_equal(scores < model.offset_, scores < best)
+        np.testing.assert_array_equal(model.predict(X) == -1, scores < best)
+
+
+def within_limit(scores, y, limit, site=None):
+    """Offset and recall by scores that are rows of one column."""
+    X = -np.asarray(scores, float)[:, None]
+    frozen = FrozenEstimator(Raw(n_estimators=2).fit(X))
+    model = LabelThreshold(frozen, metric="recall", max_false_alarm_rate=limit)
+    model.fit(X, np.asarray(y), domains=site)
+    return model.offset_, model.best_value_
+
+
+def test_rounding_forbids_no_cut_that_keeps_the_limit():
+    # .1 in each of three domains: the mean of these floating-point numbers is above .1.
+    assert (0.1 + 0.1 + 0.1) / 3 > 0.1
+    scores = np.concatenate([[-2.0, -1.0, *range(9)]] * 3)
+    y, site = np.tile([1, -1, *[1] * 9], 3), np.repeat([0, 1, 2], 11)
+    assert within_limit(scores, y, 0.1, site) == (-0.5, 1.0)
+    assert within_limit(scores, y, 0.0999, site) == (-2.0, 0.0)
+
+
+def test_rows_that_tie_with_the_last_anomaly_are_alarms_too():
+    scores, y = [0, 1, 1, 2, 3], [-1, -1, 1, 1, 1]
+    assert within_limit(scores, y, 0.3) == (0.5, 0.5)
+    assert within_limit(scores, y, 0.4) == (1.5, 1.0)
+
+
+def test_a_domain_without_anomalies_has_false_alarms():
+    scores, y, site = [0, 1, 2, 3, 0, 0], [-1, 1, 1, 1, 1, 1], [0, 0, 0, 0, 1, 1]
+    assert within_limit(scores[:4], y[:4], 0.1) == (0.5, 1.0)
+    assert within_limit(scores, y, 0.1, site) == (0.0, 0.0)
+    assert within_limit(scores, y, 0.5, site) == (0.5, 1.0)
+
+
+def test_neighbouring_numbers_are_still_told_apart():
+    above = np.nextafter(1.0, 2)
+    offset, found = within_limit([1.0, above, 2.0], [-1, 1, 1], 0.0)
+    assert (offset, found) == (above, 1.0)
+    # Whatever the limit below 1, the highest normal row is not flagged.
+    assert within_limit([1.0, 0.0], [-1, 1], np.nextafter(1, 0)) == (0.0, 0.0)
+
+
+def test_a_rate_of_false_alarms_is_kept_on_domains_left_out():
+    X, y, site = sites(n_faults=30)
+    found = []
+    for limit in (0.01, 0.05, 0.3):
+        forest = FitOnNormals(IsolationForest(n_estimators=20, random_state=0))
+        model = LabelThreshold(forest, metric="recall", max_false_alarm_rate=limit, cv=3)
+        found.append(model.fit(X, y, domains=site).best_value_)
+    assert found == sorted(found)
+    assert found[0] < found[-1]
+    assert clone(model).get_params()["max_false_alarm_rate"] == 0.3
+
+
+@pytest.mark.parametrize("limit", [-0.01, 1, 1.5, np.nan, "0.1", None, Fraction(1, 10)])
+def test_what_is_no_false_alarm_rate(limit):
+    X, y, site = sites()
+    forest = FitOnNormals(IsolationForest(n_estimators=2))
+    model = LabelThreshold(forest, metric="recall", max_false_alarm_rate=limit)
+    with pytest.raises(ValueError, match="'max_false_alarm_rate' parameter of LabelThreshold"):
+        model.fit(X, y, domains=site)
 
 
 def test_the_dearer_a_miss_the_more_is_flagged():

@@ -5,6 +5,7 @@ from acr_sklearn.detectors import (
     HeldOutDomains,
     MLPBackbone,
     NeuralTransformation,
+    OutlierSynthesisDetector,
     ZeroShotACRDetector,
 )
 from acr_sklearn.images import FeatureExtractor, ZeroShotSegmenter, mobilenet_extractor
@@ -36,6 +37,7 @@ __all__ = [
     "MLPBackbone",
     "NeuralTransformation",
     "NormalTrainSplit",
+    "OutlierSynthesisDetector",
     "PerDomainScorer",
     "ZeroShotACRDetector",
     "ZeroShotSegmenter",

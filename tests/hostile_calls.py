@@ -260,6 +260,34 @@ def synthetic_outliers(draw):
     return source.sample(rows, np.zeros(N_ROWS, int), 3, draw.rng)
 
 
+def synthesis(draw):
+    model = acr_sklearn.OutlierSynthesisDetector(
+        hidden_layer_sizes=draw.setting(None, (4, 2), hostile=0.1),
+        n_latent=draw.setting(0, 2, hostile=0.1),
+        outskirts=draw.setting("coverage", "random", hostile=0.1),
+        outskirts_fraction=draw.setting(0.3, 1.0, hostile=0.1),
+        n_known_rows=draw.setting(2, 100, hostile=0.1),
+        max_iter=2,
+        learning_rate=draw.setting(0.002, hostile=0.1),
+        contamination=draw.setting(0.1, "auto", hostile=0.1),
+        random_state=draw.setting(0, None, hostile=0.1),
+    )
+    fitted = model.fit(draw.numbers(N_ROWS, WIDTH))
+    return fitted.decision_function(draw.numbers(N_ROWS, WIDTH))
+
+
+def synthesizer(draw):
+    source = outliers.OutlierSynthesizer(
+        max_iter=2,
+        n_latent=draw.setting(0, 2, hostile=0.1),
+        outskirts_fraction=draw.setting(0.3, hostile=0.1),
+        random_state=0,
+    )
+    fitted = source.fit(draw.numbers(N_ROWS, WIDTH))
+    rows = draw.rng.normal(size=(N_ROWS, WIDTH))
+    return fitted.sample(rows, np.zeros(N_ROWS, int), 3, draw.rng)
+
+
 def displays(draw):
     y, scores = draw.labels(1, -1), draw.numbers(N_ROWS)
     domains = draw.one(None, None, draw.labels("a", "b"))
@@ -352,6 +380,8 @@ CALLS = {
     concatenated: ("concat_domains",),
     split: ("split_domains",),
     synthetic_outliers: (),
+    synthesis: ("OutlierSynthesisDetector",),
+    synthesizer: ("OutlierSynthesizer",),
     displays: ("Display", "ZeroShotACRDetector"),
     # Of a path they say what it should be.
     loaders: ("load_", ". Expected ", " cannot be read: "),

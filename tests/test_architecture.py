@@ -51,6 +51,10 @@ ROOMS = {
         "objectives",
         "acr_network",
         "ensemble",
+        "autoencoder",
+        "variational",
+        "signs",
+        "monotone",
     ],
     "domains": [
         "batch_statistics",
@@ -59,8 +63,9 @@ ROOMS = {
         "robust_spreads",
         "domain_shift",
         "discriminability",
+        "row_units",
     ],
-    "tasks": ["settings", "sampling", "outliers", "sampler"],
+    "tasks": ["settings", "sampling", "outliers", "sampler", "latent_outliers"],
     "training": [
         "settings",
         "callbacks",
@@ -70,6 +75,9 @@ ROOMS = {
         "reached_code",
         "cache",
         "meta_training",
+        "distillation",
+        "known_rows",
+        "outlier_synthesizer",
     ],
     "thresholds": [],
     "scoring": [
@@ -106,6 +114,7 @@ ROOMS = {
         "_reference",
         "_reference_state",
         "acr",
+        "synthesis",
     ],
     "images": [
         "anomaly_maps",

@@ -4,7 +4,7 @@ import pytest
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 from toy_detector import MahalanobisDetector
 
-from acr_sklearn import ZeroShotACRDetector
+from acr_sklearn import OutlierSynthesisDetector, ZeroShotACRDetector
 
 pytestmark = pytest.mark.filterwarnings(
     # The checks fit single, small data sets; the warnings for that are tested elsewhere.
@@ -32,8 +32,8 @@ def test_scikit_learn_check(estimator, check):
 BY_ROWS = ZeroShotACRDetector(norm_mode="reference", max_iter=10)
 
 
-@parametrize_with_checks([BY_ROWS])
-def test_scikit_learn_check_in_reference_mode(estimator, check):
+@parametrize_with_checks([BY_ROWS, OutlierSynthesisDetector(max_iter=50)])
+def test_scikit_learn_check_of_single_rows(estimator, check):
     check(estimator)
 
 

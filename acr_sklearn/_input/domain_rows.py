@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from inspect import signature
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -47,7 +47,7 @@ class DomainRows:
     named: bool
 
     @classmethod
-    def one(cls, rows: Any) -> DomainRows:
+    def one(cls, rows: Any) -> Self:
         """Rows of one batch, or what holds them in chunks; their index is one number in memory."""
         index = np.broadcast_to(np.zeros((), np.int64), len(rows))
         return cls(rows, index, np.arange(1), named=False)

@@ -7,11 +7,13 @@ from acr_sklearn.detectors.parts import (
     MLPBackbone,
     NeuralTransformation,
 )
+from acr_sklearn.detectors.synthesis import OutlierSynthesisDetector
 
 __all__ = [
     "ConvBackbone",
     "HeldOutDomains",
     "MLPBackbone",
     "NeuralTransformation",
+    "OutlierSynthesisDetector",
     "ZeroShotACRDetector",
 ]

@@ -65,6 +65,11 @@ class BatchScoring(ABC):
     #: Parameters that scoring looks at, so that they are checked again at every call: they may
     #: have been set after fit.
     _used_in_scoring: ClassVar[tuple[str, ...]] = ("contamination", "threshold")
+    #: How rows are scored that are scored by themselves, and what to do about domains then.
+    _if_singly: ClassVar[str] = (
+        ", under the statistics of a reference. Leave them out, or score in batches with "
+        "norm_mode='batch'."
+    )
     _parameter_constraints: ClassVar[dict[str, list[Any]]]
 
     contamination: float | str
@@ -166,9 +171,8 @@ class BatchScoring(ABC):
             warn_unfamiliar_batches(self._domain_shift, data, who=who)
         elif domains is not None and method != "score":
             warnings.warn(
-                f"{who} got domains=, which change nothing: every row is scored by itself, under "
-                "the statistics of a reference. Leave them out, or score in batches with "
-                "norm_mode='batch'.",
+                f"{who} got domains=, which change nothing: every row is scored by itself"
+                f"{self._if_singly}",
                 IgnoredDomainsWarning,
                 stacklevel=4,
             )
@@ -190,7 +194,7 @@ class BatchScoring(ABC):
         self, scores: NDArray[np.float64], data: DomainRows
     ) -> float | NDArray[np.float64]:
         # A row that is scored by itself is cut by itself: of one row there is no fraction to cut.
-        if self.threshold == "train" or self._scores_rows_singly():
+        if self._scores_rows_singly() or self.threshold == "train":
             return self.offset_
         return batch_offsets(scores, data.batches(), self.contamination, self.calibration_scores_)
 

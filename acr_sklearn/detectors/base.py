@@ -83,6 +83,12 @@ class BaseBatchDetector(
     def _detach_from_training(self) -> None:
         """Copy what a training in progress goes on changing; for callbacks that keep it."""
 
+    def _training_rows(self, data: TrainingRows, who: str) -> TrainingRows:
+        """Refuse what cannot be trained on, and say what is trained on."""
+        require_two_rows(data, who=who, in_fit=True)
+        warn_small_domains(data, who=who)
+        return data
+
     def _hold_out(self, data: DomainRows, seed: int) -> NDArray[np.int64]:
         """Positions of the domains that are kept from training; none unless a child says so."""
         return np.empty(0, np.int64)
@@ -166,8 +172,7 @@ default=None
         if (outliers := given["outliers"]) is not None:
             read = read_rows(self, outliers, None, reset=False, method="fit(outliers=)")
             data = with_outliers(data, read.rows)
-        require_two_rows(data, who=who, in_fit=True)
-        warn_small_domains(data, who=who)
+        data = self._training_rows(data, who)
         seed = self._draw_seed()
         held_out = self._hold_out(data, seed)
         if callback is not None:

@@ -195,7 +195,7 @@ def _read_maps(
     masks: ArrayLike, maps: ArrayLike, who: str
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     truth = _read_truth(masks, who, "masks")
-    scores = read_numbers(maps, 3, who=who, what="maps")
+    scores = read_numbers(maps, None, who=who, what="maps")
     if truth.ndim != 3 or truth.shape != scores.shape:
         raise ValueError(
             f"{who} got masks of shape {truth.shape} and maps of shape {scores.shape}; both need "

@@ -14,17 +14,23 @@ from typing import Any
 import joblib
 import numpy as np
 
+from acr_sklearn._input.validation import FOREIGN_ERRORS
+
 __all__ = ["reached_code"]
 
 #: What changes with its version, and not between two calls. This package has one too.
 _INSTALLED = tuple(
-    str(Path(folder).resolve())
+    Path(folder).resolve()
     for folder in (
         *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
         str(Path(__file__).parents[1]),
     )
 )
+#: Folders of packages, of this environment or of one that it builds on.
+_OF_PACKAGES = frozenset({"site-packages", "dist-packages"})
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), range, slice)
+#: What names a class or a function.
+_NAMES = ("__module__", "__qualname__")
 #: Of a class: what Python makes, and what says nothing of what it does.
 _OF_PYTHON = frozenset(
     {"__dict__", "__weakref__", "__doc__", "__module__", "__annotations__", "__qualname__"}
@@ -74,7 +80,7 @@ _LEADS: list[tuple[Any, Callable[[Any], Iterable[object]]]] = [
     (functools.cached_property, lambda p: [p.func]),
     (list | tuple | set | frozenset, list),
     (dict, lambda held: held.values()),
-    (object, lambda one: [type(one), *vars(one).values()] if hasattr(one, "__dict__") else []),
+    (object, lambda one: [type(one), *getattr(one, "__dict__", {}).values()]),
 ]
 
 
@@ -170,8 +176,16 @@ def _described(value: Any, waiting: list[Any], depth: int = 0) -> str:
         items = [(k, _described(v, waiting, depth + 1)) for k, v in value.items()]
         return str(sorted((_described(k, waiting, depth + 1), text) for k, text in items))
     waiting.append(value)
-    known = value if hasattr(value, "__qualname__") else type(value)
+    known = value if all(_is_word(value, name) for name in _NAMES) else type(value)
     return f"{known.__module__}.{known.__qualname__}"
+
+
+def _is_word(value: object, name: str) -> bool:
+    """Whether an attribute is there: what __slots__ leaves in a class is of no module."""
+    try:
+        return isinstance(getattr(value, name, None), str)
+    except FOREIGN_ERRORS:  # PyTorch's namespaces raise errors of their own
+        return False
 
 
 def _file_of(module: ModuleType | None) -> str | None:
@@ -187,4 +201,7 @@ def _is_users(file: str | None) -> bool:
     """Whether code is of a user: it is in no folder of packages, and not built in."""
     if file is None or file.startswith("<frozen"):
         return False
-    return file.startswith("<") or not str(Path(file).resolve()).startswith(_INSTALLED)
+    if file.startswith("<"):
+        return True
+    path = Path(file).resolve()
+    return not (_OF_PACKAGES & {*path.parts} or any(map(path.is_relative_to, _INSTALLED)))

@@ -70,7 +70,9 @@ def test_pyods_scores_are_turned_and_cut_at_its_threshold(unseen):
 
 
 def test_messages():
-    with pytest.raises(ValueError, match="got scores of shape \\(2,\\) that are not a vector of"):
+    with pytest.raises(ValueError, match="got scores that are not finite"):
         ScoreDistributionDisplay.from_predictions([1.0, np.nan])
+    with pytest.raises(ValueError, match=r"got scores of shape \(1, 2\). It needs numbers along 1"):
+        ScoreDistributionDisplay.from_predictions([[1.0, 2.0]])
     with pytest.raises(ValueError, match="got the labels 0, 1 in y.*PyOD's labels"):
         ScoreDistributionDisplay.from_predictions([1.0, 2.0], [0, 1])

@@ -1,6 +1,7 @@
 """Code that is reached: through globals, closures, modules, classes and objects, and no further."""
 
 import functools
+import importlib
 import subprocess
 import sys
 import types
@@ -131,6 +132,18 @@ def test_installed_code_is_not_entered():
     assert reached_code([None, 3, "x", len, print, np.zeros(3)]) == []
 
 
+def test_packages_of_an_environment_below_are_not_entered(tmp_path, monkeypatch):
+    below = tmp_path / "lib" / "site-packages"
+    below.mkdir(parents=True)
+    code = "def work(x):\n    return x + 1\n"
+    (below / "from_below.py").write_text(code)
+    (tmp_path / "of_a_user.py").write_text(code)
+    for folder in (below, tmp_path):
+        monkeypatch.syspath_prepend(str(folder))
+    assert reached_code([importlib.import_module("from_below").work]) == []
+    assert reached_code([importlib.import_module("of_a_user").work]) != []
+
+
 def test_other_values_under_the_same_names_are_another_code():
     # Swapped, not edited.
     texts = ("a, b = 1, 2", "a, b = 2, 1")
@@ -198,3 +211,15 @@ def _sampled_by(sample):
         return np.array(sample(self, X[:n] + 40.0, domain_index, n, rng))
 
     return draw
+
+
+class Slotted:
+    __slots__ = ("high", "low")
+
+    def sample(self):
+        return self.low
+
+
+def test_a_class_with_slots_is_described():
+    assert any("Slotted.sample" in line for line in reached_code([Slotted]))
+    assert reached_code([Slotted()]) == reached_code([Slotted])

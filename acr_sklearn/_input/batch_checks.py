@@ -110,7 +110,7 @@ def warn_small_domains(data: DomainRows, *, who: str) -> None:
         "tasks draw rows with replacement, so little is learnt from them. Give each domain more "
         "rows, or leave the small ones out.",
         SmallDomainWarning,
-        stacklevel=6,
+        stacklevel=7,
     )
 
 

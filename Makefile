@@ -50,7 +50,7 @@ test test-floor fuzz: export OMP_NUM_THREADS := 1
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-floor fuzz lint lint-workflows bench-train bench-time bench-data bench-quality bench-curves \
 	bench-conv bench-known bench-letters bench-native bench-score bench-reference bench-surfaces \
-	bench-synthesis results-page clean
+	bench-synthesis bench-resad results-page clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -126,6 +126,9 @@ bench-score: $(VENV)/.bench ## speed and memory of scoring: large batches, many 
 
 bench-synthesis: $(VENV)/.bench ## outlier synthesis on single data sets; DATA=folder of .npz files, BENCH_ARGS=--rows 1000
 	@$(VENV)/bin/python benchmarks/bench_synthesis.py $(DATA) $(BENCH_ARGS)
+
+bench-resad: $(VENV)/.bench ## a few references of unseen domains: ResAD, ablations, nearest references; BENCH_ARGS=--quick
+	@$(VENV)/bin/python benchmarks/bench_resad.py $(BENCH_ARGS)
 
 bench-reference: $(VENV)/.bench ## p-values and reference mode on unseen validation domains
 	@$(VENV)/bin/python benchmarks/bench_reference.py $(BENCH_ARGS)

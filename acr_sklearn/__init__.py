@@ -6,6 +6,7 @@ from acr_sklearn.detectors import (
     MLPBackbone,
     NeuralTransformation,
     OutlierSynthesisDetector,
+    ResADDetector,
     ZeroShotACRDetector,
 )
 from acr_sklearn.images import FeatureExtractor, ZeroShotSegmenter, mobilenet_extractor
@@ -39,6 +40,7 @@ __all__ = [
     "NormalTrainSplit",
     "OutlierSynthesisDetector",
     "PerDomainScorer",
+    "ResADDetector",
     "ZeroShotACRDetector",
     "ZeroShotSegmenter",
     "anomaly_average_precision_scorer",

@@ -276,6 +276,25 @@ def synthesis(draw):
     return fitted.decision_function(draw.numbers(N_ROWS, WIDTH))
 
 
+def residuals(draw):
+    model = acr_sklearn.ResADDetector(
+        metric=draw.setting("euclidean", "cosine", hostile=0.1),
+        residual=draw.setting("plain", "squared", "none", hostile=0.1),
+        reference_blend=draw.setting(1, 3, hostile=0.1),
+        constraintor=draw.setting(True, False, hostile=0.1),
+        invariance=draw.setting(0.0, 1.0, hostile=0.1),
+        n_blocks=draw.setting(1, 2, hostile=0.1),
+        likelihood_weight=draw.setting(0.0, 1.0, hostile=0.1),
+        max_iter=2,
+        learning_rate=draw.setting(0.004, hostile=0.1),
+        contamination=draw.setting(0.1, "auto", hostile=0.1),
+        random_state=draw.setting(0, None, hostile=0.1),
+    )
+    fitted = model.fit(draw.numbers(N_ROWS, WIDTH))
+    live = draw.one(fitted, fitted.adapt(draw.numbers(4, WIDTH)))
+    return live.decision_function(draw.numbers(N_ROWS, WIDTH))
+
+
 def synthesizer(draw):
     source = outliers.OutlierSynthesizer(
         max_iter=2,
@@ -381,6 +400,7 @@ CALLS = {
     split: ("split_domains",),
     synthetic_outliers: (),
     synthesis: ("OutlierSynthesisDetector",),
+    residuals: ("ResADDetector",),
     synthesizer: ("OutlierSynthesizer",),
     displays: ("Display", "ZeroShotACRDetector"),
     # Of a path they say what it should be.

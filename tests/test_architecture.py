@@ -55,6 +55,10 @@ ROOMS = {
         "variational",
         "signs",
         "monotone",
+        "residuals",
+        "constraintor",
+        "flow",
+        "residual_network",
     ],
     "domains": [
         "batch_statistics",
@@ -65,7 +69,7 @@ ROOMS = {
         "discriminability",
         "row_units",
     ],
-    "tasks": ["settings", "sampling", "outliers", "sampler", "latent_outliers"],
+    "tasks": ["settings", "sampling", "outliers", "sampler", "latent_outliers", "residual_tasks"],
     "training": [
         "settings",
         "callbacks",
@@ -78,6 +82,7 @@ ROOMS = {
         "distillation",
         "known_rows",
         "outlier_synthesizer",
+        "residual_training",
     ],
     "thresholds": [],
     "scoring": [
@@ -103,6 +108,7 @@ ROOMS = {
         "measure",
         "cross_fitting",
         "scorer",
+        "residual_scorer",
     ],
     "detectors": [
         "_callback_support",
@@ -115,6 +121,8 @@ ROOMS = {
         "_reference_state",
         "acr",
         "synthesis",
+        "_few_references",
+        "resad",
     ],
     "images": [
         "anomaly_maps",
@@ -198,12 +206,13 @@ DIET = {
     "exceptions": set(),
     "_input": {"numpy", "sklearn", "PIL"},
     "_compute": {"torch"},
-    "networks": {"numpy", "torch"},
+    "networks": {"numpy", "torch", "zuko"},
 }
 
 # One door per heavy dependency, the doors of modules still to come among them.
 DOORS = {
     "skorch": ("training.skorch_net", "training.callbacks"),
+    "zuko": "networks.flow",
     "matplotlib": "plotting.canvas",
     "safetensors": "persistence",
     "onnx": "export",

@@ -1,10 +1,11 @@
 """scikit-learn's own checks, with the one that a batch-level scorer fails by definition."""
 
 import pytest
+from sklearn.utils import check_array
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 from toy_detector import MahalanobisDetector
 
-from acr_sklearn import OutlierSynthesisDetector, ZeroShotACRDetector
+from acr_sklearn import OutlierSynthesisDetector, ResADDetector, ZeroShotACRDetector
 
 pytestmark = pytest.mark.filterwarnings(
     # The checks fit single, small data sets; the warnings for that are tested elsewhere.
@@ -22,7 +23,8 @@ LEDGER = {
 
 
 @parametrize_with_checks(
-    [ZeroShotACRDetector(), MahalanobisDetector()], expected_failed_checks=lambda estimator: LEDGER
+    [ZeroShotACRDetector(), ResADDetector(max_iter=20), MahalanobisDetector()],
+    expected_failed_checks=lambda estimator: LEDGER,
 )
 def test_scikit_learn_check(estimator, check):
     check(estimator)
@@ -32,7 +34,18 @@ def test_scikit_learn_check(estimator, check):
 BY_ROWS = ZeroShotACRDetector(norm_mode="reference", max_iter=10)
 
 
-@parametrize_with_checks([BY_ROWS, OutlierSynthesisDetector(max_iter=50)])
+class _Adapted(ResADDetector):
+    """ResAD that holds a few of its training rows from fit on, its threshold set on all of them."""
+
+    def fit(self, X, y=None, **given):
+        super().fit(X, **given)
+        rows = check_array(X)
+        self._references = self.adapt(rows[:: max(1, len(rows) // 8)])._references
+        self._of_references = self._calibrated_on(self.score_samples(X))
+        return self
+
+
+@parametrize_with_checks([BY_ROWS, OutlierSynthesisDetector(max_iter=50), _Adapted(max_iter=20)])
 def test_scikit_learn_check_of_single_rows(estimator, check):
     check(estimator)
 

@@ -7,6 +7,7 @@ from acr_sklearn.detectors.parts import (
     MLPBackbone,
     NeuralTransformation,
 )
+from acr_sklearn.detectors.resad import ResADDetector
 from acr_sklearn.detectors.synthesis import OutlierSynthesisDetector
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "MLPBackbone",
     "NeuralTransformation",
     "OutlierSynthesisDetector",
+    "ResADDetector",
     "ZeroShotACRDetector",
 ]

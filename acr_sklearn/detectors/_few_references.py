@@ -1,0 +1,103 @@
+"""Scoring against a few normal references of a domain, or in batches that are their own."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from acr_sklearn._input.chunks import Chunks
+from acr_sklearn._input.domain_rows import read_rows
+from acr_sklearn.detectors._scoring import BatchScoring, Calibration
+from acr_sklearn.scoring.residual_scorer import ResidualScorer
+
+__all__ = ["FewReferencesMixin"]
+
+#: From so many references on they set the threshold themselves.
+_OWN_OFFSET = 128
+
+
+class FewReferencesMixin(BatchScoring):
+    """Scoring by residuals; a child calls `_start_scoring` when its training is kept."""
+
+    _if_singly: ClassVar[str] = ", against the references. Leave them out."
+    _scorer: ResidualScorer
+    _levels: dict[int, NDArray[np.float64]]
+    _references: torch.Tensor | None = None
+    _of_references: Calibration | None = None
+
+    def _start_scoring(
+        self, scorer: ResidualScorer, levels: dict[int, NDArray[np.float64]]
+    ) -> None:
+        """Hold what scores, and its scores of normal rows under so many references."""
+        self._scorer, self._levels = scorer, levels
+        self._references = self._of_references = None
+
+    def _scores_rows_singly(self) -> bool:
+        return self._references is not None
+
+    def _rows_per_chunk(self) -> int:
+        return self._scorer.rows_per_chunk
+
+    def _score_batches(
+        self, rows: NDArray[Any], batches: list[NDArray[np.int64]]
+    ) -> NDArray[np.float64]:
+        scores = np.zeros(len(rows))
+        for batch in batches:
+            scores[batch] = self._scorer.batch(rows[batch])
+        return scores
+
+    def _score_chunks(self, chunks: Chunks) -> NDArray[np.float64]:
+        if self._references is None:
+            return super()._score_chunks(chunks)
+        return self._scorer.singly(chunks, self._references)
+
+    @property
+    def _calibration(self) -> Calibration:
+        return self._of_references or self._batch_calibration
+
+    def adapt(self, X_ref: Any) -> Self:
+        """Hold normal references of a new domain, to score rows one by one from now on.
+
+        Parameters
+        ----------
+        X_ref : array-like of shape (n_samples, n_features)
+            Normal rows of the domain: 2, 4, 8 or more, if need be one. Equal rows count once.
+
+        Returns
+        -------
+        detector : object of the same class
+            A copy with the same parameters that scores every row by itself, held against all
+            references: one of them too, which then looks very normal. The detector stays as it is;
+            a clone of the copy is the unfitted detector.
+
+        Raises
+        ------
+        ValueError
+            For input that cannot be scored, and for rows of several domains.
+
+        Notes
+        -----
+        The threshold is set on the scores of training normals under as many references; from 128
+        on, on those of the references themselves, each held against the others.
+        """
+        self._check_for_scoring()
+        who = f"{type(self).__name__}.adapt"
+        data = read_rows(self, X_ref, None, reset=False, method="adapt")
+        if len(data.labels) > 1:
+            raise ValueError(
+                f"{who} got rows of {len(data.labels)} domains. References are normal rows of one "
+                "domain: call it once per domain, with the rows of that domain."
+            )
+        live = copy.copy(self)
+        live._references = self._scorer.references(data.rows)
+        number = len(live._references)
+        if number >= _OWN_OFFSET:
+            scores = self._scorer.batch(data.rows)
+        else:
+            scores = self._levels[min(self._levels, key=lambda n: abs(np.log(n / number)))]
+        live._of_references = self._calibrated_on(-scores)
+        return live

@@ -1,0 +1,36 @@
+"""What holds references holds no more than it says: thresholds by their number, copies apart."""
+
+import numpy as np
+import pytest
+
+from acr_sklearn import ResADDetector
+
+RNG = np.random.default_rng(0)
+SITES = [RNG.normal(RNG.normal(0, 4, 3), 1.0, (80, 3)) for _ in range(5)]
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return ResADDetector(max_iter=20, random_state=0).fit(SITES)
+
+
+def test_the_threshold_is_that_of_the_nearest_number(fitted):
+    offsets = [fitted.adapt(SITES[0][:n]).offset_ for n in (1, 4, 5, 64)]
+    assert offsets[1] == offsets[2]
+    assert offsets[0] < offsets[1] < offsets[3]  # the fewer references, the further off normal rows
+
+
+def test_it_follows_the_contamination(fitted):
+    live = fitted.adapt(SITES[0][:4])
+    before = live.offset_
+    live.set_params(contamination=0.02)
+    assert live.offset_ < before
+
+
+def test_references_of_two_domains_are_refused():
+    labelled = np.column_stack([np.concatenate(SITES), np.repeat(np.arange(5), 80)])
+    detector = ResADDetector(max_iter=2, domain_column=3, random_state=0).fit(labelled)
+    live = detector.adapt(labelled[:4])
+    assert live.score_samples(labelled[:2]).shape == (2,)
+    with pytest.raises(ValueError, match="rows of 2 domains"):
+        detector.adapt(labelled[78:82])

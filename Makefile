@@ -68,6 +68,7 @@ fuzz: $(VENV)/.installed ## 50,000 hostile inputs instead of the 2,200 of make t
 	@ACR_FUZZ_INPUTS=50000 $(VENV)/bin/python -m pytest -q tests/test_fuzz.py
 	@$(VENV)/bin/python tests/fuzz/kill_transform.py 20
 	@$(VENV)/bin/python tests/fuzz/kill_training.py 20
+	@$(VENV)/bin/python tests/fuzz/kill_save.py 200
 	@$(VENV)/bin/python tests/fuzz/threaded_calls.py 1000
 
 lint: $(VENV)/.installed lint-workflows ## format, lint and types only

@@ -22,6 +22,7 @@ from acr_sklearn.model_selection import (
     concat_domains,
     split_domains,
 )
+from acr_sklearn.persistence import load
 from acr_sklearn.plotting import AnomalyMapDisplay
 from acr_sklearn.preprocessing import DomainImputer, DomainScaler
 
@@ -47,6 +48,7 @@ __all__ = [
     "anomaly_roc_auc_scorer",
     "concat_domains",
     "f1_max",
+    "load",
     "mobilenet_extractor",
     "per_region_overlap",
     "segmentation_scores",

@@ -4,6 +4,7 @@ __all__ = [
     "ACRWarning",
     "EarlyStoppingWarning",
     "IgnoredDomainsWarning",
+    "LeftOutWarning",
     "NoKnownAnomaliesWarning",
     "PooledDomainsWarning",
     "SingleDomainWarning",
@@ -48,6 +49,10 @@ class SmallReferenceWarning(ACRWarning):
 
 class IgnoredDomainsWarning(ACRWarning):
     """Rows are scored one by one against a reference, so their domains change nothing."""
+
+
+class LeftOutWarning(ACRWarning):
+    """A file does not hold a parameter that is a user's own object, so it has its default."""
 
 
 class PooledDomainsWarning(ACRWarning):

@@ -1,5 +1,6 @@
 """Every public class and function but the detector, called with hostile arguments by a seed."""
 
+import contextlib
 import functools
 import tempfile
 import warnings
@@ -381,6 +382,29 @@ def segment(draw):
     return model.fit(X).anomaly_maps(products()[0])
 
 
+def stored(draw):
+    """Files: where they go, what is read, and what is passed beside."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = draw.one(*PATHS, draw.setting(), f"{folder}/m")
+        kept = Path(folder) / "kept"
+        detector().save(kept)
+        data = bytearray(kept.read_bytes())
+        for _ in range(draw.rng.integers(3)):
+            data[draw.rng.integers(len(data))] ^= 1 << draw.rng.integers(8)
+        kept.write_bytes(data)
+        parts = (
+            {draw.one("net", "backbone", "x"): draw.setting()} if draw.rng.random() < 0.3 else {}
+        )
+        with contextlib.chdir(folder):  # for a name that is taken as it is
+            return draw.one(
+                lambda: detector().save(path),
+                lambda: acr_sklearn.load(path, **parts),
+                lambda: acr_sklearn.load(kept, **parts).score_samples(draw.table()),
+                lambda: acr_sklearn.ZeroShotACRDetector.load(kept, **parts),
+                lambda: acr_sklearn.DomainScaler.load(kept),
+            )()
+
+
 #: What is called, and whom an error may name.
 CALLS = {
     contamination_threshold: ("ContaminationThreshold", "ZeroShotACRDetector"),
@@ -406,6 +430,7 @@ CALLS = {
     # Of a path they say what it should be.
     loaders: ("load_", ". Expected ", " cannot be read: "),
     segment: ("ZeroShotSegmenter", "ZeroShotACRDetector"),
+    stored: ("acr_sklearn.load", "ZeroShotACRDetector", "DomainScaler.load"),
 }
 
 

@@ -64,7 +64,7 @@ def mishandled(kind, call, named=NAMED):
         warnings.filterwarnings("ignore", "Persisting input arguments took")  # a busy machine
         try:
             scores = call()
-        except (ValueError, TypeError, FileNotFoundError) as error:
+        except (ValueError, TypeError, OSError) as error:
             return None if named.search(str(error)) else f"{type(error).__name__}: {error}"
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is the finding
             return f"{type(error).__name__}: {error}"

@@ -21,6 +21,8 @@ from acr_sklearn.detectors._scoring import BatchScoring, Calibration
 from acr_sklearn.domains.domain_shift import warn_unfamiliar_batches
 from acr_sklearn.domains.feature_scale import FeatureScale
 from acr_sklearn.exceptions import SmallReferenceWarning
+from acr_sklearn.export.model import batch_model, reference_model
+from acr_sklearn.persistence.whole_file import write_whole
 from acr_sklearn.scoring.consensus_head import ConsensusHead
 from acr_sklearn.scoring.fixed_batch import FixedBatch
 from acr_sklearn.scoring.heads import ScoreHead
@@ -302,6 +304,50 @@ class ReferenceMixin(BatchScoring):
             normal = -scores if leave_out else normal_scores(-scores, fitted)
             live._reference_calibration = self._calibrated_on(normal)
         return live
+
+    def to_onnx(self, path: Any, *, dtype: str = "float64") -> None:
+        """Write the detector as a model of ONNX, for run times without Python.
+
+        Its input "X" of shape (n_samples, n_features) is a batch, of any number of rows from 2 on,
+        or rows scored one by one where the detector holds a reference (`adapt`); a domain column
+        is left out. Its output "scores" of shape (n_samples,) is that of `score_samples`, in
+        double precision. Metadata of the model hold `offset_`. See docs/files.md for what agrees.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            The file, exactly; it appears whole or not at all.
+        dtype : {"float64", "float32"}, default="float64"
+            Of the input. Either way all is computed in double precision.
+
+        Raises
+        ------
+        NotImplementedError
+            For what has no operations there: other backbones than "mlp", the objective "ntl",
+            and `max_reference_rows` in batches.
+        ImportError
+            Without the package onnx.
+        OSError
+            When the file system refuses.
+        """
+        self._check_for_scoring()
+        who = f"{type(self).__name__}.to_onnx"
+        if not isinstance(dtype, str) or dtype not in ("float32", "float64"):
+            raise ValueError(f"{who} got dtype={dtype!r}. Use 'float64' or 'float32'.")
+        singly = self._scores_rows_singly()
+        texts = {
+            "class": type(self).__name__,
+            "mode": "reference" if singly else "batch",
+            "offset": repr(float(self.offset_)),
+        }
+        single = dtype == "float32"
+        if singly:
+            assert self._reference is not None
+            fixed = self._reference.fixed[np.dtype(np.float64)]
+            data = reference_model(fixed, who, single=single, texts=texts)
+        else:
+            data = batch_model(self._scorer(), who, single=single, texts=texts)
+        write_whole(path, data, who=who)
 
     def freeze(self, X_batch: Any) -> torch.nn.Module:
         """Turn the detector under the statistics of one batch into a plain module.

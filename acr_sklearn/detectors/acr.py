@@ -32,6 +32,7 @@ from acr_sklearn.scoring.dependence import fit_dependence
 from acr_sklearn.scoring.heads import SCORE_HEADS, make_head
 from acr_sklearn.training.cache import open_memory
 from acr_sklearn.training.meta_training import MetaTrained, meta_train
+from acr_sklearn.training.saved_net import load_net, save_net
 from acr_sklearn.training.settings import TrainedNet
 
 __all__ = ["ZeroShotACRDetector"]
@@ -302,9 +303,9 @@ default="consensus"
         self.verbose = verbose
         self.random_state = random_state
 
-    def __getstate__(self) -> dict[str, Any]:
+    def _whole_state(self) -> dict[str, Any]:
         """Leave out of a reference what can be made again: it is most of it."""
-        state = dict(super().__getstate__())
+        state = dict(super()._whole_state())
         if state.get("_reference") is not None:
             state["_reference"] = save_reference(state["_reference"])
             state.pop("reference_stats_", None)
@@ -316,6 +317,15 @@ default="consensus"
         super().__setstate__(state)
         if isinstance(saved, SavedReference):
             self._hold_reference(load_reference(saved))
+
+    def _file_state(self) -> dict[str, Any]:
+        """Leave out of a file what of the net neither scoring nor a further fit needs."""
+        state = self._whole_state()
+        return state | {"net_": save_net(state["net_"])} if "net_" in state else state
+
+    def _set_file_state(self, state: dict[str, Any]) -> None:
+        """Make the net and the reference whole again."""
+        self.__setstate__(state | {"net_": load_net(state["net_"])} if "net_" in state else state)
 
     def _hold_out(self, data: DomainRows, seed: int) -> NDArray[np.int64]:
         return held_out_domains(self, len(data.labels), seed, named=data.named)

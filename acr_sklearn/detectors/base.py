@@ -20,6 +20,7 @@ from acr_sklearn.detectors._callback_support import CallbackSupport, FitCallback
 from acr_sklearn.detectors._scoring import BatchScoring
 from acr_sklearn.domains.domain_shift import fit_domain_shift
 from acr_sklearn.metrics.detection import OneLabelError, mean_domain_auc, refused_in_search
+from acr_sklearn.persistence.estimators import FileStorage
 from acr_sklearn.thresholds import calibration_batches
 
 __all__ = ["BaseBatchDetector"]
@@ -29,7 +30,7 @@ _CALIBRATION_DOMAINS, _BATCHES_PER_DOMAIN = 64, 4
 
 
 class BaseBatchDetector(
-    BatchScoring, CallbackSupport, OutlierMixin, BaseEstimator, metaclass=ABCMeta
+    BatchScoring, CallbackSupport, FileStorage, OutlierMixin, BaseEstimator, metaclass=ABCMeta
 ):
     """Fit skeleton and scoring methods of detectors that score a batch as a whole.
 

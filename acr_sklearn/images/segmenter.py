@@ -43,6 +43,7 @@ from acr_sklearn.images.patches import (
     region_rows,
     regions_of,
 )
+from acr_sklearn.persistence.estimators import FileStorage
 
 __all__ = ["ZeroShotSegmenter"]
 
@@ -50,7 +51,7 @@ __all__ = ["ZeroShotSegmenter"]
 _FEW_IMAGES = 16
 
 
-class ZeroShotSegmenter(BaseEstimator):
+class ZeroShotSegmenter(FileStorage, BaseEstimator):
     """Find defects, and where they are, in unlabelled images of a product never seen.
 
     The images are given as feature maps of a frozen network, see `FeatureExtractor`. A detector is

@@ -26,12 +26,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from acr_sklearn._input.parameters import RealInterval
 from acr_sklearn.model_selection.normality import POLARITIES, read_polarity, respond_by_domain
+from acr_sklearn.persistence.estimators import FileStorage
 from acr_sklearn.thresholds import compact_scores, contamination_offset
 
 __all__ = ["ContaminationThreshold", "labels_of_domains"]
 
 
-class ContaminationThreshold(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
+class ContaminationThreshold(FileStorage, MetaEstimatorMixin, OutlierMixin, BaseEstimator):
     """Cut the scores of a detector at a contamination of your own choice.
 
     Fits a clone of the detector, scores the rows of fit and puts the threshold where the lowest

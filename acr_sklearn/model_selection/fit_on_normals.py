@@ -23,6 +23,7 @@ from acr_sklearn._input.domain_rows import is_domain_list
 from acr_sklearn._input.labels import read_is_normal
 from acr_sklearn._input.numbers import count_rows
 from acr_sklearn._input.validation import FOREIGN_ERRORS
+from acr_sklearn.persistence.estimators import FileStorage
 
 __all__ = ["FitOnNormals"]
 
@@ -57,7 +58,7 @@ def _refuse_lost_domains(fit_params: dict[str, Any]) -> None:
         )
 
 
-class FitOnNormals(MetaEstimatorMixin, OutlierMixin, BaseEstimator):
+class FitOnNormals(FileStorage, MetaEstimatorMixin, OutlierMixin, BaseEstimator):
     """Train a detector on the rows with ``y == 1``; tell it of those with ``y == -1``, or not.
 
     A search refits its best candidate on all rows that it was given, known anomalies included,

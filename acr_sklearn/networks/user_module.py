@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -49,6 +49,9 @@ class StackedModule(nn.Module):
         When there is no batch norm, when the module cannot be run on such rows, gives other
         outputs when run again, or lets rows meet other than through its batch-norm layers.
     """
+
+    #: Of which a file holds the weights alone.
+    users_modules: ClassVar[tuple[str, ...]] = ("module",)
 
     def __init__(self, module: nn.Module, n_features: int):
         super().__init__()

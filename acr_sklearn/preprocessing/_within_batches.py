@@ -14,11 +14,14 @@ from sklearn.utils.validation import check_is_fitted
 from acr_sklearn._input.domain_rows import DomainRows, as_domain_list, read_rows
 from acr_sklearn._input.keywords import known_keywords
 from acr_sklearn._input.labels import shown_label
+from acr_sklearn.persistence.estimators import FileStorage
 
 __all__ = ["WithinBatches", "by_column"]
 
 
-class WithinBatches(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, metaclass=ABCMeta):
+class WithinBatches(
+    FileStorage, OneToOneFeatureMixin, TransformerMixin, BaseEstimator, metaclass=ABCMeta
+):
     """Fit and transform of what changes each batch by the batch's own statistics.
 
     A child implements two hooks: `_learn_fallbacks` sets what stands in where a batch has no

@@ -20,6 +20,7 @@ from acr_sklearn._input.domain_rows import read_rows
 from acr_sklearn.domains.row_units import RowUnits
 from acr_sklearn.networks.monotone import MonotoneClassifier
 from acr_sklearn.networks.signs import RowSigns
+from acr_sklearn.persistence.estimators import FileStorage
 from acr_sklearn.tasks.latent_outliers import OUTSKIRTS, BottleneckOutliers, LatentOutliers
 from acr_sklearn.training.distillation import Distilled, distil, train_classifier
 from acr_sklearn.training.known_rows import fit_signs
@@ -202,7 +203,7 @@ def sampled(
     return made
 
 
-class OutlierSynthesizer(BaseEstimator):
+class OutlierSynthesizer(FileStorage, BaseEstimator):
     """Outlier source that decodes outliers from the outskirts of a latent space.
 
     Fitted on the same normal rows as the detector that takes it as its `outlier_source`. Rows of

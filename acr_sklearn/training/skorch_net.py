@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from skorch import NeuralNet, NeuralNetClassifier, NeuralNetRegressor
 from skorch.helper import predefined_split
-from torch import Tensor
+from torch import Tensor, nn
 
 from acr_sklearn._compute import isolated_rng, resolve_device, threads_for
 from acr_sklearn.training.callbacks import (
@@ -29,7 +30,7 @@ from acr_sklearn.training.settings import (
     history_rows,
 )
 
-__all__ = ["train_net"]
+__all__ = ["plain_net", "train_net"]
 
 _WITH_A_TASK_OF_THEIR_OWN = (NeuralNetClassifier, NeuralNetRegressor)
 
@@ -200,6 +201,57 @@ class _PartwiseNet(NeuralNet):
             losses.append(loss * (len(some) / len(rows)))
             losses[-1].backward()
         return {"loss": torch.stack(losses).detach().sum(), "y_pred": torch.cat(outputs).detach()}
+
+
+def plain_net(
+    module: nn.Module,
+    criterion: type[nn.Module],
+    settings: Mapping[str, Any],
+    history: list[dict[str, float]],
+    device: str,
+) -> NeuralNet:
+    """Make a fitted net around a trained network.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Trained; it becomes the net's as it is.
+    criterion : type
+        Of the loss.
+    settings : mapping
+        Further ones, under skorch's names.
+    history : list of dict
+        Numbers of each epoch.
+    device : str
+        Where the network is.
+
+    Returns
+    -------
+    NeuralNet
+        Initialised, with a fresh optimizer.
+    """
+    options = {k: v for k, v in settings.items() if k.startswith("module__")}
+    net = _PartwiseNet(
+        module=module,
+        criterion=criterion,
+        optimizer=torch.optim.Adam,
+        batch_size=None,
+        iterator_train=_as_it_is,
+        iterator_valid=_as_it_is,
+        train_split=None,
+        callbacks=[],
+        device=device,
+        verbose=0,
+        **{k: v for k, v in settings.items() if k not in options},
+    )
+    net.initialize()
+    # Options beside an instance would make skorch build it anew, with other weights.
+    net.__dict__.update(options, module=type(module))
+    for row in history:
+        net.history_.new_epoch()
+        for name, value in row.items():
+            net.history_.record(name, value)
+    return net
 
 
 def _as_it_is(dataset: Steps, **_: Any) -> Steps:

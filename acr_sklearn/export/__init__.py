@@ -1,0 +1,3 @@
+"""Detectors as graphs for other run times than Python."""
+
+__all__ = []

@@ -20,6 +20,7 @@ from acr_sklearn import (
     MLPBackbone,
     NeuralTransformation,
     OutlierSynthesisDetector,
+    ResADDetector,
     ZeroShotACRDetector,
     ZeroShotSegmenter,
 )
@@ -145,6 +146,11 @@ OTHERS = {
     "label threshold": label_threshold,
     "scaler": lambda: DomainScaler(unit="mad").fit(rows()),
     "imputer": lambda: DomainImputer().fit(holed()),
+    "residuals": lambda: ResADDetector(max_iter=3, random_state=0).fit(sites()),
+    "few references": lambda: fitted("residuals").adapt(rows(5)),
+    "residuals, likely": lambda: ResADDetector(
+        max_iter=3, constraintor=False, likelihood_weight=0.5, random_state=0
+    ).fit(sites()),
     "segmenter": segmenter,
 }
 

@@ -83,6 +83,7 @@ ROOMS = {
         "callbacks",
         "skorch_net",
         "saved_net",
+        "saved_residuals",
         "net_template",
         "acr_net",
         "reached_code",

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from acr_sklearn._input.chunks import Chunks
 from acr_sklearn._input.domain_rows import read_rows
 from acr_sklearn.detectors._scoring import BatchScoring, Calibration
+from acr_sklearn.persistence.estimators import FileStorage
 from acr_sklearn.scoring.residual_scorer import ResidualScorer
+from acr_sklearn.training.saved_residuals import load_residual_net, save_residual_net
 
 __all__ = ["FewReferencesMixin"]
 
@@ -20,7 +22,7 @@ __all__ = ["FewReferencesMixin"]
 _OWN_OFFSET = 128
 
 
-class FewReferencesMixin(BatchScoring):
+class FewReferencesMixin(BatchScoring, FileStorage):
     """Scoring by residuals; a child calls `_start_scoring` when its training is kept."""
 
     _if_singly: ClassVar[str] = ", against the references. Leave them out."
@@ -35,6 +37,23 @@ class FewReferencesMixin(BatchScoring):
         """Hold what scores, and its scores of normal rows under so many references."""
         self._scorer, self._levels = scorer, levels
         self._references = self._of_references = None
+
+    def _file_state(self) -> dict[str, Any]:
+        """Hold the network once, by how it is built and its numbers."""
+        state = self._whole_state()
+        if "net_" not in state:
+            return state
+        net, scorer = save_residual_net(state["net_"]), state["_scorer"]
+        rest = {name: value for name, value in state.items() if name != "module_"}
+        return rest | {"net_": net, "_scorer": scorer.converter}
+
+    def _set_file_state(self, state: dict[str, Any]) -> None:
+        """Make the net and what scores whole again."""
+        if "net_" in state:
+            net = load_residual_net(state["net_"])
+            scorer = ResidualScorer(net.module_, state["feature_scale_"], state["_scorer"])
+            state = state | {"net_": net, "module_": net.module_, "_scorer": scorer}
+        self.__setstate__(state)
 
     def _scores_rows_singly(self) -> bool:
         return self._references is not None

@@ -31,6 +31,7 @@ class TwoClassFlow(nn.Module):
 
     def __init__(self, width: int, n_conditions: int, n_blocks: int):
         super().__init__()
+        self.n_blocks = n_blocks
         self.flow = RealNVP(width, n_conditions, transforms=n_blocks, hidden_features=_HIDDEN)
 
     def forward(self, rows: Tensor, conditions: Tensor) -> tuple[Tensor, Tensor]:

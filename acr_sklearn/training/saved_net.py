@@ -22,8 +22,8 @@ class SavedNet:
 
     Attributes
     ----------
-    module : nn.Module
-        The network.
+    module : nn.Module or None
+        The network; None where it is held otherwise.
     criterion : type
         Of its loss.
     settings : dict
@@ -32,7 +32,7 @@ class SavedNet:
         Numbers of each epoch.
     """
 
-    module: nn.Module
+    module: nn.Module | None
     criterion: type[nn.Module]
     settings: dict[str, Any]
     history: list[dict[str, float]]
@@ -90,6 +90,8 @@ def load_net(saved: SavedNet) -> Any:
     """
     if odd := [n for n in saved.settings if n not in _SETTINGS and not n.startswith(_OPTIONS)]:
         raise ValueError(f"{odd[0]} is no setting of a net in a file")
+    if saved.module is None:
+        raise ValueError("a net in a file has no network")
     device = next(saved.module.parameters()).device
     return plain_net(saved.module, saved.criterion, saved.settings, saved.history, str(device))
 

@@ -49,8 +49,8 @@ test test-floor fuzz: export OMP_NUM_THREADS := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-floor fuzz lint lint-workflows bench-train bench-time bench-data bench-quality bench-curves \
-	bench-conv bench-known bench-letters bench-native bench-score bench-reference bench-surfaces \
-	bench-synthesis bench-resad results-page clean
+	bench-conv bench-explain bench-known bench-letters bench-native bench-score bench-reference \
+	bench-surfaces bench-synthesis bench-resad results-page clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -121,6 +121,9 @@ bench-curves: $(VENV)/.bench ## how detection breaks or holds: batch size, share
 
 bench-letters: $(VENV)/.installed ## the objectives on a generated set like UCI's letters
 	@$(VENV)/bin/python benchmarks/bench_letters.py $(BENCH_ARGS)
+
+bench-explain: $(VENV)/.bench ## how often explain names planted faults first, and how long it takes
+	@$(VENV)/bin/python benchmarks/bench_explain.py $(BENCH_ARGS)
 
 bench-score: $(VENV)/.bench ## speed and memory of scoring: large batches, many domains, single rows
 	@$(VENV)/bin/python benchmarks/bench_score.py $(BENCH_ARGS)

@@ -316,6 +316,7 @@ def displays(draw):
         *(plotting.ScoreDistributionDisplay, plotting.ContaminationCurveDisplay),
         *(plotting.BatchSizeCurveDisplay, plotting.DomainMapDisplay, plotting.TrainingCurveDisplay),
         *(plotting.AnomalyMapDisplay, plotting.SelectionCurveDisplay),
+        plotting.ExplanationDisplay,
     )
     try:
         if kind is plotting.ScoreDistributionDisplay:
@@ -335,6 +336,10 @@ def displays(draw):
             weights, auroc = draw.setting([0.0, 0.5], hostile=0.3), draw.setting([[0.7, 0.8]] * 2)
             named = draw.one(None, draw.labels("a", "b", n_rows=2))
             kind.from_values(weights, auroc, domains=named, chosen=draw.setting(None, 0.5))
+        elif kind is plotting.ExplanationDisplay:
+            row, shape = draw.setting(None, 3, hostile=0.2), draw.setting(None, (1, WIDTH))
+            shown = kind(draw.numbers(N_ROWS, WIDTH), draw.setting(None, list("ab")), shape)
+            shown.plot(row=row, n_rows=draw.setting(5), n_features=draw.setting(2))
         elif kind is plotting.AnomalyMapDisplay:
             images, maps = draw.rng.random((3, 3, 6, 6)), draw.numbers(3, 6, 6)
             shown = kind(draw.one(images, draw.numbers(3, 3, 6, 6)), maps, draw.one(None, maps))

@@ -100,7 +100,10 @@ def detectors():
     return fitted_detectors()
 
 
-METHODS = ("score_samples", "decision_function", "predict", "p_values", "score", "adapt", "freeze")
+METHODS = (
+    *("score_samples", "decision_function", "predict", "p_values", "score", "adapt", "freeze"),
+    *("explain", "report", "as_function", "as_pyod"),
+)
 
 
 def score(detectors, seed, cells, values):
@@ -113,6 +116,15 @@ def score(detectors, seed, cells, values):
     if method in ("adapt", "freeze"):
         fixed = getattr(detector, method)(X)
         return fixed.offset_ if method == "adapt" else next(fixed.buffers()).numpy()
+    if method == "as_function":
+        return detector.as_function(X)(np.zeros((2, WIDTH)))
+    if method == "as_pyod":
+        return detector.as_pyod().fit(X).decision_scores_
+    if method == "report":
+        return detector.report(X, domains=given, n_rows=3)["score"].to_numpy()
+    if method == "explain":
+        found, base = detector.explain(X, domains=given, return_base=True)
+        return found.sum(axis=1) + base
     if method == "score":
         y = np.where(np.arange(n_rows) % 4 == 3, -1, 1) if given is None else given
         auc = detector.score(X, y)

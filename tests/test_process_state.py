@@ -35,6 +35,7 @@ from acr_sklearn.plotting import (
     DomainMapDisplay,
     DomainPrecisionRecallDisplay,
     DomainRocDisplay,
+    ExplanationDisplay,
     ScoreDistributionDisplay,
     SelectionCurveDisplay,
     TrainingCurveDisplay,
@@ -193,6 +194,12 @@ CALLS = {
     ),
     "ContaminationCurveDisplay": lambda p: ContaminationCurveDisplay.from_estimator(
         p["fitted"], p["X"], p["y"], domains=p["names"], ax=_axes(p)
+    ),
+    "explain": lambda p: p["fitted"].explain(p["X"], domains=p["names"]),
+    "report": lambda p: p["fitted"].report(p["X"], domains=p["names"]),
+    "as_pyod": lambda p: p["fitted"].as_pyod().fit(p["domains"][0]).predict(p["domains"][0]),
+    "ExplanationDisplay": lambda p: ExplanationDisplay.from_estimator(
+        p["fitted"], p["X"], domains=p["names"], ax=_axes(p)
     ),
     "DomainMapDisplay": lambda p: DomainMapDisplay.from_estimator(
         p["fitted"], p["X"], domains=p["names"], ax=_axes(p)

@@ -114,7 +114,7 @@ def warn_small_domains(data: DomainRows, *, who: str) -> None:
     )
 
 
-def warn_small_batches(data: DomainRows, *, who: str) -> None:
+def warn_small_batches(data: DomainRows, *, who: str, stacklevel: int = 5) -> None:
     """Warn once, naming the batches with fewer than 16 rows.
 
     Parameters
@@ -123,6 +123,8 @@ def warn_small_batches(data: DomainRows, *, who: str) -> None:
         The rows to be scored.
     who : str
         For the message.
+    stacklevel : int, default=5
+        Of the warning, for it to point at the user's line.
     """
     small = np.flatnonzero(data.sizes < SMALL_BATCH)
     if len(small) == 0 or not gives_batch_advice():
@@ -134,7 +136,7 @@ def warn_small_batches(data: DomainRows, *, who: str) -> None:
         "uncertain, and threshold='train' flags too many rows. Collect more rows of the domain "
         "and score them together.",
         SmallBatchWarning,
-        stacklevel=5,
+        stacklevel=stacklevel,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Callable
 from numbers import Real
 from typing import Any, ClassVar, Self
 
@@ -17,20 +18,22 @@ from acr_sklearn._input.chunks import Chunks
 from acr_sklearn._input.domain_rows import DomainRows
 from acr_sklearn._input.known_anomalies import TrainingRows
 from acr_sklearn._input.parameters import plain_number
+from acr_sklearn.detectors._explaining import Attribution, Explaining
+from acr_sklearn.detectors._reference_state import Reference
 from acr_sklearn.detectors._scoring import BatchScoring, Calibration
 from acr_sklearn.domains.domain_shift import warn_unfamiliar_batches
 from acr_sklearn.domains.feature_scale import FeatureScale
 from acr_sklearn.exceptions import SmallReferenceWarning
 from acr_sklearn.export.model import batch_model, reference_model
 from acr_sklearn.persistence.whole_file import write_whole
+from acr_sklearn.scoring.attribution import BatchAttribution, usual_rows
 from acr_sklearn.scoring.consensus_head import ConsensusHead
-from acr_sklearn.scoring.fixed_batch import FixedBatch
 from acr_sklearn.scoring.heads import ScoreHead
-from acr_sklearn.scoring.scorer import FEW_ROWS, Limits, Scorer, score_rows
+from acr_sklearn.scoring.scorer import FEW_ROWS, Limits, Scorer
 from acr_sklearn.scoring.trimming import round_down
 from acr_sklearn.thresholds import normal_scores
 
-__all__ = ["Reference", "ReferenceMixin"]
+__all__ = ["ReferenceMixin"]
 
 #: Below this many reference rows a threshold is uncertain; from this many on the reference sets
 #: its own. See docs/streams.md.
@@ -45,39 +48,7 @@ _CORE, _CORE_STEPS, _NORMAL_LEFT_OUT = 0.6, 3, 0.25
 _TIED = 1e-9
 
 
-class Reference:
-    """Fixed batch statistics, in both precisions, so that scoring never converts it.
-
-    Parameters
-    ----------
-    fixed : FixedBatch
-        In float64.
-    in_double : bool, default=False
-        Whether float32 rows too are computed in float64.
-    """
-
-    def __init__(self, fixed: FixedBatch, *, in_double: bool = False):
-        single = fixed if in_double else fixed.single()
-        self.fixed = {np.dtype(np.float64): fixed, np.dtype(np.float32): single}
-        self.in_double = in_double
-
-    def score(self, chunks: Chunks) -> NDArray[np.float64]:
-        """Anomaly score of every row by itself.
-
-        Parameters
-        ----------
-        chunks : Chunks
-            The rows.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,), float64
-            High for abnormal rows.
-        """
-        return score_rows(self.fixed[chunks.dtype], chunks)
-
-
-class ReferenceMixin(BatchScoring):
+class ReferenceMixin(Explaining):
     """Scoring by a network and a head, in batches or under the statistics of a reference."""
 
     _used_in_scoring: ClassVar[tuple[str, ...]] = (
@@ -188,7 +159,31 @@ class ReferenceMixin(BatchScoring):
     def _hold(self, chunks: Chunks) -> tuple[Reference, NDArray[np.float64]]:
         scorer = Scorer(self.module_, self.feature_scale_, self.head_, self._limits_of_reference)
         fixed, scores = scorer.freeze(chunks)
-        return Reference(fixed, in_double=len(chunks) <= FEW_ROWS), scores
+        usual = scorer.taken(chunks).take(usual_rows(scores))
+        return Reference(fixed, usual, in_double=len(chunks) <= FEW_ROWS), scores
+
+    def _attribution(self, batch: Chunks | None) -> Attribution:
+        if batch is None:
+            assert self._reference is not None
+            return self._reference.explain
+        if len(batch) <= FEW_ROWS:
+            batch = Chunks(batch.take(np.arange(len(batch))).astype(np.float64), batch.size)
+        scorer = self._scorer()
+        fixed, scores = scorer.freeze(batch)
+        usual = scorer.taken(batch).take(usual_rows(scores))
+        return BatchAttribution(fixed, usual, of_the_batch=True)
+
+    def _held(self, batch: Chunks | None) -> Callable[[Chunks], NDArray[np.float64]]:
+        if batch is None:
+            assert self._reference is not None
+            return self._reference.score
+        return self._hold(batch)[0].score
+
+    def _held_rows(self) -> NDArray[Any] | None:
+        if not self._scores_rows_singly():
+            return None
+        assert self._reference is not None
+        return self._reference.usual
 
     def _hold_most(
         self, rows: NDArray[np.float64], leave_out: float

@@ -1,7 +1,7 @@
-"""What a pickle holds of a reference: its rows once; all that elementwise arithmetic repeats, not.
+"""Fixed batch statistics of a reference, and what a pickle holds of them.
 
-Sums and products of matrices are kept: their last bits may depend on the number of threads, and a
-loaded detector scores as it did.
+Its rows once, and nothing that elementwise arithmetic repeats. Sums and products of matrices are
+kept: their last bits may depend on the number of threads, and a loaded detector scores as it did.
 """
 
 from __future__ import annotations
@@ -11,19 +11,72 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from acr_sklearn.detectors._reference import Reference
+from acr_sklearn._input.chunks import Chunks
+from acr_sklearn.scoring.attribution import BatchAttribution
 from acr_sklearn.scoring.consensus_batch import ConsensusBatch
 from acr_sklearn.scoring.fixed_batch import FixedBatch
 from acr_sklearn.scoring.fused_mlp import FusedMLP, FusedNeighbors
 from acr_sklearn.scoring.neighborhoods import Neighborhoods
 from acr_sklearn.scoring.neighbors import Neighbors
+from acr_sklearn.scoring.scorer import score_rows
 
-__all__ = ["SavedReference", "load_reference", "save_reference"]
+__all__ = ["Reference", "SavedReference", "load_reference", "save_reference"]
 
 Part = TypeVar("Part", bound=nn.Module)
 Searched = TypeVar("Searched", Neighbors, Neighborhoods)
+
+
+class Reference:
+    """Fixed batch statistics, in both precisions, so that scoring never converts it.
+
+    Parameters
+    ----------
+    fixed : FixedBatch
+        In float64.
+    in_double : bool, default=False
+        Whether float32 rows too are computed in float64.
+    usual : ndarray of shape (n_usual, n_features)
+        Rows of the batch that others are explained beside, see `usual_rows`.
+    """
+
+    def __init__(self, fixed: FixedBatch, usual: NDArray[Any], *, in_double: bool = False):
+        self.usual = usual
+        single = fixed if in_double else fixed.single()
+        self.fixed = {np.dtype(np.float64): fixed, np.dtype(np.float32): single}
+        self.in_double = in_double
+
+    def score(self, chunks: Chunks) -> NDArray[np.float64]:
+        """Anomaly score of every row by itself.
+
+        Parameters
+        ----------
+        chunks : Chunks
+            The rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), float64
+            High for abnormal rows.
+        """
+        return score_rows(self.fixed[chunks.dtype], chunks)
+
+    def explain(self, rows: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Explain the scores of rows.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        contributions, base : ndarray
+            Of `BatchAttribution`.
+        """
+        return BatchAttribution(self.fixed[rows.dtype], self.usual, of_the_batch=False)(rows)
 
 
 @dataclass(frozen=True)
@@ -38,11 +91,14 @@ class SavedReference:
         Of a chain of layers and neighbours: the row of its ranking that a sum went into.
     in_double : bool
         Whether float32 rows too are computed in float64.
+    usual : ndarray of shape (n_usual, n_features)
+        Rows that others are explained beside.
     """
 
     fixed: FixedBatch
     ones: Tensor | None
     in_double: bool
+    usual: NDArray[Any]
 
 
 def save_reference(reference: Reference) -> SavedReference:
@@ -71,7 +127,7 @@ def save_reference(reference: Reference) -> SavedReference:
             chain = _without(fixed.chain, "ranking")
             chain.neighbors = _without(chain.neighbors, "twice", "rows")
             fixed.chain = chain
-    return SavedReference(fixed, ones, reference.in_double)
+    return SavedReference(fixed, ones, reference.in_double, reference.usual)
 
 
 def load_reference(saved: SavedReference) -> Reference:
@@ -104,7 +160,7 @@ def load_reference(saved: SavedReference) -> Reference:
             ranking[_place_of_ones(chain)] = saved.ones
             chain.ranking = ranking
             fixed.chain = chain
-    return Reference(fixed, in_double=saved.in_double)
+    return Reference(fixed, saved.usual, in_double=saved.in_double)
 
 
 def _with_rows(neighbors: Searched, rows: Tensor) -> Searched:

@@ -28,7 +28,7 @@ from acr_sklearn.thresholds import (
     p_values,
 )
 
-__all__ = ["BatchScoring"]
+__all__ = ["BatchScoring", "Calibration", "refuse_chunks"]
 
 #: Rows of a stream that are held at a time, where the detector does not say.
 _CHUNK_ROWS = 16384
@@ -155,9 +155,13 @@ class BatchScoring(ABC):
         settle_domain_column(self, None, reset=False, who=who)
         return Chunks(CheckedChunks(self, X, who), self._rows_per_chunk())
 
-    def _score_rows(
-        self, X: Any, domains: ArrayLike | None, method: str
-    ) -> tuple[NDArray[np.float64], DomainRows]:
+    def _rows_to_score(
+        self, X: Any, domains: ArrayLike | None, method: str, *, stacklevel: int = 4
+    ) -> DomainRows:
+        """Read what a method was given, with all that there is to warn of.
+
+        `stacklevel` is that of a warning given here; 4 where a public method calls this.
+        """
         self._check_for_scoring()
         who = f"{type(self).__name__}.{method}"
         singly = self._scores_rows_singly()
@@ -167,15 +171,21 @@ class BatchScoring(ABC):
             data = read_rows(self, X, domains, reset=False, method=method)
         if not singly:
             require_two_rows(data, who=who, in_fit=False)
-            warn_small_batches(data, who=who)
-            warn_unfamiliar_batches(self._domain_shift, data, who=who)
+            warn_small_batches(data, who=who, stacklevel=stacklevel + 1)
+            warn_unfamiliar_batches(self._domain_shift, data, who=who, stacklevel=stacklevel + 1)
         elif domains is not None and method != "score":
             warnings.warn(
                 f"{who} got domains=, which change nothing: every row is scored by itself"
                 f"{self._if_singly}",
                 IgnoredDomainsWarning,
-                stacklevel=4,
+                stacklevel=stacklevel,
             )
+        return data
+
+    def _score_rows(
+        self, X: Any, domains: ArrayLike | None, method: str
+    ) -> tuple[NDArray[np.float64], DomainRows]:
+        data = self._rows_to_score(X, domains, method, stacklevel=5)
         scores = self._scores_of(data)
         np.negative(scores, out=scores)
         scores += 0.0  # so that no score reads -0.0
@@ -201,7 +211,7 @@ class BatchScoring(ABC):
     def _one_batch(self, X: Any, method: str) -> DomainRows:
         self._check_for_scoring()
         who = f"{type(self).__name__}.{method}"
-        _refuse_chunks(X, who)
+        refuse_chunks(X, who)
         data = read_rows(self, X, None, reset=False, method=method)
         if len(data.labels) > 1:
             raise ValueError(
@@ -249,7 +259,7 @@ class BatchScoring(ABC):
             scores, _ = self._score_rows(X, domains, "p_values")
             return p_values(scores, self.calibration_scores_)
         known = self._one_batch(X_ref, "p_values")
-        _refuse_chunks(X, f"{type(self).__name__}.p_values")
+        refuse_chunks(X, f"{type(self).__name__}.p_values")
         data = read_rows(self, X, domains, reset=False, method="p_values")
         out = np.empty(len(data.rows))
         for batch in data.batches():
@@ -259,7 +269,21 @@ class BatchScoring(ABC):
         return out
 
 
-def _refuse_chunks(X: Any, who: str) -> None:
+def refuse_chunks(X: Any, who: str) -> None:
+    """Refuse a batch in chunks where its rows are needed together.
+
+    Parameters
+    ----------
+    X : object
+        What the user passed.
+    who : str
+        For the message.
+
+    Raises
+    ------
+    ValueError
+        For chunks.
+    """
     if is_chunked(X):
         raise ValueError(
             f"{who} got a {type(X).__name__}, which gives a batch in chunks, but holds the rows of "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -15,7 +16,9 @@ from acr_sklearn._input.chunks import Chunks
 from acr_sklearn._input.domain_rows import DomainRows
 from acr_sklearn._input.known_anomalies import TrainingRows
 from acr_sklearn._input.parameters import RealInterval, are_counts, plain_number
+from acr_sklearn.detectors._explaining import Attribution, Explaining
 from acr_sklearn.detectors.base import BaseBatchDetector
+from acr_sklearn.scoring.attribution import RowAttribution, usual_rows
 from acr_sklearn.tasks.latent_outliers import OUTSKIRTS
 from acr_sklearn.training.outlier_synthesizer import Synthesis, SynthesisPlan, train_synthesis
 from acr_sklearn.training.settings import TrainingSettings
@@ -25,7 +28,7 @@ __all__ = ["OutlierSynthesisDetector"]
 _ROWS_AT_ONCE = 512  # with their distances to all known rows they fit a core's cache
 
 
-class OutlierSynthesisDetector(BaseBatchDetector):
+class OutlierSynthesisDetector(Explaining, BaseBatchDetector):
     """Outlier detection from one normal data set, by a classifier against outliers made from it.
 
     An autoencoder describes rows at several depths; a variational autoencoder maps the fused
@@ -197,5 +200,20 @@ class OutlierSynthesisDetector(BaseBatchDetector):
 
     def _logits(self, rows: NDArray[Any]) -> torch.Tensor:
         """Logit of each row's being an outlier."""
-        signs = self.signs_(torch.from_numpy(self.units_.standardized(rows)))
-        return self.classifier_(signs)[0]
+        return self._of_standardized(torch.from_numpy(self.units_.standardized(rows)))
+
+    def _of_standardized(self, rows: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.classifier_(self.signs_(rows))[0]
+        return logits
+
+    def _attribution(self, batch: Chunks | None) -> Attribution:
+        known = self.signs_.known
+        with torch.no_grad():
+            usual = usual_rows(self._of_standardized(known).numpy())
+        return RowAttribution(self._of_standardized, self.units_.standardized, known[usual])
+
+    def _held(self, batch: Chunks | None) -> Callable[[Chunks], NDArray[np.float64]]:
+        return self._score_chunks
+
+    def _held_rows(self) -> NDArray[Any]:
+        return self.units_.users(self.signs_.known.numpy())

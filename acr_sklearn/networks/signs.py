@@ -86,9 +86,7 @@ class RowSigns(nn.Module):
         """
         near, places, own = self._neighbors(rows)
         density = near.mean(dim=1).log() - self.local[places].mean(dim=1).log()
-        cityblock = torch.cdist(rows, self.known, p=1)
-        cityblock[own] = torch.inf
-        signs = [near[:, :_NEAR], cityblock.amin(dim=1, keepdim=True) + _FLOOR]
+        signs = [near[:, :_NEAR], self._cityblock(rows, own) + _FLOOR]
         depths = self.level.descriptors(rows)
         errors = [rows - self.level.decode(depths[-1])]
         spaces = {"whitened": rows @ self.whitening}
@@ -117,6 +115,15 @@ class RowSigns(nn.Module):
         own = (itself, places[itself, 0])
         kept = torch.arange(n_near) + same[:, None].long()
         return _root(near.gather(1, kept)), places.gather(1, kept), own
+
+    def _cityblock(self, rows: Tensor, own: tuple[Tensor, Tensor]) -> Tensor:
+        """Sum of absolute differences from the nearest known row, (n_samples, 1)."""
+        apart = torch.cdist(rows.detach(), self.known, p=1)
+        apart[own] = torch.inf
+        nearest, where = apart.min(dim=1, keepdim=True)
+        if rows.requires_grad:  # slopes of this one distance, not of all
+            return (rows - self.known[where[:, 0]]).abs().sum(dim=1, keepdim=True)
+        return nearest
 
     def standardize(self, rows: Tensor) -> None:
         """Set the units of the signs: median and median absolute deviation over `rows`."""

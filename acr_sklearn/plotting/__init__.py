@@ -4,6 +4,7 @@ from acr_sklearn.plotting.anomaly_map import AnomalyMapDisplay
 from acr_sklearn.plotting.batch_size import BatchSizeCurveDisplay
 from acr_sklearn.plotting.contamination_curve import ContaminationCurveDisplay
 from acr_sklearn.plotting.domain_map import DomainMapDisplay
+from acr_sklearn.plotting.explanation import ExplanationDisplay
 from acr_sklearn.plotting.ranking import DomainPrecisionRecallDisplay, DomainRocDisplay
 from acr_sklearn.plotting.score_distribution import ScoreDistributionDisplay
 from acr_sklearn.plotting.selection_curve import SelectionCurveDisplay
@@ -16,6 +17,7 @@ __all__ = [
     "DomainMapDisplay",
     "DomainPrecisionRecallDisplay",
     "DomainRocDisplay",
+    "ExplanationDisplay",
     "ScoreDistributionDisplay",
     "SelectionCurveDisplay",
     "TrainingCurveDisplay",

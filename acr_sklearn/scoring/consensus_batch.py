@@ -128,6 +128,58 @@ class ConsensusBatch(FixedBatch):
         found: Tensor = self.combination(distances, EvidenceScale(*self.scales))
         return found
 
+    def itself(self, x: Tensor) -> Tensor:
+        """Find the fixed row that each row is.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_rows, n_features)
+            In the users' units.
+
+        Returns
+        -------
+        Tensor of shape (n_rows,), int64
+            -1 for none.
+        """
+        return self.evidence.itself(x)
+
+    def sums(self, x: Tensor, own: Tensor | None) -> Tensor:
+        """Take the evidence that needs no network apart by feature.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_rows, n_features)
+            In the users' units.
+        own : Tensor of shape (n_rows,), int64, or None
+            As in `distances`.
+
+        Returns
+        -------
+        Tensor of shape (n_sums, n_rows, n_features)
+            Of the first values of `distances`.
+        """
+        return self.evidence.contributions(x, self.evidence.itself(x) if own is None else own)
+
+    def differentiable(self, x: Tensor, own: Tensor | None) -> Tensor:
+        """Measure distances in the network's layers, with gradient.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_rows, n_features)
+            In the users' units.
+        own : Tensor of shape (n_rows,), int64, or None
+            As in `distances`.
+
+        Returns
+        -------
+        Tensor of shape (n_widths, n_rows)
+            The last values of `distances`.
+        """
+        own = self.evidence.itself(x) if own is None else own
+        layers = self.network.layers_and_score(self.standardizer(x))[0]
+        found: Tensor = self.neighborhoods(layers, own)
+        return found
+
     def single(self) -> ConsensusBatch:
         """Give a copy for rows in single precision.
 

@@ -13,7 +13,7 @@ from acr_sklearn.domains.feature_scale import positions_by_domain
 from acr_sklearn.scoring.batch_units import BatchUnits
 from acr_sklearn.scoring.value_grid import ValueGrid
 
-__all__ = ["conditional_residuals", "fit_dependence"]
+__all__ = ["conditional_residuals", "fit_dependence", "residual_contributions"]
 
 #: Added to the variances, as a multiple of their mean: features that follow from others exactly
 #: would give residuals of rounding alone.
@@ -85,3 +85,29 @@ def conditional_residuals(scores: Tensor, dependence: Tensor | None) -> Tensor:
     """
     residuals = scores if dependence is None else scores @ dependence
     return residuals.square().log1p().sum(dim=1)
+
+
+def residual_contributions(scores: Tensor, dependence: Tensor | None) -> Tensor:
+    """Take the residuals of rows apart by the feature whose value makes them.
+
+    A residual is linear in the normal scores of its row, r = s D, and each feature gets its terms
+    of all residuals: feature j gets the sum over i of s_j D_ji log(1 + r_i^2) / r_i. One value that
+    does not fit makes residuals in all features that it foretells; they count as its own.
+
+    Parameters
+    ----------
+    scores : Tensor of shape (n_samples, n_features)
+        As in `conditional_residuals`.
+    dependence : Tensor of shape (n_features, n_features) or None
+        Of `fit_dependence`.
+
+    Returns
+    -------
+    Tensor of shape (n_samples, n_features)
+        Summed over the features what `conditional_residuals` returns.
+    """
+    if dependence is None:
+        return scores.square().log1p()
+    residuals = scores @ dependence
+    slopes = residuals.square().log1p() / torch.where(residuals == 0, 1.0, residuals)
+    return scores * (slopes @ dependence.mT)

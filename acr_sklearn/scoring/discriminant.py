@@ -17,6 +17,7 @@ __all__ = [
     "fit_discriminant",
     "mixed",
     "projected",
+    "projected_values",
 ]
 
 #: Inverse of the penalty. With .001, .01 and .1 the discriminant alone had mean AUROC .837, .831
@@ -148,6 +149,25 @@ def projected(scores: Tensor, weights: Tensor) -> Tensor:
     """
     signed, absolute = weights.chunk(2)
     return scores @ signed + scores.abs() @ absolute
+
+
+def projected_values(scores: Tensor, weights: Tensor) -> Tensor:
+    """Take apart by feature what `projected` returns.
+
+    Parameters
+    ----------
+    scores : Tensor of shape (n_samples, n_features)
+        As in `projected`.
+    weights : Tensor of shape (2 * n_features,)
+        As in `projected`.
+
+    Returns
+    -------
+    Tensor of shape (n_samples, n_features)
+        Summed over the features what `projected` returns.
+    """
+    signed, absolute = weights.chunk(2)
+    return scores * signed + scores.abs() * absolute
 
 
 def mixed(agreed: Tensor, found: Tensor, weight: float) -> Tensor:

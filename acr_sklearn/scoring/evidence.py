@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from acr_sklearn.scoring.batch_units import BatchUnits
-from acr_sklearn.scoring.dependence import conditional_residuals
-from acr_sklearn.scoring.discriminant import Discriminant, mixed, projected
+from acr_sklearn.scoring.dependence import conditional_residuals, residual_contributions
+from acr_sklearn.scoring.discriminant import Discriminant, mixed, projected, projected_values
 from acr_sklearn.scoring.neighborhoods import Neighborhoods
 from acr_sklearn.scoring.robust_scale import median, without_ties
 from acr_sklearn.scoring.value_grid import ValueGrid
@@ -164,6 +164,32 @@ class BatchEvidence(nn.Module):
         found = [near_and_wide, rarity[None], residuals[None]]
         if self.projection is not None:
             found.append(projected(scores, self.projection)[None])
+        return torch.cat(found)
+
+    def contributions(self, x: Tensor, own: Tensor) -> Tensor:
+        """Take the evidence apart by feature.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_samples, n_features)
+            As in `forward`.
+        own : Tensor of shape (n_samples,), int64
+            As in `forward`.
+
+        Returns
+        -------
+        Tensor of shape (4, n_samples, n_features) or, with a projection, (5, ...)
+            Summed over the features what `forward` returns.
+        """
+        units = self.units(x)
+        rarities, scores = self.grid.rarities(units)
+        found = [
+            self.neighborhoods.contributions(units.clamp(-_CLIP, _CLIP), own),
+            rarities[None],
+            residual_contributions(scores, self.dependence)[None],
+        ]
+        if self.projection is not None:
+            found.append(projected_values(scores, self.projection)[None])
         return torch.cat(found)
 
     def normal_scores(self, x: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
@@ -136,6 +137,61 @@ class FixedBatch(nn.Module):
             return self.chain(x)[None]
         seen: Tensor = self.chain(x, own)
         return seen[:1] if self.kind == "neighbors" else seen
+
+    def itself(self, x: Tensor) -> Tensor | None:
+        """Find the fixed row that each row is.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_rows, n_features)
+            In the users' units.
+
+        Returns
+        -------
+        Tensor of shape (n_rows,), int64, or None
+            -1 for none; None where no rows are fixed.
+        """
+        if self.neighbors is None:
+            return None
+        return self.neighbors.itself(self.network.layers_and_score(self.standardizer(x))[0])
+
+    def sums(self, x: Tensor, own: Tensor | None) -> Tensor | None:
+        """Take apart by feature what of `distances` is a sum over the features.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_rows, n_features)
+            In the users' units.
+        own : Tensor of shape (n_rows,), int64, or None
+            As in `distances`.
+
+        Returns
+        -------
+        Tensor of shape (n_sums, n_rows, n_features) or None
+            Of the first n_sums parts of `distances`; None where there are no such parts.
+        """
+        return None
+
+    def differentiable(self, x: Tensor, own: Tensor | None) -> Tensor:
+        """Measure with gradient what `sums` does not take apart.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_rows, n_features)
+            In the users' units.
+        own : Tensor of shape (n_rows,), int64, or None
+            As in `distances`.
+
+        Returns
+        -------
+        Tensor of shape (n_parts - n_sums, n_rows)
+            The other parts of `distances`.
+        """
+        if self.neighbors is None:
+            return self.distances(x, own)
+        # Slopes of exact differences take ten times as long.
+        nearest = partial(self.neighbors, own=own, exact=False)
+        return network_distances(self.kind, self.network, self.standardizer(x), nearest)
 
     def single(self) -> FixedBatch:
         """Give a copy for rows in single precision."""

@@ -14,6 +14,8 @@ _FEWEST = 5
 #: Squared distance by products of matrices, as a fraction of a row's squared length, that is mostly
 #: rounding in single precision: such rows are measured anew, by differences.
 _NOTHING = 1e-5
+#: Differences from neighbours, coordinate by coordinate, that are held at a time.
+_MOST_DIFFERENCES = 2**21
 _DIFFERENCES = "donot_use_mm_for_euclid_dist"
 
 
@@ -126,6 +128,37 @@ class Neighborhoods(nn.Module):
                     apart.masked_fill_(self.barred, torch.inf)
                 nearest[at] = self._nearest(apart, own[at])
         return self.means(nearest)
+
+    def contributions(self, x: Tensor, own: Tensor) -> Tensor:
+        """Take the distances apart by coordinate.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_samples, width)
+            As in `forward`.
+        own : Tensor of shape (n_samples,), int64
+            As in `forward`.
+
+        Returns
+        -------
+        Tensor of shape (n_widths, n_samples, width)
+            Summed over the coordinates what `forward` returns: of a sum of absolute differences
+            its terms, of a Euclidean distance the squares over their root.
+        """
+        ranks = self._ranks(x).masked_fill(self._none(own), torch.inf)
+        nearest = ranks.topk(max(self.counts), dim=1, largest=False, sorted=True).indices
+        step = max(1, _MOST_DIFFERENCES // (max(self.counts) * x.shape[1]))
+        parts = []
+        for some, where in zip(x.split(step), nearest.split(step), strict=True):
+            apart = some[:, None] - self.rows[where]
+            if self.manhattan:
+                apart.abs_()
+            else:
+                apart.square_()
+                root = apart.sum(dim=-1, keepdim=True).sqrt_()
+                apart.div_(torch.where(root > 0, root, 1.0))
+            parts.append(torch.stack([apart[:, :count].mean(dim=1) for count in self.counts]))
+        return torch.cat(parts, dim=1)
 
     def moved(self, rows: Tensor, *, central: bool = False) -> Neighborhoods:
         """Give the same neighbourhoods for the same fixed rows in other coordinates.

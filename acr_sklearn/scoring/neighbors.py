@@ -128,7 +128,7 @@ class Neighbors(nn.Module):
         for name in ("center", "twice", "squares"):
             self.register_buffer(name, getattr(products, name))
 
-    def forward(self, x: Tensor, own: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, own: Tensor | None = None, *, exact: bool | None = None) -> Tensor:
         """Measure the distances.
 
         Parameters
@@ -138,13 +138,16 @@ class Neighbors(nn.Module):
         own : Tensor of shape (n_rows,), int64, or None
             Which fixed row each is, -1 for none: a row is no neighbour of its own. None: not known,
             so one fixed row at no distance counts as the row itself.
+        exact : bool or None, default=None
+            Whether distances are computed as differences; None: as they always are here.
 
         Returns
         -------
         Tensor of shape (n_rows,)
             High for isolated rows.
         """
-        products = None if self.exact else Products(self.center, self.twice, self.squares)
+        exact = self.exact if exact is None else exact
+        products = None if exact else Products(self.center, self.twice, self.squares)
         nearest = self.nearest(_rankable(x, self.rows, products), x, own)
         if products is not None:
             # Chosen before the root, whose slope at no distance has no bound.
@@ -153,6 +156,23 @@ class Neighbors(nn.Module):
             if own is not None and nearest.dtype == torch.float32 and not nearest.requires_grad:
                 self.measure_anew(nearest, (x - self.center).square().sum(dim=1), x, own)
         return nearest.sum(1) / self.n_neighbors
+
+    def itself(self, x: Tensor) -> Tensor:
+        """Find the fixed row that each row is.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_rows, width)
+            As in `forward`.
+
+        Returns
+        -------
+        Tensor of shape (n_rows,), int64
+            The row at no distance, -1 for none.
+        """
+        where = torch.cdist(x, self.rows).argmin(dim=1)
+        apart = (x - self.rows[where]).norm(dim=1)
+        return torch.where(apart <= _ROUNDING * x.norm(dim=1), where, -1)
 
     def measure_anew(self, nearest: Tensor, squares: Tensor, x: Tensor, own: Tensor | None) -> None:
         """Measure anew what is mostly rounding.
@@ -202,6 +222,8 @@ class Neighbors(nn.Module):
         k = self.n_neighbors
         if own is not None:
             (ours,) = torch.nonzero(own >= 0, as_tuple=True)
+            if distances.requires_grad:  # its slopes are computed from what it was
+                distances = distances.clone()
             distances[ours, own[ours]] = torch.inf
             return smallest(distances, k)
         nearest, where = distances.topk(min(k + 1, len(self.rows)), dim=1, largest=False)

@@ -193,10 +193,24 @@ class Scorer:
         scores : ndarray of shape (n_kept_rows,), float64
             Of the rows that were taken, high for abnormal ones.
         """
-        sample = chunks
-        if self.limits.samples(len(chunks)):
-            sample = Chunks(chunks.take(self._sample(len(chunks))), chunks.size)
-        return self._measured(self._network(chunks.dtype), sample)
+        return self._measured(self._network(chunks.dtype), self.taken(chunks))
+
+    def taken(self, chunks: Chunks) -> Chunks:
+        """Give the rows of a batch that its statistics are taken from.
+
+        Parameters
+        ----------
+        chunks : Chunks
+            The batch.
+
+        Returns
+        -------
+        Chunks
+            The same, or of more than `Limits.max_reference_rows` rows so many.
+        """
+        if not self.limits.samples(len(chunks)):
+            return chunks
+        return Chunks(chunks.take(self._sample(len(chunks))), chunks.size)
 
     def labelled(self, batch: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Give what a discriminant is learnt from, of one batch under the consensus alone.

@@ -84,6 +84,27 @@ class ValueGrid(nn.Module):
         density = torch.lerp(self.density[left], self.density[right], part)
         return self._rarity(density), torch.lerp(self.normal[left], self.normal[right], part)
 
+    def rarities(self, units: Tensor) -> tuple[Tensor, Tensor]:
+        """Take the rarity of rows apart by feature.
+
+        Parameters
+        ----------
+        units : Tensor of shape (n_samples, n_features)
+            As in `forward`.
+
+        Returns
+        -------
+        rarities : Tensor of shape (n_samples, n_features)
+            Of each value; summed over the features what `forward` returns.
+        scores : Tensor of shape (n_samples, n_features)
+            As `forward` returns them.
+        """
+        left, part = self._places(units)
+        right = left + 1
+        density = torch.lerp(self.density[left], self.density[right], part)
+        rarities = -density.clamp_min_(self.least).log_() / units.shape[1]
+        return rarities, torch.lerp(self.normal[left], self.normal[right], part)
+
     def look_up(self, units: Tensor) -> tuple[Tensor, Tensor]:
         """Look many values up without gradient, faster than `forward`.
 

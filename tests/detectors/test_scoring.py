@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from acr_sklearn._input.chunks import Chunks
-from acr_sklearn.detectors._reference import Reference
+from acr_sklearn.detectors._reference_state import Reference
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def fresh(make_domain):
 def test_a_reference_scores_in_the_precision_of_the_rows(quick, domains, fresh, head):
     detector = quick(score_head=head).fit(domains)
     fixed = detector.freeze(fresh)
-    reference = Reference(fixed)
+    reference = Reference(fixed, fresh[:5])
     exact = reference.score(Chunks(fresh, 20))
     single = reference.score(Chunks(fresh.astype(np.float32), 20))
     np.testing.assert_allclose(exact, -detector.score_samples(fresh), rtol=1e-9, atol=1e-9)

@@ -9,7 +9,12 @@ from acr_sklearn.detectors import (
     ResADDetector,
     ZeroShotACRDetector,
 )
-from acr_sklearn.images import FeatureExtractor, ZeroShotSegmenter, mobilenet_extractor
+from acr_sklearn.images import (
+    FeatureExtractor,
+    FewShotSegmenter,
+    ZeroShotSegmenter,
+    mobilenet_extractor,
+)
 from acr_sklearn.metrics import f1_max, per_region_overlap, segmentation_scores
 from acr_sklearn.model_selection import (
     ContaminationThreshold,
@@ -33,6 +38,7 @@ __all__ = [
     "DomainImputer",
     "DomainScaler",
     "FeatureExtractor",
+    "FewShotSegmenter",
     "FitOnNormals",
     "HeldOutDomains",
     "LabelThreshold",

@@ -116,8 +116,8 @@ def fitted(methods: list[str], train: list[Rows], known: Any, seed: int) -> dict
                 continue
             both = [np.concatenate(parts) for parts in zip(train, known, strict=True)]
             mask = [np.arange(len(a)) >= len(b) for a, b in zip(both, train, strict=True)]
-            model = ResADDetector(random_state=seed).fit(both, known_anomalies=mask)
-            out[name] = of_detector(model)
+            model = ResADDetector(random_state=seed, **OURS["ResAD"])
+            out[name] = of_detector(model.fit(both, known_anomalies=mask))
         else:
             out[name] = of_detector(ResADDetector(random_state=seed, **OURS[name]).fit(train))
     return out
@@ -192,7 +192,10 @@ def cached(name: str, method: str, options: argparse.Namespace, seed: int) -> di
 
 
 def summary(found: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """Means over domains and seeds, then over sets; and what is beyond ResAD on the same sets."""
+    """Means over domains and seeds, then over the sets where a method was measured.
+
+    `beyond_resad` is the mean difference to ResAD on the same sets, `n_sets` their number.
+    """
     sets: dict[str, dict[str, dict[str, float]]] = {}
     for name, runs in found.items():
         collected: dict[str, dict[str, list[float]]] = {}
@@ -206,17 +209,30 @@ def summary(found: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
             for m, cells in collected.items()
         }
     methods = {method: None for one in sets.values() for method in one}
-    means, behind = {}, {}
+    means: dict[str, dict[str, float]] = {}
+    behind: dict[str, dict[str, float]] = {}
+    n_sets: dict[str, dict[str, int]] = {}
     for method in methods:
         pairs: dict[str, list[tuple[float, float]]] = {}
         for one in sets.values():
             ours = one.get("ResAD", {})
-            # Without known anomalies it is plain ResAD.
-            for cell, value in one.get(method, ours if method == KNOWN else {}).items():
+            for cell, value in one.get(method, {}).items():
                 pairs.setdefault(cell, []).append((value, value - ours.get(cell, np.nan)))
         means[method] = {c: float(np.mean([v for v, _ in found])) for c, found in pairs.items()}
         behind[method] = {c: float(np.mean([d for _, d in found])) for c, found in pairs.items()}
-    return {"means": means, "beyond_resad": behind, "sets": sets}
+        n_sets[method] = {c: len(found) for c, found in pairs.items()}
+    return {"means": means, "beyond_resad": behind, "n_sets": n_sets, "sets": sets}
+
+
+def table(result: dict[str, Any], cells: list[str]) -> str:
+    """Mean AUROC of the methods, and behind it the number of sets where that is not all of them."""
+    n_all = len(result["sets"])
+    lines = []
+    for method, found in result["means"].items():
+        counts = result["n_sets"][method]
+        short = {cell: "" if counts[cell] == n_all else f" ({counts[cell]} sets)" for cell in found}
+        lines.append([method, *(f"{found[c]:.4f}{short[c]}" if c in found else "" for c in cells)])
+    return format_table(["method", *cells], lines)
 
 
 def draw(means: dict[str, dict[str, float]], path: Path) -> None:
@@ -278,11 +294,7 @@ def main() -> None:
     save_json(RESULTS / "resad.json", {"run": run, "protocol": protocol, **result})
     draw(result["means"], RESULTS / "resad.png")
     cells = [*map(str, options.references), *(f"{bad} of {n}" for bad, n in SPOILT)]
-    lines = [
-        [method, *(f"{found[c]:.4f}" if c in found else "" for c in cells)]
-        for method, found in result["means"].items()
-    ]
-    print(format_table(["method", *cells], lines))
+    print(table(result, cells))
 
 
 if __name__ == "__main__":

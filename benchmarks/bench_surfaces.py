@@ -23,7 +23,7 @@ import numpy as np
 from _report import PACKAGES, RESULTS, describe_run, format_table, run_in_words, save_json
 from numpy.typing import NDArray
 from quality.fetch import WEIGHTS, data_dir
-from surfaces import defects, textures
+from surfaces import defects, few_shot, textures
 from surfaces.rivals import RIVALS
 from surfaces.run import (
     DATA_SEED,
@@ -195,6 +195,25 @@ def count_test_run(path: Path, described: dict[str, Any]) -> int:
     return len(runs)
 
 
+def _some(surfaces: textures.Surfaces, chosen: NDArray[np.int64]) -> textures.Surfaces:
+    return textures.Surfaces([surfaces.names[i] for i in chosen], surfaces.patches[chosen])
+
+
+def with_references(
+    arguments: argparse.Namespace, surfaces: dict[str, textures.Surfaces], described: dict[str, Any]
+) -> None:
+    """Measure what a few normal patches of each surface are good for."""
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        prepared = prepare(surfaces, arguments.split, arguments.features or Path(folder))
+        for seed in arguments.seeds:
+            found[str(seed)] = few_shot.measure(prepared, arguments.references, seed)
+    data = {"split": arguments.split, "names": prepared.names, "train": len(prepared.train)}
+    settings = few_shot.SETTINGS | {"references": arguments.references}
+    content = {"run": described, "data": data, "settings": settings, "by_seed": found}
+    save_json(arguments.out / f"surfaces-references-{arguments.split}.json", content)
+
+
 def main() -> None:
     """Run, print, save."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -202,6 +221,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--rivals", nargs="*", default=list(RIVALS), choices=list(RIVALS))
     parser.add_argument("--surfaces", type=int, help="only the first so many scored surfaces")
+    parser.add_argument("--skip", type=int, default=0, help="but so many before them")
+    parser.add_argument("--trained", type=int, help="so many training surfaces, evenly spaced")
+    parser.add_argument(
+        "--references", type=int, help="instead, so many normal patches of each surface are known"
+    )
     parser.add_argument("--features", type=Path, help="folder that keeps the training features")
     parser.add_argument(
         "--memory-images", type=int, default=1000, help="images of the memory measurement; 0: none"
@@ -220,11 +244,15 @@ def main() -> None:
     if arguments.split == "test":
         n_test_runs = count_test_run(arguments.test_runs, described)
     surfaces = load_surfaces()
-    if arguments.surfaces:
-        full = surfaces[arguments.split]
-        surfaces[arguments.split] = textures.Surfaces(
-            full.names[: arguments.surfaces], full.patches[: arguments.surfaces]
-        )
+    end = None if arguments.surfaces is None else arguments.skip + arguments.surfaces
+    n_scored, n_train = (len(surfaces[split].names) for split in (arguments.split, "train"))
+    scored = np.arange(n_scored)[arguments.skip : end]
+    trained = np.linspace(0, n_train - 1, arguments.trained or n_train).round().astype(int)
+    surfaces[arguments.split] = _some(surfaces[arguments.split], scored)
+    surfaces["train"] = _some(surfaces["train"], trained)
+    if arguments.references:
+        with_references(arguments, surfaces, described)
+        return
     with tempfile.TemporaryDirectory() as folder:
         prepared = prepare(surfaces, arguments.split, arguments.features or Path(folder))
         done = run(prepared, arguments.seeds, rivals)

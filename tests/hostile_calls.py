@@ -410,6 +410,25 @@ def stored(draw):
             )()
 
 
+def few_shot(draw):
+    """The segmenter with references."""
+    model = acr_sklearn.FewShotSegmenter(
+        detector=acr_sklearn.ResADDetector(max_iter=2, n_blocks=1),
+        levels=draw.setting(None, (1, 1), hostile=0.1),
+        regions=draw.setting("position", "neighborhood", "pooled", hostile=0.1),
+        region_size=draw.setting(1, 2, hostile=0.1),
+        pooling=draw.setting(1, 3, hostile=0.1),
+        outliers=draw.setting("detector", "mixed", hostile=0.1),
+        domains_per_product=draw.setting(2, hostile=0.1),
+        max_rows=draw.setting(32, hostile=0.1),
+        sigma=draw.setting(0.0, hostile=0.1),
+        random_state=draw.setting(0, hostile=0.1),
+    )
+    live = model.fit(draw.one(products(), [draw.numbers(4, 2, 3, 3), products()[1]]))
+    live = live.adapt(draw.one(draw.numbers(4, 2, 3, 3), products()[0]))
+    return live.score_samples(draw.numbers(4, 2, 3, 3), image_size=draw.setting(None, 6))
+
+
 #: What is called, and whom an error may name.
 CALLS = {
     contamination_threshold: ("ContaminationThreshold", "ZeroShotACRDetector"),
@@ -436,6 +455,7 @@ CALLS = {
     loaders: ("load_", ". Expected ", " cannot be read: "),
     segment: ("ZeroShotSegmenter", "ZeroShotACRDetector"),
     stored: ("acr_sklearn.load", "ZeroShotACRDetector", "DomainScaler.load"),
+    few_shot: ("FewShotSegmenter", "ResADDetector"),
 }
 
 

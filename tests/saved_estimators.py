@@ -14,6 +14,7 @@ from acr_sklearn import (
     ConvBackbone,
     DomainImputer,
     DomainScaler,
+    FewShotSegmenter,
     FitOnNormals,
     HeldOutDomains,
     LabelThreshold,
@@ -84,6 +85,11 @@ def segmenter():
     return ZeroShotSegmenter(detector=ZeroShotACRDetector(**SMALL), random_state=0).fit(maps())
 
 
+def few_images():
+    detector = ResADDetector(max_iter=2, n_blocks=1, random_state=0)
+    return FewShotSegmenter(detector=detector, levels=(1, 1), random_state=0).fit(maps())
+
+
 def holed():
     X = rows()
     X[::5, 1] = np.nan
@@ -152,6 +158,7 @@ OTHERS = {
         max_iter=3, constraintor=False, likelihood_weight=0.5, random_state=0
     ).fit(sites()),
     "segmenter": segmenter,
+    "few images": lambda: few_images().adapt(maps()[0][:3]),
 }
 
 
@@ -172,6 +179,8 @@ def parts(name):
 
 def answers(estimator, dtype=np.float64):
     """Whatever an estimator says of new rows, as one array."""
+    if isinstance(estimator, FewShotSegmenter):
+        return estimator.patch_scores(maps()[0][3:].astype(dtype))
     if isinstance(estimator, ZeroShotSegmenter):
         return estimator.patch_scores(maps()[0].astype(dtype))
     if isinstance(estimator, OutlierSynthesizer):

@@ -149,6 +149,7 @@ ROOMS = {
     ],
     "images": [
         "anomaly_maps",
+        "map_scores",
         "loading",
         "map_file",
         "mobilenet",
@@ -156,6 +157,7 @@ ROOMS = {
         "patches",
         "patch_whitening",
         "patch_training",
+        "few_shot",
         "segmenter",
     ],
     "model_selection": [

@@ -11,7 +11,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "resad.md"
 @pytest.fixture(scope="module")
 def names():
     blocks = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.M | re.S)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     namespace = {}
     for block in blocks:
         exec(compile(block, PAGE.name, "exec"), namespace)
@@ -25,3 +25,8 @@ def test_four_references_find_what_is_broken(names):
 
 def test_known_faults_are_learnt_from(names):
     assert names["told"].adapt(names["new"][:4]).score(names["X"], names["y"]) > 0.9
+
+
+def test_the_changed_position_of_the_changed_image_stands_out(names):
+    maps = names["maps"]
+    assert maps[0, 1, 2] == maps.max()

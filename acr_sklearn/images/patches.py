@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 
-def read_maps(maps: Any, *, who: str) -> NDArray[Any]:
+def read_maps(maps: Any, *, who: str, least: int = 2) -> NDArray[Any]:
     """Check the feature maps of one product.
 
     Parameters
@@ -38,6 +38,8 @@ def read_maps(maps: Any, *, who: str) -> NDArray[Any]:
         Any float type; a memory map is read in parts.
     who : str
         For the messages.
+    least : int, default=2
+        Images that are needed.
 
     Returns
     -------
@@ -47,7 +49,7 @@ def read_maps(maps: Any, *, who: str) -> NDArray[Any]:
     Raises
     ------
     ValueError
-        For another shape, a single image, or values that are not finite.
+        For another shape, fewer images, or values that are not finite.
     """
     # A memory map stays one.
     maps = plain_array(maps, who=who, what="feature maps")
@@ -62,7 +64,11 @@ def read_maps(maps: Any, *, who: str) -> NDArray[Any]:
             f"{who} got {maps.dtype} values of shape {maps.shape}; feature maps are floats of "
             "shape (n_images, channels, height, width). FeatureExtractor makes them from images."
         )
-    if 0 in maps.shape or len(maps) < 2:
+    if least < 2 and 0 in maps.shape:
+        raise ValueError(
+            f"{who} got feature maps of shape {maps.shape}, which hold nothing. Leave them out."
+        )
+    if 0 in maps.shape or len(maps) < least:
         raise ValueError(
             f"{who} got feature maps of {len(maps)} image(s), shape {maps.shape}; images are "
             "compared with one another, so a product needs at least 2. Score the images of a "

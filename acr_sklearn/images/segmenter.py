@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
@@ -16,16 +15,11 @@ from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOp
 from sklearn.utils.validation import check_is_fitted
 
 from acr_sklearn._input.batch_checks import without_batch_advice
-from acr_sklearn._input.parameters import (
-    RealInterval,
-    check_numbers,
-    plain_numbers,
-    read_size,
-)
+from acr_sklearn._input.parameters import RealInterval, check_numbers, plain_numbers
 from acr_sklearn.detectors.acr import ZeroShotACRDetector
 from acr_sklearn.detectors.parts import MLPBackbone
 from acr_sklearn.exceptions import SmallBatchWarning
-from acr_sklearn.images.anomaly_maps import image_scores, upsample_maps
+from acr_sklearn.images.map_scores import MapScoresMixin
 from acr_sklearn.images.patch_training import (
     PATCH_OUTLIERS,
     OutlierBank,
@@ -51,7 +45,7 @@ __all__ = ["ZeroShotSegmenter"]
 _FEW_IMAGES = 16
 
 
-class ZeroShotSegmenter(FileStorage, BaseEstimator):
+class ZeroShotSegmenter(MapScoresMixin, FileStorage, BaseEstimator):
     """Find defects, and where they are, in unlabelled images of a product never seen.
 
     The images are given as feature maps of a frozen network, see `FeatureExtractor`. A detector is
@@ -295,55 +289,6 @@ class ZeroShotSegmenter(FileStorage, BaseEstimator):
         with without_batch_advice():
             scores = -self.detector_.score_samples(stacked.numpy(), domains=index)
         return [s.reshape(-1, len(maps)) for s in np.split(scores, np.cumsum(sizes)[:-1])]
-
-    def anomaly_maps(
-        self, X: Any, image_size: Sequence[int] | int | None = None
-    ) -> NDArray[np.float32]:
-        """Score every pixel of every image.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_images, channels, height, width)
-            As in `patch_scores`.
-        image_size : (int, int), int or None, default=None
-            Height and width in pixels, one number for a square; None leaves the size of the
-            feature maps.
-
-        Returns
-        -------
-        ndarray of shape (n_images, image_height, image_width), float32
-            High = abnormal; enlarged and smoothed.
-
-        Raises
-        ------
-        ValueError
-            As in `patch_scores`, and for an `image_size` that is none.
-        """
-        return self._maps(X, image_size, "anomaly_maps")
-
-    def _maps(self, X: Any, image_size: Any, method: str) -> NDArray[np.float32]:
-        size = read_size(image_size, who=f"{type(self).__name__}.{method}", name="image_size")
-        scores = self.patch_scores(X)
-        return upsample_maps(scores, size or (scores.shape[1], scores.shape[2]), float(self.sigma))
-
-    def score_samples(
-        self, X: Any, image_size: Sequence[int] | int | None = None
-    ) -> NDArray[np.float64]:
-        """Score images; the higher, the more normal.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_images, channels, height, width)
-            As in `patch_scores`.
-        image_size : (int, int), int or None, default=None
-            As in `anomaly_maps`.
-
-        Returns
-        -------
-        ndarray of shape (n_images,), float64
-            The negative maximum of each anomaly map.
-        """
-        return -image_scores(self._maps(X, image_size, "score_samples"))
 
 
 def _patch_detector() -> ZeroShotACRDetector:

@@ -13,6 +13,7 @@ _PARTS = {
     "ConvBackbone": "detectors.parts",
     "DomainImputer": "preprocessing.imputer",
     "DomainScaler": "preprocessing.scaler",
+    "FewShotSegmenter": "images.few_shot",
     "FitOnNormals": "model_selection.fit_on_normals",
     "HeldOutDomains": "detectors.parts",
     "LabelThreshold": "model_selection.label_threshold",

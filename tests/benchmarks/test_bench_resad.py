@@ -42,7 +42,7 @@ def test_rivals_by_hand():
 def test_a_small_run_is_written_down_and_measured_once(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(bench_resad, "RESULTS", tmp_path)
     monkeypatch.setattr(bench_resad, "splits", toy_splits)
-    monkeypatch.setitem(bench_resad.OURS, "ResAD", {"max_iter": 5})
+    monkeypatch.setitem(bench_resad.OURS, "ResAD", {"max_iter": 3, "n_blocks": 1})
     methods = ["--methods", "1-NN", "ResAD", bench_resad.KNOWN]
     command = ["bench", "--sets", "toy", "--quick", "--references", "4", "16", *methods]
     monkeypatch.setattr(sys, "argv", [*command, "--cache", str(tmp_path / "cache")])
@@ -59,10 +59,15 @@ def test_a_small_run_is_written_down_and_measured_once(tmp_path, monkeypatch, ca
     assert json.loads((tmp_path / "resad.json").read_text())["means"] == {}
 
 
-def test_a_set_without_known_anomalies_counts_as_without():
+def test_a_set_where_a_method_was_not_measured_is_left_out_and_that_is_said():
     def run(value):
         return [{"domains": {"d": {"ResAD": {"4": 0.5}, **value}}}]
 
     found = {"a": run({bench_resad.KNOWN: {"4": 0.9}}), "b": run({})}
-    means = bench_resad.summary(found)["means"]
-    assert means[bench_resad.KNOWN]["4"] == pytest.approx(0.7)
+    result = bench_resad.summary(found)
+    assert result["means"][bench_resad.KNOWN]["4"] == pytest.approx(0.9)
+    assert result["beyond_resad"][bench_resad.KNOWN]["4"] == pytest.approx(0.4)
+    assert result["n_sets"] == {"ResAD": {"4": 2}, bench_resad.KNOWN: {"4": 1}}
+    lines = bench_resad.table(result, ["4"]).splitlines()
+    assert "0.9000 (1 sets)" in lines[-1]
+    assert "sets" not in lines[-2]

@@ -218,3 +218,47 @@ def test_the_test_surfaces_are_only_run_on_the_record(tmp_path):
     said = {"date": "today", "commit": "abc", "seeds": [0], "machine": {}}
     assert [count_test_run(tmp_path / "r" / "runs.json", said) for _ in range(2)] == [1, 2]
     assert json.loads((tmp_path / "r" / "runs.json").read_text())[1]["commit"] == "abc"
+
+
+# ------------------------------------------------------------------------------- few references
+
+
+def test_rivals_with_references_by_hand():
+    from surfaces.few_shot import memory_bank, padim
+
+    references = np.zeros((2, 2, 1, 2))
+    references[:, 0, 0, 1] = 6.0
+    references[1, 1, 0, 0] = 0.2
+    maps = np.zeros((1, 2, 1, 2))
+    maps[0, 0, 0] = 5.0, 0.0
+    np.testing.assert_allclose(memory_bank()(references, maps), [[[1.0, 0.0]]], atol=1e-7)
+    scaled = memory_bank(np.array([0.5, 1.0]))(references, maps)
+    np.testing.assert_allclose(scaled, [[[2.0, 0.0]]], atol=1e-7)
+    # Position 0: mean (0, .1), covariance diag(.01, .03); position 1: mean (6, 0), diag(.01, .01).
+    expected = [np.sqrt(25 / 0.01 + 0.01 / 0.03), np.sqrt(36 / 0.01)]
+    np.testing.assert_allclose(padim(references, maps)[0, 0], expected)
+
+
+def test_references_are_normal_and_not_scored():
+    from surfaces import few_shot
+    from surfaces.defects import make_batch
+    from surfaces.run import Prepared
+
+    rng = np.random.default_rng(0)
+    patches = rng.integers(0, 256, (20, 3, 64, 64)).astype(np.uint8)
+    batch = make_batch(patches, patches, rng)
+    maps = np.arange(20, dtype=np.float32)[:, None, None, None] * np.ones((1, 2, 4, 4), np.float32)
+    train = [rng.normal(i, 1.0, (16, 2, 4, 4)).astype(np.float32) for i in range(4)]
+    prepared = Prepared(train, ["a"], [batch], [maps])
+    scored, references, rest = next(few_shot.cases(prepared, 4))
+    known, left = references[:, 0, 0, 0].astype(int), rest[:, 0, 0, 0].astype(int)
+    assert not batch.is_anomalous[known].any()
+    assert sorted([*known, *left]) == list(range(20))
+    np.testing.assert_array_equal(scored.kinds, batch.kinds[left])
+
+    from acr_sklearn import ResADDetector
+
+    quick = {"detector": ResADDetector(max_iter=2, n_blocks=1), "levels": None}
+    found = few_shot.measure(prepared, 4, 0, quick)
+    assert list(found) == [few_shot.OURS, few_shot.BANK, few_shot.SCALED_BANK, few_shot.PADIM]
+    assert all(len(one[m]) == 1 for one in found.values() for m in few_shot.MEASURES)

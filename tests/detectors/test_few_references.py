@@ -11,7 +11,7 @@ SITES = [RNG.normal(RNG.normal(0, 4, 3), 1.0, (80, 3)) for _ in range(5)]
 
 @pytest.fixture(scope="module")
 def fitted():
-    return ResADDetector(max_iter=20, random_state=0).fit(SITES)
+    return ResADDetector(max_iter=20, n_blocks=1, random_state=0).fit(SITES)
 
 
 def test_the_threshold_is_that_of_the_nearest_number(fitted):
@@ -29,7 +29,7 @@ def test_it_follows_the_contamination(fitted):
 
 def test_references_of_two_domains_are_refused():
     labelled = np.column_stack([np.concatenate(SITES), np.repeat(np.arange(5), 80)])
-    detector = ResADDetector(max_iter=2, domain_column=3, random_state=0).fit(labelled)
+    detector = ResADDetector(max_iter=2, n_blocks=1, domain_column=3, random_state=0).fit(labelled)
     live = detector.adapt(labelled[:4])
     assert live.score_samples(labelled[:2]).shape == (2,)
     with pytest.raises(ValueError, match="rows of 2 domains"):

@@ -29,7 +29,7 @@ X, Y = np.concatenate([NEW[100:], FAR]), np.repeat([1, -1], [200, 60])
 
 
 def made(**changes):
-    return ResADDetector(**({"max_iter": 40, "random_state": 0} | changes))
+    return ResADDetector(**({"max_iter": 30, "n_blocks": 1, "random_state": 0} | changes))
 
 
 @pytest.fixture(scope="module")

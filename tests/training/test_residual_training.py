@@ -22,8 +22,8 @@ def data(n_domains=5, known=None):
     return TrainingRows(rows, index, np.arange(n_domains), True, known)
 
 
-def trained(rows, held_out=(), max_iter=10, seed=0):
-    plan = ResidualPlan(Converter(), max_iter, 2, 0.0, True, 1.0, None, SyntheticOutliers())
+def trained(rows, held_out=(), max_iter=6, seed=0):
+    plan = ResidualPlan(Converter(), max_iter, 1, 0.0, True, 1.0, None, SyntheticOutliers())
     settings = TrainingSettings(seed=seed, learning_rate=4e-3)
     return train_residuals(rows, np.array(held_out, dtype=np.int64), plan, settings)
 
@@ -56,7 +56,7 @@ def test_weights_do_not_depend_on_held_out_rows_beyond_the_units():
 
 
 def test_levels_fall_with_the_number_of_references():
-    levels = trained(data(), max_iter=60).levels
+    levels = trained(data(), max_iter=30).levels
     assert tuple(levels) == REFERENCE_NUMBERS
     assert all(np.isfinite(scores).all() for scores in levels.values())
     assert np.median(levels[1]) > np.median(levels[16])
@@ -68,7 +68,7 @@ def test_known_anomalies_change_what_is_learnt():
 
 
 def test_rates_too_high_are_an_error():
-    plan = ResidualPlan(Converter(), 30, 2, 0.0, True, 1.0, None, SyntheticOutliers())
+    plan = ResidualPlan(Converter(), 30, 1, 0.0, True, 1.0, None, SyntheticOutliers())
     settings = TrainingSettings(seed=0, learning_rate=1e25)
     with pytest.raises(ValueError, match="became nan"):
         train_residuals(data(), np.empty(0, np.int64), plan, settings)

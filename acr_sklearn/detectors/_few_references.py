@@ -18,8 +18,9 @@ from acr_sklearn.training.saved_residuals import load_residual_net, save_residua
 
 __all__ = ["FewReferencesMixin"]
 
-#: From so many references on they set the threshold themselves.
-_OWN_OFFSET = 128
+#: From so many references on they set the threshold themselves; from so few on where training
+#: domains are so small that the most of their rows that ever were references are half as many.
+_OWN_OFFSET, _FEWEST_OWN = 128, 32
 
 
 class FewReferencesMixin(BatchScoring, FileStorage):
@@ -100,8 +101,9 @@ class FewReferencesMixin(BatchScoring, FileStorage):
 
         Notes
         -----
-        The threshold is set on the scores of training normals under as many references; from 128
-        on, on those of the references themselves, each held against the others.
+        The threshold is set on the scores of training normals under as many references, as far as
+        training domains have rows for that; from 128 on, or 32 if that is more than twice as many
+        as could be tried, on those of the references themselves, each held against the others.
         """
         self._check_for_scoring()
         who = f"{type(self).__name__}.adapt"
@@ -114,8 +116,10 @@ class FewReferencesMixin(BatchScoring, FileStorage):
         live = copy.copy(self)
         live._references = self._scorer.references(data.rows)
         number = len(live._references)
-        if number >= _OWN_OFFSET:
-            scores = self._scorer.batch(data.rows)
+        few = _FEWEST_OWN <= number > 2 * max(self._levels)
+        if number >= _OWN_OFFSET or few:
+            # Of equal rows one: held against its equal a row looks very normal.
+            scores = self._scorer.batch(np.unique(data.rows, axis=0))
         else:
             scores = self._levels[min(self._levels, key=lambda n: abs(np.log(n / number)))]
         live._of_references = self._calibrated_on(-scores)

@@ -79,7 +79,7 @@ class FewShotSegmenter(MapScoresMixin, FileStorage, BaseEstimator):
     detectors_ : list of ResADDetector
         The fitted detector of each level.
     references_ : ndarray of shape (n_references, channels, height, width) or None
-        What `adapt` was given, averaged over squares of `pooling` positions.
+        What `adapt` was given.
     n_channels_ : int
         Channels of the feature maps.
 
@@ -235,7 +235,7 @@ class FewShotSegmenter(MapScoresMixin, FileStorage, BaseEstimator):
         """
         maps = self._read(X_ref, "adapt")
         live = copy.copy(self)
-        live.references_ = pool_maps(maps, int(self.pooling))
+        live.references_ = maps
         return live
 
     def patch_scores(self, X: Any) -> NDArray[np.float64]:
@@ -272,13 +272,10 @@ class FewShotSegmenter(MapScoresMixin, FileStorage, BaseEstimator):
                 f"{who} got maps of {(height, width)} positions, but its references have "
                 f"{self.references_.shape[2:]}. Extract all from images of one size."
             )
-        pooled = pool_maps(maps, settings.pooling)
+        pooled = [pool_maps(part, settings.pooling) for part in (self.references_, maps)]
         scores = np.zeros((height * width, len(maps)))
         for region in regions_of(height, width, settings.regions, settings.region_size):
-            references, rows = (
-                region_rows(part, region).flatten(0, 1).numpy()
-                for part in (self.references_, pooled)
-            )
+            references, rows = (region_rows(part, region).flatten(0, 1).numpy() for part in pooled)
             for detector, level in zip(self.detectors_, _slices(self._counts), strict=True):
                 own = detector.adapt(references[:, level]).score_samples(rows[:, level])
                 scores[region] -= own.reshape(len(region), -1)

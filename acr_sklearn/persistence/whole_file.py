@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import shutil
@@ -43,7 +44,9 @@ def write_whole(given: Any, data: bytes, *, who: str) -> None:
     try:
         path = path.resolve()
         if path.exists() and not path.is_file():
-            raise IsADirectoryError(None, "it is no plain file")
+            # OSError makes IsADirectoryError of the number of that.
+            number = errno.EISDIR if path.is_dir() else errno.EINVAL
+            raise OSError(number, "it is no plain file")
         # In the same folder, so that it can be moved in one step.
         part = path.parent / f".{path.name[:200]}.{secrets.token_hex(4)}.part"
         with part.open("xb") as file:

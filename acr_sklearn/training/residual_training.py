@@ -73,7 +73,8 @@ class ResidualTrained:
     scale, converter : FeatureScale, Converter
         Standardization of the rows, and what makes residuals of them.
     levels : dict of int to ndarray
-        Scores of normal rows, high for abnormal ones, under so many references.
+        Scores of normal rows, high for abnormal ones, under so many references; of no more than
+        half of the rows of the largest domain.
     """
 
     fitted: TrainedNet
@@ -124,9 +125,11 @@ def train_residuals(
     fitted = train_net(steps, settings, _parts(plan, data.rows.shape[1]), held_out=judged)
     network = fitted.net.module_.double()
     shown = [*held_out, *trained]
-    levels = {
-        number: _level(network, sampler, shown[:_DOMAINS], number) for number in REFERENCE_NUMBERS
-    }
+    levels = {}
+    for number in REFERENCE_NUMBERS:
+        able = [domain for domain in shown if pool.sizes[domain] >= 2 * number]
+        if able or number == 1:
+            levels[number] = _level(network, sampler, (able or shown)[:_DOMAINS], number)
     return ResidualTrained(fitted, scale, plan.converter, levels)
 
 

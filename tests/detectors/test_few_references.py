@@ -34,3 +34,20 @@ def test_references_of_two_domains_are_refused():
     assert live.score_samples(labelled[:2]).shape == (2,)
     with pytest.raises(ValueError, match="rows of 2 domains"):
         detector.adapt(labelled[78:82])
+
+
+def test_rows_given_twice_set_the_same_threshold(fitted):
+    reference = np.random.default_rng(1).normal(2.0, 1.0, (200, 3))
+    once, twice = fitted.adapt(reference), fitted.adapt(np.repeat(reference, 2, axis=0))
+    assert once.offset_ == twice.offset_
+    assert np.mean(twice.predict(reference + 0.01) == -1) < 0.3
+
+
+def test_many_references_of_small_training_domains_set_their_own_threshold():
+    small = ResADDetector(max_iter=10, n_blocks=1, random_state=0).fit([s[:16] for s in SITES])
+    reference = np.random.default_rng(1).normal(2.0, 1.0, (40, 3))
+    live = small.adapt(reference)
+    # None of the training domains had more than 8 rows to be references.
+    expected = np.quantile(-small._scorer.batch(reference), 0.1)
+    assert live.offset_ == pytest.approx(expected, rel=0.05)
+    assert live.offset_ != small.adapt(reference[:5]).offset_

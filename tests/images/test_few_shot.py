@@ -97,6 +97,16 @@ def test_pooling_averages_references_and_images_alike(fitted, products, unseen):
     np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
+def test_pooling_set_after_adapt_is_that_of_references_too(fitted, unseen):
+    references, maps, _ = unseen
+    live = fitted.adapt(references).set_params(pooling=3)
+    later = clone(fitted).set_params(pooling=3)
+    vars(later).update({name: vars(fitted)[name] for name in ("detectors_", "_counts")})
+    later.n_channels_, later.references_ = fitted.n_channels_, None
+    expected = later.adapt(references).patch_scores(maps)
+    np.testing.assert_array_equal(live.patch_scores(maps), expected)
+
+
 def test_outliers_of_patches_leave_the_detector_as_it_was(fitted, products, unseen):
     references, maps, _ = unseen
     own = clone(fitted).set_params(outliers="mixed").fit(products)

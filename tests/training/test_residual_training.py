@@ -57,7 +57,7 @@ def test_weights_do_not_depend_on_held_out_rows_beyond_the_units():
 
 def test_levels_fall_with_the_number_of_references():
     levels = trained(data(), max_iter=30).levels
-    assert tuple(levels) == REFERENCE_NUMBERS
+    assert tuple(levels) == REFERENCE_NUMBERS[:5]  # half of the 40 rows of a domain, at most
     assert all(np.isfinite(scores).all() for scores in levels.values())
     assert np.median(levels[1]) > np.median(levels[16])
 

@@ -19,6 +19,7 @@ __all__ = [
     "plain_array",
     "read_table",
     "refuse_odd_cells",
+    "refuse_other_names",
     "settle_domain_column",
 ]
 
@@ -103,6 +104,34 @@ def column_names(X: Any) -> list[Any] | None:
     """
     columns = getattr(X, "columns", None)
     return None if columns is None or callable(columns) else list(columns)
+
+
+def refuse_other_names(X: Any, names: NDArray[Any] | None, *, who: str) -> None:
+    """Refuse a frame whose columns have other names, or another order, than those of fit.
+
+    Parameters
+    ----------
+    X : object
+        What the user passed; what has no names passes.
+    names : ndarray of shape (n_features,) or None
+        Of fit; None, where it saw none, lets all pass.
+    who : str
+        For the message.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As scikit-learn's own check.
+    """
+    columns = column_names(X)
+    if names is None or columns is None or not any(isinstance(name, str) for name in columns):
+        return
+    seen: Any = BaseEstimator()
+    seen.feature_names_in_, seen.n_features_in_ = names, len(names)
+    try:
+        validate_data(seen, X, skip_check_array=True, reset=False)
+    except (TypeError, ValueError) as error:
+        raise explained(error, X, who) from error
 
 
 def settle_domain_column(estimator: Any, place: int | None, *, reset: bool, who: str) -> None:

@@ -16,6 +16,7 @@ from acr_sklearn._input.domain_rows import DomainRows
 from acr_sklearn._input.keywords import known_keywords
 from acr_sklearn._input.numbers import read_numbers
 from acr_sklearn._input.parameters import read_count
+from acr_sklearn._input.validation import refuse_other_names
 from acr_sklearn.detectors._pyod import PyODAdapter
 from acr_sklearn.detectors._report import Worst, as_frame, row_names
 from acr_sklearn.detectors._scoring import BatchScoring, refuse_chunks
@@ -39,11 +40,14 @@ class BatchFunction:
         Columns that rows must have.
     who : str
         For the messages.
+    names : ndarray of shape (n_features,) or None, default=None
+        Of the features, where the detector was fitted on a frame.
     """
 
     score: Callable[[Chunks], NDArray[np.float64]]
     n_features: int
     who: str
+    names: NDArray[Any] | None = None
 
     def __call__(self, X: Any) -> NDArray[np.float64]:
         """Score rows.
@@ -51,13 +55,19 @@ class BatchFunction:
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Any rows, in float64.
+            Any rows, in float64. A DataFrame must have the columns of fit in their order.
 
         Returns
         -------
         ndarray of shape (n_samples,), float64
             High for abnormal rows.
+
+        Raises
+        ------
+        ValueError
+            For rows of other features, and for what holds no finite numbers.
         """
+        refuse_other_names(X, self.names, who=f"The function of {self.who}")
         rows = read_numbers(X, 2, who=f"The function of {self.who}", what="X")
         if rows.shape[1] != self.n_features:
             raise ValueError(
@@ -163,7 +173,8 @@ class Explaining(BatchScoring):
         function : callable
             Maps rows (n_samples, n_features), without a domain column, to anomaly scores
             (n_samples,), high for abnormal rows: those of `X_batch` to
-            ``-score_samples(X_batch)``. It can be pickled.
+            ``-score_samples(X_batch)``. It can be pickled. Of a detector fitted on a DataFrame it
+            refuses a DataFrame whose columns have other names or another order.
 
         Raises
         ------
@@ -195,7 +206,8 @@ class Explaining(BatchScoring):
                     "pass the batch that is to be held fixed, or call adapt(X_ref) first."
                 )
             score = self._held(None)
-        return BatchFunction(score, len(self._feature_columns()), who)
+        columns, names = self._feature_columns(), getattr(self, "feature_names_in_", None)
+        return BatchFunction(score, len(columns), who, None if names is None else names[columns])
 
     @known_keywords
     def report(self, X: Any, *, domains: ArrayLike | None = None, n_rows: int = 20) -> Any:
@@ -214,12 +226,13 @@ class Explaining(BatchScoring):
         -------
         pandas.DataFrame
             The worst row first. Its columns are `rank`, `row` (the position in `X`, or the label in
-            a DataFrame's index), `domain`, `score`, `p_value`, `label` as `predict` gives it, and
-            for each of the three strongest reasons `reason_1` (the name of the column, or its
-            position), `contribution_1`, `value_1`, `median_1`, and `low_1` and `high_1`, between
-            which lie the middle nine tenths of the batch (after `adapt`, of 512 usual rows of
-            the reference). Fewer reasons where there are fewer features. ``to_html`` escapes
-            names, ``to_csv`` writes a table.
+            a DataFrame's index; of several data sets within the row's own), `domain` (of several
+            data sets the position in the list, or the name in the mapping), `score`, `p_value`,
+            `label` as `predict` gives it, and for each of the three strongest reasons `reason_1`
+            (the name of the column, or its position), `contribution_1`, `value_1`, `median_1`, and
+            `low_1` and `high_1`, between which lie the middle nine tenths of the batch (after
+            `adapt`, of 512 usual rows of the reference). Fewer reasons where there are fewer
+            features. ``to_html`` escapes names, ``to_csv`` writes a table.
 
         Raises
         ------

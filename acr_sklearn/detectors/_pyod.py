@@ -12,7 +12,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 
+from acr_sklearn._input.domain_rows import read_rows
 from acr_sklearn._input.parameters import RealInterval
+from acr_sklearn._input.validation import column_names, refuse_other_names
 
 __all__ = ["PyODAdapter"]
 
@@ -38,6 +40,10 @@ class PyODAdapter(BaseEstimator):
         Rows that score above it are labelled 1.
     labels_ : ndarray of shape (n_samples,)
         1 for outliers among the rows of `fit`, else 0.
+    n_features_in_ : int
+        Columns of the rows of `fit`, a domain column among them.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of these columns, where `fit` saw a DataFrame whose names are strings.
     """
 
     def __init__(self, detector: Any, contamination: float = 0.1):
@@ -54,7 +60,7 @@ class PyODAdapter(BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows of one domain, mostly normal.
+            Rows of one domain, mostly normal; with the domain column where the detector has one.
         y : Ignored
             Not used, present for API consistency by convention.
 
@@ -73,8 +79,9 @@ class PyODAdapter(BaseEstimator):
         validate_parameter_constraints(constraints, given, caller_name=type(self).__name__)
         function = self.detector.as_function(X)
         self.decision_scores_ = -self.detector.score_samples(X)
-        self.n_features_in_ = function.n_features
+        self.n_features_in_ = self.detector.n_features_in_
         self.function_ = function
+        self._keep_names(X)
         self.threshold_ = float(
             np.percentile(self.decision_scores_, 100 * (1 - float(self.contamination)))
         )
@@ -88,14 +95,24 @@ class PyODAdapter(BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows.
+            Rows with the columns of `fit`; in a DataFrame in the same order. A domain column is
+            left out: all rows are judged beside the one batch of `fit`.
 
         Returns
         -------
         ndarray of shape (n_samples,)
             High for abnormal rows.
+
+        Raises
+        ------
+        ValueError
+            For rows of other features, and for what holds no finite numbers.
         """
         check_is_fitted(self)
+        who = f"{type(self).__name__}.decision_function"
+        refuse_other_names(X, getattr(self, "feature_names_in_", None), who=who)
+        if getattr(self.detector, "domain_column", None) is not None:
+            X = read_rows(self.detector, X, None, reset=False, method="decision_function").rows
         scores: NDArray[np.float64] = self.function_(X)
         return scores
 
@@ -201,6 +218,13 @@ class PyODAdapter(BaseEstimator):
         labels = scores > self.threshold_
         found: NDArray[np.float64] = np.where(labels, confidence, 1 - confidence)
         return found
+
+    def _keep_names(self, X: Any) -> None:
+        names = column_names(X) or []
+        if names and all(isinstance(name, str) for name in names):
+            self.feature_names_in_ = np.array(names, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
 
     def __sklearn_is_fitted__(self) -> bool:
         """Tell whether a batch is held."""

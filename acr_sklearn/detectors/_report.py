@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from acr_sklearn._input.domain_rows import as_domain_list
+from acr_sklearn._input.numbers import count_rows
+
 __all__ = ["Worst", "as_frame", "row_names"]
 
 #: Reasons that a row has in a report.
@@ -47,7 +50,7 @@ class Worst:
 
 
 def row_names(X: Any) -> Any:
-    """Names of the rows of a frame.
+    """Names of the rows of frames, within their data sets.
 
     Parameters
     ----------
@@ -57,9 +60,17 @@ def row_names(X: Any) -> Any:
     Returns
     -------
     sequence or None
-        The index of a pandas frame; None where rows have positions only.
+        The index of a pandas frame; of several data sets the indices of frames and the positions
+        within all others, in one row. None for a single array, whose rows have positions only.
     """
-    return X.index if hasattr(X, "iloc") else None
+    several = as_domain_list(X)
+    if several is None:
+        return X.index if hasattr(X, "iloc") else None
+    names: list[Any] = []
+    for part in several[0]:
+        own = row_names(part)
+        names.extend(range(count_rows(part, who="report")) if own is None else own)
+    return names
 
 
 def as_frame(worst: Worst, rows: Any, features: list[Any], *, who: str) -> Any:

@@ -23,9 +23,10 @@ class ExplanationDisplay:
     """Contributions of features to the anomaly scores of rows.
 
     Use `from_estimator` or `from_predictions`; the parameters are stored as attributes. Several
-    rows are a table of colours, those with the largest sums on top; one row is bars, the strongest
-    reason on top, or with an `image_shape` an image of its pixels. Orange is what made a row
-    anomalous, blue what made it normal.
+    rows are a table of colours, the most anomalous on top where the scores of their counterparts
+    are known (`base`), else those of the largest sums; one row is bars, the strongest reason on
+    top, or with an `image_shape` an image of its pixels. Orange is what made a row anomalous, blue
+    what made it normal.
 
     Parameters
     ----------
@@ -35,6 +36,8 @@ class ExplanationDisplay:
         Names of the features; None numbers them.
     image_shape : (int, int) or None, default=None
         Height and width of rows that are images of one channel.
+    base : array-like of shape (n_samples,) or None, default=None
+        Anomaly scores of the counterparts, of ``explain(X, return_base=True)``.
 
     Attributes
     ----------
@@ -62,10 +65,12 @@ class ExplanationDisplay:
         contributions: ArrayLike,
         feature_names: Sequence[Any] | None = None,
         image_shape: tuple[int, int] | None = None,
+        base: ArrayLike | None = None,
     ) -> None:
         self.contributions = contributions
         self.feature_names = feature_names
         self.image_shape = image_shape
+        self.base = base
 
     @classmethod
     def from_estimator(
@@ -85,15 +90,15 @@ class ExplanationDisplay:
         Parameters
         ----------
         estimator : estimator
-            A fitted detector of this package with `explain`.
+            A fitted `ZeroShotACRDetector` or `OutlierSynthesisDetector`.
         X : array-like of shape (n_samples, n_features) or list of such
-            Rows of one or more domains; each domain is one batch.
+            Rows of one or more domains; each domain is one batch. A domain column is not drawn.
         domains : array-like of shape (n_samples,), default=None
             Label of each row's domain.
         row : int or None, default=None
             The row to draw bars or an image of; None draws a table of rows.
         n_rows : int, default=20
-            Rows of the table, those of the largest sums.
+            Rows of the table: the most anomalous.
         n_features : int, default=10
             Bars, of the largest contributions.
         image_shape : (int, int) or None, default=None
@@ -115,12 +120,19 @@ class ExplanationDisplay:
         if detector is not estimator or not hasattr(detector, "explain"):
             raise TypeError(
                 f"{cls.__name__}.from_estimator got a {type(estimator).__name__}, which has no "
-                "explain. Pass a fitted detector of this package, and rows as it was fitted on: "
-                "of a Pipeline the last step, and rows transformed by the others."
+                "explain. Pass a fitted ZeroShotACRDetector or OutlierSynthesisDetector, and rows "
+                "as it was fitted on: of a Pipeline the last step, and rows transformed by the "
+                "others."
             )
-        contributions = detector.explain(X, domains=domains)
+        contributions, base = detector.explain(X, domains=domains, return_base=True)
         names = getattr(detector, "feature_names_in_", None)
-        display = cls(contributions, names, image_shape)
+        # A domain column is no feature: 0 in all rows, and no pixel of an image.
+        place = getattr(detector, "_domain_place", None)
+        if place is not None:
+            contributions = np.delete(contributions, place, axis=1)
+            names = [str(i) for i in range(detector.n_features_in_)] if names is None else names
+            names = np.delete(names, place)
+        display = cls(contributions, names, image_shape, base)
         return display.plot(row=row, n_rows=n_rows, n_features=n_features, ax=ax)
 
     @classmethod
@@ -128,6 +140,7 @@ class ExplanationDisplay:
         cls,
         contributions: ArrayLike,
         *,
+        base: ArrayLike | None = None,
         feature_names: Sequence[Any] | None = None,
         row: int | None = None,
         n_rows: int = _ROWS,
@@ -141,6 +154,9 @@ class ExplanationDisplay:
         ----------
         contributions : array-like of shape (n_samples, n_features)
             Of `explain`.
+        base : array-like of shape (n_samples,) or None, default=None
+            Anomaly scores of the counterparts, of ``explain(X, return_base=True)``. None: a table
+            is ordered by the sums of contributions.
         feature_names : sequence of str or None, default=None
             Names of the features; None numbers them.
         row : int or None, default=None
@@ -159,7 +175,7 @@ class ExplanationDisplay:
         ExplanationDisplay
             With the picture drawn.
         """
-        display = cls(contributions, feature_names, image_shape)
+        display = cls(contributions, feature_names, image_shape, base)
         return display.plot(row=row, n_rows=n_rows, n_features=n_features, ax=ax)
 
     def plot(
@@ -191,8 +207,8 @@ class ExplanationDisplay:
         Raises
         ------
         ValueError
-            For what is no table of numbers, names or a shape that do not fit, and rows that are not
-            there.
+            For what is no table of numbers, names, scores or a shape that do not fit, and rows that
+            are not there.
         """
         who = type(self).__name__
         values = read_numbers(self.contributions, 2, who=who, what="contributions")
@@ -200,6 +216,7 @@ class ExplanationDisplay:
         n_features = read_count(n_features, who=who, name="n_features")
         names = self._names(values.shape[1], who)
         shape = self._shape(values.shape[1], who)
+        base = self._base(len(values), who)
         if row is not None and (
             isinstance(row, bool | np.bool_)
             or not isinstance(row, int | np.integer)
@@ -211,7 +228,7 @@ class ExplanationDisplay:
             )
         self.ax_, self.figure_ = open_axes(ax, who=f"{who}.plot")
         if row is None:
-            self._draw_table(values, names, n_rows)
+            self._draw_table(values, base, names, n_rows)
         elif shape is None:
             self._draw_bars(values, int(row), names, n_features)
         else:
@@ -241,8 +258,26 @@ class ExplanationDisplay:
             )
         return int(given[0]), int(given[1])
 
-    def _draw_table(self, values: NDArray[np.float64], names: list[str], n_rows: int) -> None:
-        self.rows_ = np.argsort(-values.sum(axis=1), kind="stable")[:n_rows]
+    def _base(self, n_rows: int, who: str) -> NDArray[np.float64] | None:
+        if self.base is None:
+            return None
+        base = read_numbers(self.base, 1, who=who, what="base")
+        if len(base) != n_rows:
+            raise ValueError(
+                f"{who} got a base of {len(base)} scores for {n_rows} rows of contributions. Pass "
+                "both as explain(X, return_base=True) gives them."
+            )
+        return base
+
+    def _draw_table(
+        self,
+        values: NDArray[np.float64],
+        base: NDArray[np.float64] | None,
+        names: list[str],
+        n_rows: int,
+    ) -> None:
+        scores = values.sum(axis=1) + (0.0 if base is None else base)
+        self.rows_ = np.argsort(-scores, kind="stable")[:n_rows]
         self.features_ = np.arange(values.shape[1])
         shown = values[self.rows_]
         image = self.ax_.imshow(shown, aspect="auto", **_colours(shown))
@@ -250,7 +285,8 @@ class ExplanationDisplay:
         self.ax_.set_yticks(range(len(shown)), [str(i) for i in self.rows_])
         if len(names) <= 2 * _ROWS:
             self.ax_.set_xticks(range(len(names)), names, rotation=90)
-        self.ax_.set(xlabel="feature", ylabel="row, the most anomalous on top")
+        first = "the largest sum" if base is None else "the most anomalous"
+        self.ax_.set(xlabel="feature", ylabel=f"row, {first} on top")
 
     def _draw_bars(
         self, values: NDArray[np.float64], row: int, names: list[str], n_features: int

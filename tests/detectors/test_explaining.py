@@ -238,3 +238,25 @@ def test_shap_is_right_on_the_function_and_wrong_on_batch_scoring():
     wrong = shap.Explainer(lambda rows: -detector.score_samples(rows), X[20:60], seed=0)(X[:3])
     off = abs(wrong.values.sum(axis=1) + wrong.base_values - expected)
     assert off.max() > 0.05
+
+
+@pytest.mark.parametrize("column", [None, "site"])
+def test_the_function_refuses_columns_in_another_order(column):
+    names = list("abcdef")
+    frame = pd.DataFrame(np.concatenate(sites()), columns=names)
+    labels = np.repeat(["p", "q", "r", "s"], 120)
+    detector = ZeroShotACRDetector(**SMALL, domain_column=column, random_state=0)
+    if column is None:
+        detector.fit(frame, domains=labels)
+        function = detector.as_function(frame[:120])
+    else:
+        with_site = frame.copy()
+        with_site.insert(2, "site", labels)
+        function = detector.fit(with_site).as_function(with_site[:120])
+    one = frame[:120]
+    assert (function(one) == function(one.to_numpy())).all()
+    assert (function(one.set_axis(range(6), axis=1)) == function(one)).all()
+    with pytest.raises(ValueError, match=r"as_function: The feature names should match"):
+        function(one[names[::-1]])
+    with pytest.raises(ValueError, match="names unseen at fit time"):
+        pickle.loads(pickle.dumps(function))(one.rename(columns={"a": "z"}))

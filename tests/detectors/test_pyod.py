@@ -3,6 +3,7 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import rankdata
 from sklearn.base import clone
@@ -120,3 +121,47 @@ def test_rows_scored_singly_and_what_is_refused(detector):
         detector.as_pyod().set_params(contamination=0.9).fit(X)
     with pytest.raises(ValueError, match="'linear' or 'unify'"):
         detector.as_pyod().fit(X).predict_proba(X, method="other")
+
+
+@pytest.mark.parametrize("trained_on_names", [True, False])
+@pytest.mark.filterwarnings("ignore:X has feature names, but ZeroShotACRDetector")
+def test_columns_in_another_order_are_refused(detector, trained_on_names):
+    frame = pd.DataFrame(rows(), columns=list("abcd"))
+    if trained_on_names:
+        sites = pd.concat([frame, frame + 3, frame - 3, frame + 6])
+        detector = ZeroShotACRDetector(**SMALL, random_state=0)
+        detector.fit(sites, domains=np.repeat(range(4), 200))
+    adapter = detector.as_pyod().fit(frame)
+    assert adapter.feature_names_in_.tolist() == list("abcd")
+    expected = adapter.decision_function(frame.to_numpy())
+    assert (adapter.decision_function(frame) == expected).all()
+    for method in ("decision_function", "predict", "predict_proba", "predict_confidence"):
+        with pytest.raises(ValueError, match=r"PyODAdapter.decision_function: The feature names"):
+            getattr(adapter, method)(frame[list("badc")])
+    with pytest.raises(ValueError, match="names unseen at fit time"):
+        adapter.predict(frame.rename(columns={"a": "e"}))
+
+
+def test_names_go_with_the_rows_of_another_fit(detector):
+    with pytest.warns(UserWarning, match="was fitted without feature names"):
+        adapter = detector.as_pyod().fit(pd.DataFrame(rows(), columns=list("abcd")))
+    assert not hasattr(adapter.fit(rows()), "feature_names_in_")
+
+
+@pytest.mark.parametrize("column", ["site", 2])
+def test_rows_keep_their_domain_column(column):
+    frame = pd.DataFrame(np.concatenate([rows(seed) + 3 * seed for seed in range(4)]))
+    frame.columns = list("abcd")
+    frame.insert(2, "site", np.repeat(["p", "q", "r", "s"], 200))
+    detector = ZeroShotACRDetector(**SMALL, domain_column=column, random_state=0).fit(frame)
+    X = frame[:200]
+    adapter = detector.as_pyod().fit(X)
+    assert adapter.n_features_in_ == X.shape[1] == 5
+    assert adapter.feature_names_in_.tolist() == ["a", "b", "site", "c", "d"]
+    np.testing.assert_allclose(adapter.decision_function(X), -detector.score_samples(X), atol=1e-9)
+    assert (adapter.predict(X[:50]) == adapter.labels_[:50]).all()
+    assert adapter.predict_proba(X[:3]).shape == (3, 2)
+    assert adapter.predict_confidence(X[:1]).shape == (1,)
+    assert (adapter.decision_function(X.assign(site="new")) == adapter.decision_function(X)).all()
+    with pytest.raises(ValueError, match="feature names"):
+        adapter.predict(X.drop(columns="site"))

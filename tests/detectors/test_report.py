@@ -81,3 +81,20 @@ def test_what_is_refused(detector, frame, monkeypatch):
     plain = OutlierSynthesisDetector(max_iter=2, random_state=0).fit(np.eye(4))
     with pytest.raises(ImportError, match=r"OutlierSynthesisDetector.report returns a DataFrame"):
         plain.report(np.eye(4))
+
+
+def test_rows_of_several_data_sets_are_named_within_their_own(detector, frame):
+    first, second = frame[:60], frame[60:]
+    found = detector.report([first, second], n_rows=120).sort_values(["domain", "row"])
+    assert found["row"].tolist() == sorted(first.index) + sorted(second.index)
+    values = [frame.loc[row, reason] for row, reason in zip(found.row, found.reason_1, strict=True)]
+    assert found["value_1"].tolist() == values
+    with pytest.warns(UserWarning, match="valid feature names"):
+        mixed = detector.report({"x": first.to_numpy(), "y": second.to_numpy()}, n_rows=120)
+    for domain, own in (("x", first), ("y", second)):
+        part = mixed[mixed["domain"] == domain].sort_values("row")
+        assert part["row"].tolist() == list(range(60))
+        for row, reason, value in zip(part.row, part.reason_1, part.value_1, strict=True):
+            assert own[reason].iloc[row] == value
+    both = detector.report({"x": first, "y": second}, n_rows=2)
+    assert set(zip(both["domain"], both["row"], strict=True)) == {("x", "r7"), ("y", "r70")}

@@ -2,10 +2,11 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.ensemble import IsolationForest
 
-from acr_sklearn import ZeroShotACRDetector
+from acr_sklearn import OutlierSynthesisDetector, ResADDetector, ZeroShotACRDetector
 from acr_sklearn.plotting import ExplanationDisplay
 
 VALUES = np.array([[0.1, -0.5, 0.0, 2.0], [3.0, 0.2, 0.4, 0.1], [0.0, 0.1, 0.0, 0.0]])
@@ -17,13 +18,20 @@ def close_figures():
     plt.close("all")
 
 
-def test_a_table_has_the_most_anomalous_row_on_top():
+def test_a_table_without_base_has_the_largest_sum_on_top():
     display = ExplanationDisplay.from_predictions(VALUES, n_rows=2)
     assert display.rows_.tolist() == [1, 0]
     drawn = np.asarray(display.ax_.images[0].get_array())
     np.testing.assert_array_equal(drawn, VALUES[[1, 0]])
     low, high = display.ax_.images[0].get_clim()
     assert -low == high == 3.0
+    assert display.ax_.get_ylabel() == "row, the largest sum on top"
+
+
+def test_a_table_with_base_has_the_most_anomalous_row_on_top():
+    display = ExplanationDisplay.from_predictions(VALUES, base=[0.0, 1.0, 9.0])
+    assert display.rows_.tolist() == [2, 1, 0]
+    assert display.ax_.get_ylabel() == "row, the most anomalous on top"
 
 
 def test_bars_have_the_strongest_reason_on_top():
@@ -52,6 +60,10 @@ def test_a_detector_is_asked():
     display = ExplanationDisplay.from_estimator(detector, X, row=5)
     assert display.features_[0] == 2
     np.testing.assert_allclose(display.contributions, detector.explain(X))
+    table = ExplanationDisplay.from_estimator(detector, X, n_rows=40)
+    worst = np.argsort(detector.score_samples(X), kind="stable")
+    assert worst.tolist() != np.argsort(-detector.explain(X).sum(axis=1)).tolist()
+    assert table.rows_.tolist() == worst.tolist()
     with pytest.raises(TypeError, match="ExplanationDisplay.from_estimator got a IsolationForest"):
         ExplanationDisplay.from_estimator(IsolationForest().fit(X), X)
 
@@ -62,6 +74,7 @@ def test_a_detector_is_asked():
         ({"row": 3}, "ExplanationDisplay got row=3. It needs the position of a row, 0 to 2"),
         ({"row": True}, "ExplanationDisplay got row=True"),
         ({"n_rows": 0}, "ExplanationDisplay got n_rows=0"),
+        ({"base": [1.0]}, "ExplanationDisplay got a base of 1 scores for 3 rows"),
         ({"feature_names": ["a"]}, "no row of 4 names"),
         ({"image_shape": (3, 2), "row": 0}, "ExplanationDisplay got image_shape="),
     ],
@@ -69,3 +82,27 @@ def test_a_detector_is_asked():
 def test_what_does_not_fit_is_refused(given, message):
     with pytest.raises(ValueError, match=message):
         ExplanationDisplay.from_predictions(VALUES, **given)
+
+
+def test_a_detector_without_explain_is_told_which_have_it():
+    with pytest.raises(TypeError, match="got a ResADDetector, which has no explain") as told:
+        ExplanationDisplay.from_estimator(ResADDetector(), VALUES)
+    for kind in (ZeroShotACRDetector, OutlierSynthesisDetector):
+        assert hasattr(kind, "explain")
+        assert kind.__name__ in str(told.value)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_domain_column_is_not_drawn(named):
+    rng = np.random.default_rng(0)
+    rows = np.insert(rng.normal(size=(240, 4)), 1, np.repeat(range(4), 60), axis=1)
+    small = {"max_iter": 2, "n_tasks": 2, "task_size": 8, "hidden_layer_sizes": (8,)}
+    X = pd.DataFrame(rows, columns=["a", "site", "b", "c", "d"]) if named else rows
+    detector = ZeroShotACRDetector(**small, domain_column="site" if named else 1, random_state=0)
+    detector.fit(X)
+    table = ExplanationDisplay.from_estimator(detector, X)
+    labels = [text.get_text() for text in table.ax_.get_xticklabels()]
+    assert labels == (["a", "b", "c", "d"] if named else ["0", "2", "3", "4"])
+    image = ExplanationDisplay.from_estimator(detector, X, row=3, image_shape=(2, 2))
+    expected = detector.explain(X)[3, [0, 2, 3, 4]].reshape(2, 2)
+    np.testing.assert_allclose(image.ax_.images[0].get_array(), expected)

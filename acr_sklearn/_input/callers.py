@@ -1,4 +1,4 @@
-"""Who of scikit-learn calls: a fold of a search or of a validation, the steps of pipelines."""
+"""Who calls: a fold of a search or of a validation, the steps of pipelines, a user's line."""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ __all__ = [
     "is_clone_for_a_repeated_fit",
     "is_cross_validated",
     "is_repeated_fit",
+    "users_stacklevel",
     "ways_to_pass_domains",
 ]
 
 #: Where `cross_validate` and its kin live, and what they call for a fold, in whatever process.
 _VALIDATION = "sklearn.model_selection._validation"
 _FOLDS = ("_fit_and_score", "_fit_and_predict")
+#: What stands between a user's line and ours.
+_BETWEEN = ("acr_sklearn", "sklearn", "joblib", "contextlib", "functools")
 #: Calls of these that have cloned an estimator already; gone with the call.
 _BEGUN: WeakSet[Parallel] = WeakSet()
 
@@ -169,6 +172,22 @@ def ways_to_pass_domains() -> str:
         if fits and pipeline is not None and hasattr(pipeline, "steps"):
             steps.append(str(pipeline.steps[-1][0]))
     return "__".join([*reversed(steps), "domains="])
+
+
+def users_stacklevel() -> int:
+    """Count the calls up to the user's line, through pipelines and searches.
+
+    Returns
+    -------
+    int
+        For `warnings.warn` in the function that asks.
+    """
+    level, frame = 1, sys._getframe(1)
+    while str(frame.f_globals.get("__name__", "")).partition(".")[0] in _BETWEEN:
+        if frame.f_back is None:
+            break
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _frames_of_sklearn() -> Iterator[FrameType]:

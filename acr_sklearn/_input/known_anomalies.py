@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from acr_sklearn._input.callers import users_stacklevel
 from acr_sklearn._input.domain_rows import DomainRows, as_domain_list
 from acr_sklearn._input.labels import shown_label
 from acr_sklearn._input.validation import FOREIGN_ERRORS, plain_array
 from acr_sklearn.exceptions import NoKnownAnomaliesWarning
 
-__all__ = ["KnownAnomalies", "TrainingRows", "take_out_known", "with_outliers"]
+__all__ = ["KnownAnomalies", "TrainingRows", "read_mask", "take_out_known", "with_outliers"]
 
 _HINT = "Labels 1 and -1 make one by y == -1, 0 and 1 by y == 1."
 
@@ -80,13 +81,13 @@ def take_out_known(data: DomainRows, known_anomalies: Any, X: Any, *, who: str) 
     """
     if known_anomalies is None:
         return TrainingRows(data.rows, data.index, data.labels, data.named)
-    marked = _read_mask(known_anomalies, X, len(data.rows), who)
+    marked = read_mask(known_anomalies, X, len(data.rows), who=who)
     if not marked.any():
         warnings.warn(
             f"{who} got known_anomalies that mark none of the {len(marked)} rows, so the fit is "
             "the one without known_anomalies=. Mark the rows that are known to be anomalies.",
             NoKnownAnomaliesWarning,
-            stacklevel=4,
+            stacklevel=users_stacklevel(),
         )
         return TrainingRows(data.rows, data.index, data.labels, data.named)
     _refuse_domains_without_normals(data, marked, who)
@@ -135,7 +136,30 @@ def _refuse_domains_without_normals(data: DomainRows, marked: NDArray[np.bool_],
     )
 
 
-def _read_mask(known: Any, X: Any, n_rows: int, who: str) -> NDArray[np.bool_]:
+def read_mask(known: Any, X: Any, n_rows: int, *, who: str) -> NDArray[np.bool_]:
+    """Read which rows are marked as known anomalies.
+
+    Parameters
+    ----------
+    known : array-like of shape (n_rows,), list or mapping of such
+        True for rows that are known to be anomalies.
+    X : object
+        What the rows were read from, to hold a list or mapping of masks against.
+    n_rows : int
+        Rows of `X`, of all data sets together.
+    who : str
+        For the messages.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,), bool
+        One truth value per row.
+
+    Raises
+    ------
+    ValueError
+        For what is no boolean mask of the rows.
+    """
     several = as_domain_list(X)
     if isinstance(known, Mapping):
         names = None if several is None else several[1]

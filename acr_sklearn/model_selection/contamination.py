@@ -14,7 +14,7 @@ from sklearn.base import (
     _fit_context,
     clone,
 )
-from sklearn.utils import get_tags
+from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
@@ -24,8 +24,17 @@ from sklearn.utils.metadata_routing import (
 )
 from sklearn.utils.validation import check_is_fitted
 
+from acr_sklearn._input.domain_rows import is_domain_list
+from acr_sklearn._input.known_anomalies import read_mask
+from acr_sklearn._input.numbers import count_rows
 from acr_sklearn._input.parameters import RealInterval
-from acr_sklearn.model_selection.normality import POLARITIES, read_polarity, respond_by_domain
+from acr_sklearn.model_selection.domain_lists import concat_domains
+from acr_sklearn.model_selection.normality import (
+    POLARITIES,
+    read_polarity,
+    respond_by_domain,
+    take_over_columns,
+)
 from acr_sklearn.persistence.estimators import FileStorage
 from acr_sklearn.thresholds import compact_scores, contamination_offset
 
@@ -121,6 +130,7 @@ class ContaminationThreshold(FileStorage, MetaEstimatorMixin, OutlierMixin, Base
         **fit_params : dict
             Passed on to the detector's fit: with metadata routing off under the names that it
             takes (``acr__domains=`` for a Pipeline with a step "acr"), with routing on as routed.
+            Rows that ``known_anomalies=`` marks have no part in the threshold.
 
         Returns
         -------
@@ -130,16 +140,15 @@ class ContaminationThreshold(FileStorage, MetaEstimatorMixin, OutlierMixin, Base
         Raises
         ------
         ValueError
-            When ``polarity="auto"`` does not know the detector's class, or scores are not finite.
+            When ``polarity="auto"`` does not know the detector's class, when scores are not
+            finite, or when all rows are marked as known anomalies.
         """
         who = f"{type(self).__name__}.fit"
         polarity = read_polarity(self.detector, self.polarity, who=who)
         detector = clone(self.detector)
         detector.fit(X, y, **self._params_for_detector(detector, domains, fit_params))
         domains = labels_of_domains(domains, fit_params)
-        scores = respond_by_domain(
-            detector, X, domains, "score_samples", polarity=polarity, who=who
-        )
+        scores = self._scores_of_normals(detector, X, domains, fit_params, polarity)
         if not np.isfinite(scores).all():
             raise ValueError(
                 f"{who} got scores that are not finite from {type(self.detector).__name__}. "
@@ -149,10 +158,29 @@ class ContaminationThreshold(FileStorage, MetaEstimatorMixin, OutlierMixin, Base
         self.polarity_ = polarity
         self.offset_ = contamination_offset(scores, self.contamination)
         self.calibration_scores_ = compact_scores(scores)
-        for name in ("n_features_in_", "feature_names_in_"):
-            if hasattr(detector, name):
-                setattr(self, name, getattr(detector, name))
+        take_over_columns(self, detector)
         return self
+
+    def _scores_of_normals(
+        self, detector: Any, X: Any, domains: Any, fit_params: dict[str, Any], polarity: str
+    ) -> NDArray[np.float64]:
+        """Score the rows of fit without those that are marked as known anomalies."""
+        who = f"{type(self).__name__}.fit"
+        known = _known_anomalies(fit_params)
+        if known is not None:
+            table = X
+            if is_domain_list(X):
+                table, domains = concat_domains(X)
+            n_rows = count_rows(table, who=who)
+            kept = np.flatnonzero(~read_mask(known, X, n_rows, who=who))
+            if not len(kept):
+                raise ValueError(
+                    f"{who} got known_anomalies that mark all {n_rows} rows. The threshold is set "
+                    "on normal rows: give it some that are not marked."
+                )
+            X = _safe_indexing(table, kept)
+            domains = None if domains is None else _safe_indexing(domains, kept)
+        return respond_by_domain(detector, X, domains, "score_samples", polarity=polarity, who=who)
 
     def _params_for_detector(
         self, detector: Any, domains: ArrayLike | None, fit_params: dict[str, Any]
@@ -281,6 +309,16 @@ def _takes_domains(detector: Any) -> bool:
         inner = getattr(detector, "__dict__", {}).get("detector")
         return inner is not None and _takes_domains(inner)
     return "domains" in parameters
+
+
+def _known_anomalies(fit_params: dict[str, Any]) -> Any:
+    """Take the mask from where the detector, or a pipeline's step, gets it."""
+    found = [
+        value
+        for name, value in fit_params.items()
+        if name == "known_anomalies" or name.endswith("__known_anomalies")
+    ]
+    return found[0] if len(found) == 1 else None
 
 
 def labels_of_domains(domains: ArrayLike | None, fit_params: dict[str, Any]) -> Any:

@@ -20,12 +20,14 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_method_params, check_is_fitted
 
 from acr_sklearn._input.domain_rows import is_domain_list
+from acr_sklearn._input.known_anomalies import read_mask
 from acr_sklearn._input.labels import read_is_normal
 from acr_sklearn._input.numbers import count_rows
 from acr_sklearn._input.validation import FOREIGN_ERRORS
+from acr_sklearn.model_selection.normality import take_over_columns
 from acr_sklearn.persistence.estimators import FileStorage
 
-__all__ = ["FitOnNormals"]
+__all__ = ["FitOnNormals", "params_of_rows"]
 
 # scikit-learn routes nothing to score_samples: there, parameters go on as they are.
 _ROUTED = ("fit", "predict", "decision_function", "score")
@@ -35,16 +37,42 @@ def _detector_has(name: str) -> Any:
     return available_if(lambda self: hasattr(self.detector, name))
 
 
-def _of_rows(X: Any, fit_params: dict[str, Any], kept: Any) -> dict[str, Any]:
-    """Take the entries of some rows from what has one per row."""
+def params_of_rows(X: Any, fit_params: dict[str, Any], kept: Any, *, who: str) -> dict[str, Any]:
+    """Take the entries of some rows from what has one per row.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+        The rows.
+    fit_params : dict
+        What fit was given beside them. Outliers stay whole, for they are rows of their own,
+        however many there are.
+    kept : ndarray of int or bool
+        Which rows.
+    who : str
+        For the message.
+
+    Returns
+    -------
+    dict
+        Under the same names.
+
+    Raises
+    ------
+    TypeError
+        For what has an entry per row and no way to take some.
+    """
+    of_rows = {name: value for name, value in fit_params.items() if not _is_outliers(name)}
     try:
-        taken: dict[str, Any] = _check_method_params(X, fit_params, indices=kept)
+        taken: dict[str, Any] = _check_method_params(X, of_rows, indices=kept)
     except FOREIGN_ERRORS as error:
-        names = ", ".join(fit_params)
-        raise TypeError(
-            f"FitOnNormals.fit got {names} of which it cannot leave out rows: {error}"
-        ) from error
-    return taken
+        names = ", ".join(of_rows)
+        raise TypeError(f"{who} got {names} of which it cannot leave out rows: {error}") from error
+    return {name: taken.get(name, value) for name, value in fit_params.items()}
+
+
+def _is_outliers(name: str) -> bool:
+    return name == "outliers" or name.endswith("__outliers")
 
 
 def _refuse_lost_domains(fit_params: dict[str, Any]) -> None:
@@ -75,7 +103,8 @@ class FitOnNormals(FileStorage, MetaEstimatorMixin, OutlierMixin, BaseEstimator)
         A detector, or a Pipeline that ends with one.
     anomalies : {"drop", "known"}, default="drop"
         "drop" leaves the rows with ``y == -1`` out. "known" passes them on, marked by the
-        detector's fit argument `known_anomalies`; the steps before it in a Pipeline see them too.
+        detector's fit argument `known_anomalies`, beside those that a mask passed to fit marks;
+        the steps before it in a Pipeline see them too.
 
     Attributes
     ----------
@@ -121,7 +150,8 @@ class FitOnNormals(FileStorage, MetaEstimatorMixin, OutlierMixin, BaseEstimator)
             1 for a normal row, -1 for an anomalous one. Without it all rows are used.
         **fit_params : dict
             Passed on to the detector's fit; what has one entry per row, such as ``domains=``,
-            loses the entries of the anomalous rows. With metadata routing on, as routed.
+            loses the entries of the anomalous rows, ``outliers=`` does not. With metadata
+            routing on, as routed.
 
         Returns
         -------
@@ -150,15 +180,16 @@ class FitOnNormals(FileStorage, MetaEstimatorMixin, OutlierMixin, BaseEstimator)
                 )
             if self.anomalies == "known":
                 if not normal.all():
-                    fit_params = {**fit_params, self._name_of_mask(): ~normal}
+                    name, marked = self._name_of_mask(), ~normal
+                    if (known := fit_params.get(name)) is not None:
+                        marked |= read_mask(known, X, n_rows, who="FitOnNormals.fit")
+                    fit_params = {**fit_params, name: marked}
             else:
                 kept = np.flatnonzero(normal)
-                fit_params = _of_rows(X, fit_params, kept)
+                fit_params = params_of_rows(X, fit_params, kept, who="FitOnNormals.fit")
                 X, y = _safe_indexing(X, kept), np.ones(len(kept), dtype=np.int64)
         self.detector_ = clone(self.detector).fit(X, y, **self._routed("fit", fit_params))
-        for name in ("n_features_in_", "feature_names_in_"):
-            if hasattr(self.detector_, name):
-                setattr(self, name, getattr(self.detector_, name))
+        take_over_columns(self, self.detector_)
         return self
 
     def _name_of_mask(self) -> str:

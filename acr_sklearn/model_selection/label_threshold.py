@@ -13,19 +13,23 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import check_cv
 from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.validation import _check_method_params
 
 from acr_sklearn._input.labels import read_is_normal, read_labels
 from acr_sklearn._input.parameters import RealInterval
 from acr_sklearn.model_selection.contamination import ContaminationThreshold, labels_of_domains
-from acr_sklearn.model_selection.fit_on_normals import FitOnNormals
-from acr_sklearn.model_selection.normality import POLARITIES, read_polarity, respond_by_domain
+from acr_sklearn.model_selection.fit_on_normals import FitOnNormals, params_of_rows
+from acr_sklearn.model_selection.normality import (
+    POLARITIES,
+    column_of,
+    final_detector,
+    read_polarity,
+    respond_by_domain,
+    take_over_columns,
+)
 from acr_sklearn.thresholds import compact_scores
 
 __all__ = ["LabelThreshold"]
 
-#: Cuts that are tried: between neighbours among so many quantiles of all scores.
-_CUTS = 1000
 #: Rounding of a mean of fractions: of .1 in each of three domains it is above .1. One row more
 #: makes a larger difference.
 _ROUNDING = 1e-12
@@ -42,6 +46,50 @@ def _balanced_accuracy(
     hits: NDArray[Any], alarms: NDArray[Any], n_anomalies: int, n_normals: int
 ) -> NDArray[Any]:
     return np.asarray((hits / n_anomalies + 1 - alarms / n_normals) / 2)
+
+
+def _right_above(scores: NDArray[np.float64], levels: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Cut halfway between scores and the next of all levels, which ascend."""
+    above = np.append(levels[1:], np.nextafter(levels[-1], np.inf))
+    high = above[np.searchsorted(levels, scores)]
+    middle = scores / 2 + high / 2
+    # Between neighbours among floating-point numbers there is none.
+    return np.where(scores < middle, middle, high)
+
+
+def _best_of_all(
+    domains: list[tuple[NDArray[np.float64], NDArray[np.float64]]],
+    levels: NDArray[np.float64],
+    measure: _Measure,
+) -> tuple[float, float]:
+    """Find the lowest cut of those with the largest mean of a measure over domains.
+
+    Parameters
+    ----------
+    domains : list of (ndarray, ndarray)
+        Sorted scores of the anomalies and of the normal rows of each.
+    levels : ndarray
+        Distinct scores of all rows, ascending.
+    measure : callable
+        Falls, or stays, with every false alarm.
+
+    Returns
+    -------
+    cut : float
+        Rows that score below it are flagged.
+    value : float
+        Mean of the measure there.
+    """
+    # Between one anomaly and the next, a higher cut flags nothing but normal rows. The lowest
+    # flags no row.
+    found = np.unique(np.concatenate([abnormal for abnormal, _ in domains]))
+    cuts = np.append(levels[0], _right_above(found, levels))
+    total = np.zeros(len(cuts))
+    for abnormal, usual in domains:
+        hits, alarms = np.searchsorted(abnormal, cuts), np.searchsorted(usual, cuts)
+        total += measure(hits, alarms, len(abnormal), len(usual))
+    best = int(np.argmax(total))
+    return float(cuts[best]), float(total[best] / len(domains))
 
 
 def _most_found(
@@ -81,12 +129,9 @@ def _most_found(
     within = int(np.sum(flagged(usual) <= largest))
     if not within:
         return float(levels[0]), 0.0
-    low = last[within - 1]
     # A normal row scores higher, for not all of them are flagged.
-    high = levels[np.searchsorted(levels, low, side="right")]
-    middle = low / 2 + high / 2
-    # Between neighbours among floating-point numbers there is none.
-    return float(middle if low < middle else high), float(flagged(abnormal)[within - 1])
+    cut = _right_above(last[within - 1 : within], levels)[0]
+    return float(cut), float(flagged(abnormal)[within - 1])
 
 
 class LabelThreshold(ContaminationThreshold):
@@ -115,9 +160,10 @@ class LabelThreshold(ContaminationThreshold):
         Largest fraction of normal rows that may be flagged, in the mean over the domains left out,
         those without anomalies among them; in [0, 1), for "recall" alone. Of cuts that find as
         many anomalies it is the one with the fewest false alarms.
-    cv : int, cross-validation splitter or iterable, default=5
+    cv : int, cross-validation splitter, iterable or None, default=5
         How domains are left out: an int means that many folds of whole domains, or one for each
-        domain if there are fewer. Not used around a frozen detector.
+        domain if there are fewer; None means 5. Folds that have rows of one domain on both sides
+        are refused. Not used around a frozen detector.
     polarity : {"auto", "normal", "anomaly"}, default="auto"
         As in `ContaminationThreshold`.
 
@@ -129,7 +175,8 @@ class LabelThreshold(ContaminationThreshold):
         Rows that score below it are predicted as anomalies.
     best_value_ : float
         The metric at that cut, in the mean over labelled domains left out; of "cost" minus the
-        cost per row; of "recall" 0 where the limit lets none be found, and nothing is flagged.
+        cost per row, in the mean over all domains; of "recall" 0 where the limit lets none be
+        found, and nothing is flagged.
     polarity_ : {"normal", "anomaly"}
         Which rows score high with `detector_`.
 
@@ -189,7 +236,8 @@ class LabelThreshold(ContaminationThreshold):
         y : array-like of shape (n_samples,)
             1 for a normal row, -1 for an anomalous one.
         domains : array-like of shape (n_samples,), default=None
-            Label of each row's domain. Passed on to a detector whose fit takes it.
+            Label of each row's domain. Passed on to a detector whose fit takes it, unless it has a
+            `domain_column`; None takes them from that column of `X`, where there is one.
         **fit_params : dict
             As in `ContaminationThreshold.fit`.
 
@@ -202,7 +250,7 @@ class LabelThreshold(ContaminationThreshold):
         ------
         ValueError
             For a detector that would learn anomalies as normal, without `y` or domains to leave
-            out, and where no domain has rows of both labels.
+            out, for a `cv` that parts a domain, and where no domain has rows of both labels.
         """
         who = f"{type(self).__name__}.fit"
         polarity = read_polarity(self.detector, self.polarity, who=who)
@@ -214,6 +262,12 @@ class LabelThreshold(ContaminationThreshold):
             )
         normal = read_is_normal(y, None, who=who)
         named = labels_of_domains(domains, fit_params)
+        column = getattr(final_detector(self.detector), "domain_column", None)
+        if column is not None:
+            named = column_of(X, column, who=who) if named is None else named
+            # The detector reads them off X, and refuses to be told twice.
+            domains = None
+            fit_params = {k: v for k, v in fit_params.items() if not k.endswith("__domains")}
         index = np.zeros(len(normal), np.int64)
         if named is not None:
             index = read_labels(named, len(normal), who=who)[1]
@@ -224,9 +278,7 @@ class LabelThreshold(ContaminationThreshold):
         self.detector_, self.polarity_ = detector, polarity
         self.offset_, self.best_value_ = offset, value
         self.calibration_scores_ = compact_scores(scores[normal])
-        for name in ("n_features_in_", "feature_names_in_"):
-            if hasattr(detector, name):
-                setattr(self, name, getattr(detector, name))
+        take_over_columns(self, detector)
         return self
 
     def _scores_left_out(
@@ -249,7 +301,7 @@ class LabelThreshold(ContaminationThreshold):
         scores = np.full(len(index), np.nan)
         params = fit_params if domains is None else {**fit_params, "domains": domains}
         for train, test in self._splits(X, y, index, who):
-            own = _check_method_params(X, params, indices=train)
+            own = params_of_rows(X, params, train, who=who)
             part = {k: v for k, v in own.items() if k != "domains"}
             detector = clone(self.detector)
             given = self._params_for_detector(detector, own.get("domains"), part)
@@ -262,14 +314,23 @@ class LabelThreshold(ContaminationThreshold):
 
     def _splits(self, X: Any, y: Any, index: NDArray[np.int64], who: str) -> Any:
         n_domains = len(np.unique(index))
-        if not isinstance(self.cv, int | np.integer):
-            return check_cv(self.cv).split(X, y, index)
+        cv = 5 if self.cv is None else self.cv
+        if not isinstance(cv, int | np.integer):
+            folds = list(check_cv(cv).split(X, y, index))
+            for number, (train, test) in enumerate(folds):
+                if np.intersect1d(index[train], index[test]).size:
+                    raise ValueError(
+                        f"{who} got a cv whose fold {number} has rows of one domain both to train "
+                        "on and to set the threshold on. Leave out whole domains: pass their "
+                        "labels as domains=, and an int or LeaveOneGroupOut() as cv."
+                    )
+            return folds
         if n_domains < 2:
             raise ValueError(
                 f"{who} got rows of one domain, and none is left to set a threshold on. Pass the "
                 "label of each row's domain as domains=."
             )
-        n_folds = min(int(self.cv), n_domains)
+        n_folds = min(int(cv), n_domains)
         fold, rows = index * n_folds // n_domains, np.arange(len(index))
         return [(rows[fold != i], rows[fold == i]) for i in range(n_folds)]
 
@@ -299,18 +360,12 @@ class LabelThreshold(ContaminationThreshold):
                 f"{who} got no domain with both normal rows (1) and anomalies (-1) in y, and no "
                 "threshold can be judged. Label anomalies in at least one domain."
             )
+        levels = np.unique(scores)
         if self.metric == "recall":
             parts = [rows for rows, _ in judged], [rows for _, rows in domains if len(rows)]
-            return _most_found(*parts, np.unique(scores), float(self.max_false_alarm_rate))
-        quantiles = np.unique(np.quantile(scores, np.linspace(0, 1, _CUTS)))
-        cuts = np.concatenate([quantiles[:1], (quantiles[1:] + quantiles[:-1]) / 2])
-        values = []
-        for abnormal, usual in judged:
-            hits, alarms = np.searchsorted(abnormal, cuts), np.searchsorted(usual, cuts)
-            values.append(self._measure()(hits, alarms, len(abnormal), len(usual)))
-        mean = np.mean(values, axis=0)
-        best = int(np.argmax(mean))
-        return float(cuts[best]), float(mean[best])
+            return _most_found(*parts, levels, float(self.max_false_alarm_rate))
+        # False alarms and misses cost the same in a domain that has rows of one label.
+        return _best_of_all(domains if self.metric == "cost" else judged, levels, self._measure())
 
     def _measure(self) -> _Measure:
         if self.metric == "cost":

@@ -23,6 +23,7 @@ __all__ = [
     "read_polarity",
     "respond_by_domain",
     "scored_rows",
+    "take_over_columns",
     "unwrapped",
 ]
 
@@ -273,3 +274,20 @@ def column_of(X: Any, column: str | int, *, who: str) -> Any:
             "columns. Give a column's name or position."
         )
     return X.iloc[:, column] if hasattr(X, "iloc") else X[:, column]
+
+
+def take_over_columns(model: Any, detector: Any) -> None:
+    """Set what a fitted detector knows of the columns of X, and remove what an earlier one knew.
+
+    Parameters
+    ----------
+    model : estimator
+        What is around the detector.
+    detector : estimator
+        Fitted.
+    """
+    for name in ("n_features_in_", "feature_names_in_"):
+        if hasattr(detector, name):
+            setattr(model, name, getattr(detector, name))
+        else:
+            model.__dict__.pop(name, None)

@@ -1,11 +1,16 @@
 """Masks of known anomalies, in every form, and what is no such mask."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 import torch
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline
 
+from acr_sklearn import FitOnNormals, ZeroShotACRDetector
 from acr_sklearn._input.domain_rows import DomainRows, as_domain_list
 from acr_sklearn._input.known_anomalies import take_out_known
 from acr_sklearn.exceptions import NoKnownAnomaliesWarning
@@ -103,3 +108,24 @@ def test_a_mask_that_marks_nothing_is_told_and_changes_nothing():
         data = taken_out(np.zeros(7, bool))
     assert data.known is None
     assert len(data.rows) == 7
+
+
+@pytest.mark.parametrize("shape", ["bare", "pipeline", "around", "search"])
+def test_a_mask_that_marks_nothing_is_told_at_the_users_line(shape):
+    options = {"hidden_layer_sizes": (8,), "n_tasks": 4, "task_size": 32, "early_stopping": False}
+    acr = ZeroShotACRDetector(max_iter=1, random_state=0, **options)
+    X, site = np.random.default_rng(0).normal(size=(120, 3)), np.repeat([0, 1, 2], 40)
+    given = {"domains": site, "known_anomalies": np.zeros(120, bool)}
+    model = {
+        "bare": acr,
+        "pipeline": Pipeline([("acr", acr)]),
+        "around": FitOnNormals(acr),
+        "search": GridSearchCV(acr, {"trim_fraction": [0.25]}, scoring=lambda *_: 1.0, cv=2),
+    }[shape]
+    if shape == "pipeline":
+        given = {f"acr__{name}": value for name, value in given.items()}
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        model.fit(X, **given)
+    places = {w.filename for w in told if w.category is NoKnownAnomaliesWarning}
+    assert places == {__file__}

@@ -28,6 +28,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from acr_sklearn import (
     ContaminationThreshold,
     FitOnNormals,
+    LabelThreshold,
     NormalTrainSplit,
     PerDomainScorer,
     ZeroShotACRDetector,
@@ -295,3 +296,48 @@ def test_domains_reach_a_detector_inside_another_wrapper():
     )
     cut = ContaminationThreshold(FitOnNormals(small)).fit(rows, domains=site)
     assert cut.detector_.detector_.n_domains_ == 3
+
+
+def _marked():
+    rng = np.random.default_rng(0)
+    X, site, known = rng.normal(size=(240, 4)), np.repeat([0, 1, 2], 80), np.arange(240) % 8 == 0
+    X[known, :2] += 6
+    options = {"hidden_layer_sizes": (8,), "n_tasks": 4, "task_size": 32, "early_stopping": False}
+    return X, site, known, ZeroShotACRDetector(max_iter=1, random_state=0, **options)
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_known_anomalies_have_no_part_in_the_threshold(routing):
+    X, site, known, acr = _marked()
+    wanted = acr.fit(X, domains=site, known_anomalies=known)
+    normal = np.concatenate([wanted.score_samples(X[~known & (site == i)]) for i in range(3)])
+    with sklearn.config_context(enable_metadata_routing=routing):
+        cut = ContaminationThreshold(acr).fit(X, domains=site, known_anomalies=known.tolist())
+        pipe = ContaminationThreshold(Pipeline([("acr", acr)]))
+        given = {"domains": site, "known_anomalies": known}
+        pipe.fit(X, **(given if routing else {f"acr__{k}": v for k, v in given.items()}))
+    assert cut.offset_ == pytest.approx(np.quantile(normal, 0.1), abs=0.02)
+    np.testing.assert_allclose(cut.calibration_scores_, np.sort(normal), rtol=1e-6)
+    np.testing.assert_allclose(pipe.calibration_scores_, np.sort(normal), rtol=1e-6)
+    parts, masks = (list(np.split(part, 3)) for part in (X, known))
+    listed = ContaminationThreshold(acr).fit(parts, known_anomalies=masks)
+    np.testing.assert_allclose(listed.calibration_scores_, np.sort(normal), rtol=1e-6)
+
+
+def test_a_threshold_needs_rows_that_are_not_marked():
+    frozen = FrozenEstimator(IsolationForest(n_estimators=2, random_state=0).fit(ROWS))
+    with pytest.raises(ValueError, match=r"known_anomalies that mark all 200 rows"):
+        ContaminationThreshold(frozen).fit(ROWS, known_anomalies=np.ones(200, bool))
+
+
+@pytest.mark.parametrize("around", [ContaminationThreshold, FitOnNormals, LabelThreshold])
+def test_names_of_columns_go_with_the_fit_that_had_them(around):
+    forest = IsolationForest(n_estimators=2, random_state=0)
+    model = around(FitOnNormals(forest) if around is LabelThreshold else forest)
+    y, site = np.where(np.arange(200) % 10, 1, -1), np.arange(200) // 100
+    given = {"domains": site} if around is LabelThreshold else {}
+    model.fit(pd.DataFrame(ROWS, columns=list("abc")), y, **given)
+    assert model.feature_names_in_.tolist() == ["a", "b", "c"]
+    model.fit(ROWS, y, **given)
+    assert not hasattr(model, "feature_names_in_")
+    assert model.n_features_in_ == 3

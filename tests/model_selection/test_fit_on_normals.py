@@ -1,9 +1,10 @@
 """FitOnNormals: no fit sees a known anomaly, the refit of a search least of all."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.ensemble import IsolationForest
 from sklearn.model_selection import GridSearchCV, LeaveOneGroupOut
 from sklearn.pipeline import Pipeline
@@ -197,3 +198,34 @@ def test_a_detector_that_cannot_be_told_is_refused():
         model.fit(X, y)
     with pytest.raises(ValueError, match="'anomalies' parameter of FitOnNormals"):
         FitOnNormals(IsolationForest(), anomalies="keep").fit(X, y)
+
+
+class Told(OutlierMixin, BaseEstimator):
+    """Keeps what its fit was given."""
+
+    def fit(self, X, y=None, known_anomalies=None, outliers=None, domains=None):
+        self.given_ = {"X": X, "known_anomalies": known_anomalies, "outliers": outliers}
+        return self
+
+
+@pytest.mark.parametrize("form", [np.array, list, pd.Series, lambda mask: np.array(mask)[:, None]])
+def test_a_mask_is_joined_with_the_labels(form):
+    X, y = np.zeros((4, 1)), [1, -1, 1, 1]
+    told = FitOnNormals(Told(), anomalies="known")
+    told.fit(X, y, known_anomalies=form([False, False, True, False]))
+    assert told.detector_.given_["known_anomalies"].tolist() == [False, True, True, False]
+    inside = FitOnNormals(Pipeline([("acr", Told())]), anomalies="known")
+    inside.fit(X, y, acr__known_anomalies=form([True, False, False, False]))
+    assert inside.detector_[-1].given_["known_anomalies"].tolist() == [True, True, False, False]
+    with pytest.raises(ValueError, match=r"FitOnNormals.fit got known_anomalies of dtype int"):
+        told.fit(X, y, known_anomalies=[0, 1, 0, 0])
+
+
+@pytest.mark.parametrize("anomalies", ["drop", "known"])
+def test_as_many_outliers_as_rows_are_all_kept(anomalies):
+    X, y, outliers = np.zeros((4, 1)), [1, -1, 1, 1], np.arange(4.0)[:, None]
+    model = FitOnNormals(Told(), anomalies=anomalies).fit(X, y, outliers=outliers)
+    assert model.detector_.given_["outliers"] is outliers
+    inside = FitOnNormals(Pipeline([("acr", Told())]), anomalies=anomalies)
+    inside.fit(X, y, acr__outliers=outliers)
+    assert inside.detector_[-1].given_["outliers"] is outliers

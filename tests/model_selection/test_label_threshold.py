@@ -4,13 +4,14 @@ from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn
 from sklearn.base import clone
 from sklearn.ensemble import IsolationForest
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import balanced_accuracy_score, f1_score
-from sklearn.model_selection import LeaveOneGroupOut
+from sklearn.model_selection import KFold, LeaveOneGroupOut
 from sklearn.pipeline import Pipeline
 
 from acr_sklearn import ZeroShotACRDetector
@@ -233,3 +234,111 @@ def test_what_it_cannot_use():
         model.fit(X, np.ones(len(X)), domains=site)
     with pytest.raises(ValueError, match="'metric' parameter of LabelThreshold"):
         LabelThreshold(FitOnNormals(IsolationForest()), metric="auc").fit(X, y, domains=site)
+
+
+@pytest.mark.parametrize(
+    ("metric", "best"), [("f1", 1.0), ("balanced_accuracy", 1.0), ("cost", 0.0)]
+)
+def test_rare_anomalies_are_told_apart_by_a_perfect_cut(metric, best):
+    rng = np.random.default_rng(0)
+    scores = np.concatenate([rng.normal(0, 0.5, 99_999), -rng.uniform(2.6, 10, 60)])
+    y, site = np.repeat([1, -1], [99_999, 60]), np.arange(100_059) % 3
+    X = -scores[:, None]
+    frozen = FrozenEstimator(Raw(n_estimators=2).fit(X[:100]))
+    model = LabelThreshold(frozen, metric=metric).fit(X, y, domains=site)
+    assert model.best_value_ == best
+    assert (scores[y == -1] < model.offset_).all()
+    assert (scores[y == 1] >= model.offset_).all()
+
+
+def test_nothing_is_flagged_where_alarms_cost_more_than_misses():
+    X, y = -np.arange(5.0)[:, None], [1, 1, 1, 1, -1]
+    frozen = FrozenEstimator(Raw(n_estimators=2).fit(X))
+    model = LabelThreshold(frozen, metric="cost", miss_cost=3).fit(X, y)
+    assert (model.predict(X) == 1).all()
+    assert model.best_value_ == pytest.approx(-3 / 5)
+    # The highest of all rows is flagged too, where a miss is dearer.
+    model.set_params(miss_cost=5).fit(X, y)
+    assert (model.predict(X) == -1).all()
+    assert model.best_value_ == pytest.approx(-4 / 5)
+
+
+def test_false_alarms_cost_in_domains_without_anomalies_too():
+    scores, y, site = [0, 1, 2, 3, -1, -1], [-1, 1, 1, 1, 1, 1], [0, 0, 0, 0, 1, 1]
+    X = -np.asarray(scores, float)[:, None]
+    frozen = FrozenEstimator(Raw(n_estimators=2).fit(X))
+    model = LabelThreshold(frozen, metric="cost", miss_cost=3).fit(X, y, domains=site)
+    assert (model.predict(X) == 1).all()
+    assert model.best_value_ == pytest.approx(-3 / 4 / 2)
+    model.set_params(miss_cost=5).fit(X, y, domains=site)
+    assert (model.predict(X) == -1).tolist() == [True, False, False, False, True, True]
+    assert model.best_value_ == pytest.approx(-1 / 2)
+
+
+def test_as_many_outliers_as_rows_go_to_every_fit_whole():
+    X, y, site = sites(3)
+    seen = []
+
+    class Spy(Raw):
+        def fit(self, X, y=None, outliers=None):
+            seen.append(outliers)
+            return super().fit(X)
+
+    outliers = X + 100
+    pipe = FitOnNormals(Pipeline([("acr", Spy(n_estimators=2))]))
+    LabelThreshold(FitOnNormals(Spy(n_estimators=2))).fit(X, y, domains=site, outliers=outliers)
+    LabelThreshold(pipe).fit(X, y, domains=site, acr__outliers=outliers)
+    assert len(seen) == 8
+    assert all(given is outliers for given in seen)
+
+
+@pytest.mark.parametrize("n_sites", [3, 7])
+def test_no_cv_means_five_folds_of_whole_domains(n_sites):
+    X, y, site = sites(n_sites)
+    mixed = np.random.default_rng(0).permutation(len(X))
+    X, y, site = X[mixed], y[mixed], site[mixed]
+    model = LabelThreshold(FitOnNormals(IsolationForest(n_estimators=5, random_state=0)), cv=None)
+    found = model.fit(X, y, domains=site).offset_
+    assert found == model.set_params(cv=5).fit(X, y, domains=site).offset_
+    with pytest.raises(ValueError, match="rows of one domain, and none is left"):
+        model.set_params(cv=None).fit(X, y)
+
+
+def test_folds_that_part_a_domain_are_refused():
+    X, y, site = sites(4)
+    model = LabelThreshold(FitOnNormals(IsolationForest(n_estimators=5, random_state=0)))
+    halves = [(site < 2, site >= 2), (site >= 2, site < 2)]
+    model.set_params(cv=halves).fit(X, y, domains=site)
+    rows = list(KFold(3, shuffle=True, random_state=0).split(X))
+    for cv, number in ((rows, 0), ([halves[0], (site >= 1, site < 2)], 1)):
+        model.set_params(cv=cv)
+        with pytest.raises(ValueError, match=rf"a cv whose fold {number} has rows of one domain"):
+            model.fit(X, y, domains=site)
+
+
+@pytest.mark.parametrize("routing", [False, True])
+@pytest.mark.parametrize("column", ["site", -1])
+def test_domains_are_those_of_the_detectors_column(column, routing):
+    X, y, site = sites(4)
+    table = pd.DataFrame(X, columns=list("abcd")).assign(site=site)
+    detector = small().set_params(domain_column=column)
+    with sklearn.config_context(enable_metadata_routing=routing):
+        wanted = LabelThreshold(FitOnNormals(small()), cv=2).fit(X, y, domains=site)
+        model = LabelThreshold(FitOnNormals(detector), cv=2)
+        for given in ({}, {"domains": site}):
+            model.fit(table, y, **given)
+            assert model.offset_ == pytest.approx(wanted.offset_)
+            assert model.best_value_ == pytest.approx(wanted.best_value_)
+            assert model.detector_.detector_.n_domains_ == 4
+        frozen = LabelThreshold(FrozenEstimator(model.detector_)).fit(table, y)
+    assert frozen.best_value_ > 0
+    assert model.predict(table).shape == y.shape
+
+
+def test_domains_of_a_pipelines_column():
+    X, y, site = sites(4)
+    table = pd.DataFrame(X, columns=list("abcd")).assign(site=site)
+    pipe = FitOnNormals(Pipeline([("acr", small().set_params(domain_column="site"))]))
+    model = LabelThreshold(pipe, cv=2)
+    found = model.fit(table, y).offset_
+    assert found == model.fit(table, y, acr__domains=site).offset_

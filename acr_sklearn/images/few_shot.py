@@ -70,7 +70,7 @@ class FewShotSegmenter(MapScoresMixin, FileStorage, BaseEstimator):
     max_rows : int, default=512
         Rows of each such region.
     sigma : float, default=4.0
-        Standard deviation in pixels of the smoothing of the maps.
+        Standard deviation in pixels of the smoothing of the maps, at most 10,000.
     random_state : int, RandomState or None, default=None
         Decides what is drawn in training; handed on to the detector, unless that has its own.
 
@@ -115,7 +115,7 @@ class FewShotSegmenter(MapScoresMixin, FileStorage, BaseEstimator):
         "outliers": [StrOptions({"detector", *PATCH_OUTLIERS})],
         "domains_per_product": [Interval(Integral, 1, None, closed="left")],
         "max_rows": [Interval(Integral, 2, None, closed="left")],
-        "sigma": [RealInterval(0, None, closed="left")],
+        "sigma": [RealInterval(0, 1e4, closed="both")],
         "random_state": ["random_state"],
     }
 

@@ -84,7 +84,7 @@ class ZeroShotSegmenter(MapScoresMixin, FileStorage, BaseEstimator):
     max_rows : int, default=512
         Rows of each such region.
     sigma : float, default=4.0
-        Standard deviation in pixels of the smoothing of the maps.
+        Standard deviation in pixels of the smoothing of the maps, at most 10,000.
     max_batch_rows : int, default=65536
         Rows in memory at a time. A region of more rows is scored in several parts, each with every
         image at evenly spaced positions.
@@ -131,7 +131,7 @@ class ZeroShotSegmenter(MapScoresMixin, FileStorage, BaseEstimator):
         "outliers": [StrOptions({"detector", *PATCH_OUTLIERS})],
         "domains_per_product": [Interval(Integral, 1, None, closed="left")],
         "max_rows": [Interval(Integral, 2, None, closed="left")],
-        "sigma": [RealInterval(0, None, closed="left")],
+        "sigma": [RealInterval(0, 1e4, closed="both")],
         "max_batch_rows": [Interval(Integral, 2, None, closed="left")],
         "random_state": ["random_state"],
     }

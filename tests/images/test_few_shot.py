@@ -148,3 +148,10 @@ def test_maps_that_cannot_be_held_or_scored(fitted, unseen):
         live.patch_scores(maps[:, :, :4])
     with pytest.raises(ValueError, match=r"NaN or infinity, first in image 1"):
         live.patch_scores(np.where(np.arange(len(maps))[:, None, None, None] == 1, np.nan, maps))
+
+
+@pytest.mark.parametrize("sigma", [1e30, -1.0])
+def test_a_smoothing_wider_than_any_image_is_refused(fitted, unseen, sigma):
+    live = fitted.adapt(unseen[0]).set_params(sigma=sigma)
+    with pytest.raises(ValueError, match="'sigma' parameter"):
+        live.anomaly_maps(unseen[1])

@@ -159,6 +159,17 @@ $(VENV)/.bench: $(VENV)/.installed
 	@$(VENV)/bin/python -m pip install $(PIP_QUIET) "$(TORCH)" -e ".[bench]"
 	@touch $@
 
+# Dask, Spark (which needs a JRE: openjdk-17-jre-headless on Debian) and DuckDB.
+$(VENV)/.engines: $(VENV)/.installed
+	@echo "Installing the engines of acr_sklearn.distributed into $(VENV): a minute, once."
+	@$(VENV)/bin/python -m pip install $(PIP_QUIET) "$(TORCH)" -e ".[dask,spark,duckdb]"
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.installed
+	@echo "Installing Sphinx into $(VENV): a minute, once."
+	@$(VENV)/bin/python -m pip install $(PIP_QUIET) "$(TORCH)" -e ".[docs]"
+	@touch $@
+
 $(FLOOR)/.installed: pyproject.toml constraints-floor.txt
 	@echo "Installing into $(FLOOR): a few minutes, once."
 	@$(PYTHON) -m venv --clear $(FLOOR)

@@ -293,6 +293,9 @@ def residuals(draw):
     )
     fitted = model.fit(draw.numbers(N_ROWS, WIDTH))
     live = draw.one(fitted, fitted.adapt(draw.numbers(4, WIDTH)))
+    if live is not fitted and draw.one(True, False):
+        window, every = draw.setting(None, 3, hostile=0.1), draw.setting(1, 9, hostile=0.1)
+        live.update(draw.numbers(3, WIDTH), window=window, every=every)
     return live.decision_function(draw.numbers(N_ROWS, WIDTH))
 
 

@@ -135,6 +135,7 @@ ROOMS = {
         "parts",
         "_acr_plan",
         "_scoring",
+        "_sliding",
         "_report",
         "_pyod",
         "_explaining",

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from acr_sklearn._input.chunks import Chunks
 from acr_sklearn._input.domain_rows import read_rows
-from acr_sklearn.detectors._scoring import BatchScoring, Calibration
+from acr_sklearn.detectors._scoring import Calibration
+from acr_sklearn.detectors._sliding import SlidingReference
 from acr_sklearn.persistence.estimators import FileStorage
 from acr_sklearn.scoring.residual_scorer import ResidualScorer
 from acr_sklearn.training.saved_residuals import load_residual_net, save_residual_net
@@ -23,9 +24,10 @@ __all__ = ["FewReferencesMixin"]
 _OWN_OFFSET, _FEWEST_OWN = 128, 32
 
 
-class FewReferencesMixin(BatchScoring, FileStorage):
+class FewReferencesMixin(SlidingReference, FileStorage):
     """Scoring by residuals; a child calls `_start_scoring` when its training is kept."""
 
+    _fewest_rows: ClassVar[int] = 1
     _if_singly: ClassVar[str] = ", against the references. Leave them out."
     _scorer: ResidualScorer
     _levels: dict[int, NDArray[np.float64]]
@@ -37,7 +39,10 @@ class FewReferencesMixin(BatchScoring, FileStorage):
     ) -> None:
         """Hold what scores, and its scores of normal rows under so many references."""
         self._scorer, self._levels = scorer, levels
-        self._references = self._of_references = None
+        self._references = self._of_references = self._window = None
+
+    def _whole_state(self) -> dict[str, Any]:
+        return self._settled(super()._whole_state())
 
     def _file_state(self) -> dict[str, Any]:
         """Hold the network once, by how it is built and its numbers."""
@@ -77,6 +82,7 @@ class FewReferencesMixin(BatchScoring, FileStorage):
 
     @property
     def _calibration(self) -> Calibration:
+        self._renew()
         return self._of_references or self._batch_calibration
 
     def adapt(self, X_ref: Any) -> Self:
@@ -114,13 +120,16 @@ class FewReferencesMixin(BatchScoring, FileStorage):
                 "domain: call it once per domain, with the rows of that domain."
             )
         live = copy.copy(self)
-        live._references = self._scorer.references(data.rows)
-        number = len(live._references)
+        live._start_window(data.rows)
+        return live
+
+    def _take_reference(self, rows: NDArray[np.float64], settings: dict[str, Any]) -> None:
+        references = self._scorer.references(rows)
+        number = len(references)
         few = _FEWEST_OWN <= number > 2 * max(self._levels)
         if number >= _OWN_OFFSET or few:
             # Of equal rows one: held against its equal a row looks very normal.
-            scores = self._scorer.batch(np.unique(data.rows, axis=0))
+            scores = self._scorer.batch(np.unique(rows, axis=0))
         else:
             scores = self._levels[min(self._levels, key=lambda n: abs(np.log(n / number)))]
-        live._of_references = self._calibrated_on(-scores)
-        return live
+        self._references, self._of_references = references, self._calibrated_on(-scores)

@@ -21,6 +21,7 @@ from acr_sklearn._input.parameters import plain_number
 from acr_sklearn.detectors._explaining import Attribution, Explaining
 from acr_sklearn.detectors._reference_state import Reference
 from acr_sklearn.detectors._scoring import BatchScoring, Calibration
+from acr_sklearn.detectors._sliding import SlidingReference
 from acr_sklearn.domains.domain_shift import warn_unfamiliar_batches
 from acr_sklearn.domains.feature_scale import FeatureScale
 from acr_sklearn.exceptions import SmallReferenceWarning
@@ -48,7 +49,7 @@ _CORE, _CORE_STEPS, _NORMAL_LEFT_OUT = 0.6, 3, 0.25
 _TIED = 1e-9
 
 
-class ReferenceMixin(Explaining):
+class ReferenceMixin(Explaining, SlidingReference):
     """Scoring by a network and a head, in batches or under the statistics of a reference."""
 
     _used_in_scoring: ClassVar[tuple[str, ...]] = (
@@ -64,7 +65,6 @@ class ReferenceMixin(Explaining):
     module_: Any
     feature_scale_: FeatureScale | None
     head_: ScoreHead | ConsensusHead
-    reference_stats_: torch.nn.Module
     _reference: Reference | None = None
     _reference_calibration: Calibration | None = None
 
@@ -125,13 +125,21 @@ class ReferenceMixin(Explaining):
         return self._scorer().one(chunks)
 
     def _prepare_scoring(self, data: TrainingRows, trained_on: NDArray[np.int64]) -> None:
-        self._reference = None
-        self.__dict__.pop("reference_stats_", None)
+        self._reference = self._window = None
         if self.norm_mode == "reference":
-            self._hold_reference(self._pooled_reference(data, trained_on))
+            self._reference = self._pooled_reference(data, trained_on)
+
+    @property
+    def reference_stats_(self) -> torch.nn.Module:
+        """Module that scores rows under the statistics of the reference."""
+        if self._reference is None:
+            raise AttributeError(f"{type(self).__name__} has no reference_stats_ before adapt.")
+        self._renew()
+        return self._reference.fixed[np.dtype(np.float64)]
 
     @property
     def _calibration(self) -> Calibration:
+        self._renew()
         held = self._reference_calibration
         return self._batch_calibration if held is None or self.norm_mode == "batch" else held
 
@@ -139,10 +147,6 @@ class ReferenceMixin(Explaining):
         self._reference_calibration = None
         if self._scores_rows_singly():
             self._reference_calibration = self._calibrated_on(-self._scores_of(data)[positions])
-
-    def _hold_reference(self, reference: Reference) -> None:
-        self._reference = reference
-        self.reference_stats_ = reference.fixed[np.dtype(np.float64)]
 
     def _pooled_reference(self, data: DomainRows, trained_on: NDArray[np.int64]) -> Reference:
         rows = np.flatnonzero(np.isin(data.index, trained_on))
@@ -283,22 +287,25 @@ class ReferenceMixin(Explaining):
                 SmallReferenceWarning,
                 stacklevel=2,
             )
-        rows = np.asarray(data.rows, dtype=np.float64)
-        reference, scores = self._hold_most(rows, leave_out)
         live = copy.copy(self)
         for name in self._parameter_constraints:
             # A configured part has parameters of its own, which are no other detector's.
             if hasattr(part := getattr(self, name), "get_params") and not isinstance(part, type):
                 setattr(live, name, clone(part))
-        live._hold_reference(reference)
-        live._reference_calibration = None  # until the reference sets its own, that of fit holds
-        own = n_rows >= _OWN_OFFSET if isinstance(recalibrate, str) else bool(recalibrate)
+        live._start_window(data.rows, recalibrate=recalibrate, leave_out=float(leave_out))
+        return live
+
+    def _take_reference(self, rows: NDArray[np.float64], settings: dict[str, Any]) -> None:
+        recalibrate, leave_out = settings["recalibrate"], settings["leave_out"]
+        reference, scores = self._hold_most(rows, leave_out)
+        own = len(rows) >= _OWN_OFFSET if isinstance(recalibrate, str) else bool(recalibrate)
+        calibration = None  # until the reference sets its own, that of fit holds
         if own:
             # Against the scores of fit, not of a reference before: that may have been trimmed.
             fitted = self._batch_calibration.scores
             normal = -scores if leave_out else normal_scores(-scores, fitted)
-            live._reference_calibration = self._calibrated_on(normal)
-        return live
+            calibration = self._calibrated_on(normal)
+        self._reference, self._reference_calibration = reference, calibration
 
     def to_onnx(self, path: Any, *, dtype: str = "float64") -> None:
         """Write the detector as a model of ONNX, for run times without Python.

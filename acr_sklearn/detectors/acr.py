@@ -305,10 +305,9 @@ default="consensus"
 
     def _whole_state(self) -> dict[str, Any]:
         """Leave out of a reference what can be made again: it is most of it."""
-        state = dict(super()._whole_state())
+        state = self._settled(dict(super()._whole_state()))
         if state.get("_reference") is not None:
             state["_reference"] = save_reference(state["_reference"])
-            state.pop("reference_stats_", None)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -316,7 +315,7 @@ default="consensus"
         saved = state.get("_reference")
         super().__setstate__(state)
         if isinstance(saved, SavedReference):
-            self._hold_reference(load_reference(saved))
+            self._reference = load_reference(saved)
 
     def _file_state(self) -> dict[str, Any]:
         """Leave out of a file what of the net neither scoring nor a further fit needs."""

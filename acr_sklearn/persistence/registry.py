@@ -42,6 +42,7 @@ _PARTS = {
     "SavedReference": "detectors._reference_state",
     "SavedResidualNet": "training.saved_residuals",
     "ScoreHead": "scoring.heads",
+    "SlidingWindow": "detectors._sliding",
     "WithinDomainCovariance": "domains.covariance",
     # Networks and their parts.
     "ACREnsemble": "networks.ensemble",

@@ -97,7 +97,6 @@ def test_the_rows_are_held_once(held):
     for detector in held:
         bare = copy.copy(detector)
         bare._reference = None
-        del bare.reference_stats_
         network = len(pickle.dumps(bare.module_))
         stats = detector.reference_stats_
         neighbors = getattr(stats, "neighborhoods", stats.neighbors)

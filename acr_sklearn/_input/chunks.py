@@ -27,6 +27,12 @@ class Chunks:
         The rows of an array that make up the batch; None for all.
     """
 
+    dtype: np.dtype[Any]
+    n_features: int
+    positions: NDArray[np.int64] | None
+    rows: NDArray[Any] | Iterable[NDArray[Any]]
+    size: int
+
     def __init__(
         self,
         rows: NDArray[Any] | Iterable[NDArray[Any]],

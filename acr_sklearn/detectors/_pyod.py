@@ -78,14 +78,14 @@ class PyODAdapter(BaseEstimator):
         given = {"contamination": self.contamination}
         validate_parameter_constraints(constraints, given, caller_name=type(self).__name__)
         function = self.detector.as_function(X)
-        self.decision_scores_ = -self.detector.score_samples(X)
-        self.n_features_in_ = self.detector.n_features_in_
+        self.decision_scores_: Any = -self.detector.score_samples(X)
+        self.n_features_in_: Any = self.detector.n_features_in_
         self.function_ = function
         self._keep_names(X)
-        self.threshold_ = float(
+        self.threshold_: float = float(
             np.percentile(self.decision_scores_, 100 * (1 - float(self.contamination)))
         )
-        self.labels_ = (self.decision_scores_ > self.threshold_).astype(np.int64)
+        self.labels_: Any = (self.decision_scores_ > self.threshold_).astype(np.int64)
         self._mu, self._sigma = self.decision_scores_.mean(), self.decision_scores_.std()
         return self
 
@@ -222,7 +222,7 @@ class PyODAdapter(BaseEstimator):
     def _keep_names(self, X: Any) -> None:
         names = column_names(X) or []
         if names and all(isinstance(name, str) for name in names):
-            self.feature_names_in_ = np.array(names, dtype=object)
+            self.feature_names_in_: NDArray[Any] = np.array(names, dtype=object)
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
 

@@ -235,6 +235,8 @@ default="consensus"
     (100,)
     """
 
+    selection_: dict[str, Any] | None
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = _CONSTRAINTS
     _set_by_fit: ClassVar[tuple[str, ...]] = ("score_head", "n_neighbors", "trim_fraction")
     _used_in_scoring: ClassVar[tuple[str, ...]] = (*ReferenceMixin._used_in_scoring, *_set_by_fit)
@@ -330,10 +332,10 @@ default="consensus"
         return held_out_domains(self, len(data.labels), seed, named=data.named)
 
     def _keep_trained(self, trained: MetaTrained) -> None:
-        self.net_ = trained.fitted.net
+        self.net_: Any = trained.fitted.net
         self.module_ = trained.fitted.net.module_
-        self.history_ = trained.fitted.history
-        self.n_iter_ = trained.fitted.n_iter
+        self.history_: list[dict[str, float]] = trained.fitted.history
+        self.n_iter_: int = trained.fitted.n_iter
         self.feature_scale_ = trained.scale
         self._shape = trained.shape
         self._next_step = trained.fitted.next_step

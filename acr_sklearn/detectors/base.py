@@ -184,8 +184,8 @@ default=None
         self, data: TrainingRows, held_out: NDArray[np.int64], trained: Any, seed: int
     ) -> None:
         """Set every fitted attribute."""
-        self.domains_ = data.labels
-        self.n_domains_ = len(data.labels)
+        self.domains_: NDArray[Any] = data.labels
+        self.n_domains_: int = len(data.labels)
         self._keep_trained(trained)
         trained_on = np.setdiff1d(np.arange(self.n_domains_), held_out)
         self._prepare_scoring(data, trained_on)

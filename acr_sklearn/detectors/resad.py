@@ -109,6 +109,11 @@ class ResADDetector(FewReferencesMixin, BaseBatchDetector):
     array([ 1, -1])
     """
 
+    history_: list[dict[str, float]]
+    module_: Any
+    n_iter_: int
+    net_: Any
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "metric": [StrOptions(set(METRICS))],
         "residual": [StrOptions(set(RESIDUALS))],
@@ -195,6 +200,6 @@ class ResADDetector(FewReferencesMixin, BaseBatchDetector):
     def _keep_trained(self, trained: ResidualTrained) -> None:
         self.net_, self.module_ = trained.fitted.net, trained.fitted.net.module_
         self.history_, self.n_iter_ = trained.fitted.history, trained.fitted.n_iter
-        self.feature_scale_ = trained.scale
+        self.feature_scale_: Any = trained.scale
         scorer = ResidualScorer(self.module_, trained.scale, trained.converter)
         self._start_scoring(scorer, trained.levels)

@@ -105,6 +105,11 @@ class OutlierSynthesisDetector(Explaining, BaseBatchDetector):
     array([-1])
     """
 
+    history_: list[dict[str, object]]
+    n_iter_: Any
+    signs_: Any
+    units_: Any
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "hidden_layer_sizes": ["array-like", None],
         "n_latent": [Interval(Integral, 0, None, closed="left")],
@@ -181,7 +186,7 @@ class OutlierSynthesisDetector(Explaining, BaseBatchDetector):
     def _keep_trained(self, trained: Synthesis) -> None:
         self.history_, self.n_iter_ = trained.history, plain_number(self.max_iter)
         self.units_, self.signs_ = trained.units, trained.signs
-        self.classifier_ = trained.classifier
+        self.classifier_: torch.nn.Module = trained.classifier
 
     def _scores_rows_singly(self) -> bool:
         return True

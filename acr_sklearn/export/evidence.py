@@ -63,6 +63,13 @@ class Grid:
         Of a row.
     """
 
+    density: Value
+    least: Value
+    low: Value
+    n_features: int
+    normal: Value
+    steps: Value
+
     def __init__(
         self, low: Value, steps: Value, density: Value, normal: Value, least: Value, n_features: int
     ):

@@ -28,6 +28,10 @@ class Value:
         Of its numbers.
     """
 
+    graph: Graph
+    kind: str
+    name: str
+
     def __init__(self, graph: Graph, name: str, kind: str):
         self.graph, self.name, self.kind = graph, name, kind
 
@@ -163,7 +167,7 @@ class Graph:
         self._names = 0
         self._single, self._n_features = single, n_features
         given = Value(self, "X", "single" if single else "double")
-        self.rows = self.cast(given, "double") if single else given
+        self.rows: Value = self.cast(given, "double") if single else given
 
     def _name(self) -> str:
         self._names += 1

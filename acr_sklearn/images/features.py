@@ -137,20 +137,20 @@ class FeatureExtractor:
             if not isinstance(value, str) or value not in allowed:
                 raise ValueError(f"{who} got {name}={value!r}; choose from {allowed}.")
         self.layers = layers
-        self.map_size = read_size(map_size, who=who, name="map_size")
-        self.image_size = read_size(image_size, who=who, name="image_size")
-        self.neighborhood = int(neighborhood)
-        self.deviations = tuple(deviations)
+        self.map_size: tuple[int, int] | None = read_size(map_size, who=who, name="map_size")
+        self.image_size: tuple[int, int] | None = read_size(image_size, who=who, name="image_size")
+        self.neighborhood: int = int(neighborhood)
+        self.deviations: tuple[str, ...] = tuple(deviations)
         self.normalize = normalize
-        self.mean = _read_colours(mean, who=who, name="mean")
-        self.std = _read_colours(std, who=who, name="std")
-        self.batch_size = read_count(batch_size, who=who, name="batch_size")
+        self.mean: tuple[float, ...] = _read_colours(mean, who=who, name="mean")
+        self.std: tuple[float, ...] = _read_colours(std, who=who, name="std")
+        self.batch_size: int = read_count(batch_size, who=who, name="batch_size")
         self.dtype = dtype
         try:
-            self.device = resolve_device(device)
+            self.device: str = resolve_device(device)
         except ValueError as error:
             raise ValueError(f"{who} got {error}") from error
-        self.module = copy.deepcopy(module).eval().requires_grad_(False).to(self.device)
+        self.module: nn.Module = copy.deepcopy(module).eval().requires_grad_(False).to(self.device)
         # Hooks live on the module while a stack passes: two threads would hear each other's.
         self._lock = threading.Lock()
 

@@ -106,6 +106,8 @@ class FewShotSegmenter(MapScoresMixin, FileStorage, BaseEstimator):
     (20, 16, 16)
     """
 
+    n_channels_: Any
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "detector": [HasMethods(["fit", "adapt", "score_samples"]), None],
         "levels": ["array-like", None],
@@ -184,7 +186,7 @@ class FewShotSegmenter(MapScoresMixin, FileStorage, BaseEstimator):
         )
         # Drawn once, so that all levels see the same positions.
         domains, outliers = training_domains(products, plan, np.random.default_rng(seed))
-        self.detectors_ = []
+        self.detectors_: list[Any] = []
         for level in _slices(self._counts):
             detector = ResADDetector() if self.detector is None else clone(self.detector)
             source = detector.outlier_source

@@ -77,8 +77,8 @@ class MobileNetV2(nn.Module):
                 blocks.append(_InvertedResidual(n_in, n_out, first, expansion))
                 n_in = n_out
         blocks.append(_convolution(n_in, _LAST, 1, 1, 1))
-        self.features = nn.Sequential(*blocks)
-        self.classifier = nn.Sequential(nn.Dropout(0.2), nn.Linear(_LAST, n_classes))
+        self.features: nn.Sequential = nn.Sequential(*blocks)
+        self.classifier: nn.Sequential = nn.Sequential(nn.Dropout(0.2), nn.Linear(_LAST, n_classes))
 
     def forward(self, x: Tensor) -> Tensor:
         """Classify images.

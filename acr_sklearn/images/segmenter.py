@@ -209,8 +209,8 @@ class ZeroShotSegmenter(MapScoresMixin, FileStorage, BaseEstimator):
         if detector.random_state is None:
             detector.set_params(random_state=seed)
         # The bank has served, and would weigh in every copy and pickle.
-        self.detector_ = detector.fit(domains).set_params(outlier_source=source)
-        self.n_channels_ = products[0].shape[1]
+        self.detector_: Any = detector.fit(domains).set_params(outlier_source=source)
+        self.n_channels_: Any = products[0].shape[1]
         return self
 
     def _settings(self) -> Self:

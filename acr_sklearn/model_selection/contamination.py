@@ -154,10 +154,10 @@ class ContaminationThreshold(FileStorage, MetaEstimatorMixin, OutlierMixin, Base
                 f"{who} got scores that are not finite from {type(self.detector).__name__}. "
                 "Scale the features first, for example with StandardScaler."
             )
-        self.detector_ = detector
+        self.detector_: Any = detector
         self.polarity_ = polarity
-        self.offset_ = contamination_offset(scores, self.contamination)
-        self.calibration_scores_ = compact_scores(scores)
+        self.offset_: float = contamination_offset(scores, self.contamination)
+        self.calibration_scores_: NDArray[np.float64] = compact_scores(scores)
         take_over_columns(self, detector)
         return self
 

@@ -188,7 +188,7 @@ class FitOnNormals(FileStorage, MetaEstimatorMixin, OutlierMixin, BaseEstimator)
                 kept = np.flatnonzero(normal)
                 fit_params = params_of_rows(X, fit_params, kept, who="FitOnNormals.fit")
                 X, y = _safe_indexing(X, kept), np.ones(len(kept), dtype=np.int64)
-        self.detector_ = clone(self.detector).fit(X, y, **self._routed("fit", fit_params))
+        self.detector_: Any = clone(self.detector).fit(X, y, **self._routed("fit", fit_params))
         take_over_columns(self, self.detector_)
         return self
 

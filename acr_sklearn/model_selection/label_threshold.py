@@ -197,6 +197,11 @@ class LabelThreshold(ContaminationThreshold):
     array([ 1, -1])
     """
 
+    best_value_: float
+    offset_: float
+    detector_: Any
+    polarity_: str
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "detector": [HasMethods(["fit"])],
         "metric": [StrOptions({"f1", "balanced_accuracy", "cost", "recall"})],
@@ -277,7 +282,7 @@ class LabelThreshold(ContaminationThreshold):
         detector.fit(X, y, **self._params_for_detector(detector, domains, fit_params))
         self.detector_, self.polarity_ = detector, polarity
         self.offset_, self.best_value_ = offset, value
-        self.calibration_scores_ = compact_scores(scores[normal])
+        self.calibration_scores_: NDArray[np.float64] = compact_scores(scores[normal])
         take_over_columns(self, detector)
         return self
 

@@ -289,10 +289,10 @@ def _is_scorer(metric: Callable[..., Any]) -> bool:
 
 #: ROC AUC with anomalies positive, mean over domains where these are known, for detectors of
 #: scikit-learn, PyOD and this package.
-anomaly_roc_auc_scorer = PerDomainScorer(
+anomaly_roc_auc_scorer: PerDomainScorer = PerDomainScorer(
     anomaly_roc_auc, response_method="score_samples", if_unknown="one domain"
 )
 #: Average precision with anomalies positive, otherwise the same.
-anomaly_average_precision_scorer = PerDomainScorer(
+anomaly_average_precision_scorer: PerDomainScorer = PerDomainScorer(
     anomaly_average_precision, response_method="score_samples", if_unknown="one domain"
 )

@@ -7,8 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from acr_sklearn.networks.mlp import make_backbone
+from acr_sklearn.networks.conv import ConvNetwork
+from acr_sklearn.networks.mlp import MLPNetwork, make_backbone
+from acr_sklearn.networks.objective_base import Objective
 from acr_sklearn.networks.objectives import make_objective
+from acr_sklearn.networks.user_module import StackedModule
 
 __all__ = ["ACRNetwork"]
 
@@ -60,7 +63,7 @@ class ACRNetwork(nn.Module):
         conv_downsampling: str = "stride",
     ):
         super().__init__()
-        self.backbone = make_backbone(
+        self.backbone: MLPNetwork | ConvNetwork | StackedModule = make_backbone(
             backbone,
             n_features,
             hidden_layer_sizes,
@@ -69,7 +72,7 @@ class ACRNetwork(nn.Module):
             conv_channels=conv_channels,
             conv_downsampling=conv_downsampling,
         )
-        self.objective = make_objective(
+        self.objective: Objective = make_objective(
             objective,
             self.backbone.out_features,
             embedding_dim,

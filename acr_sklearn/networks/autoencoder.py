@@ -27,11 +27,15 @@ class Autoencoder(nn.Module):
         of standardized features; drawn from torch's generator, which the training isolates.
     """
 
+    n_features: int
+    noise: float
+    widths: tuple[int, ...]
+
     def __init__(self, n_features: int, widths: Sequence[int], noise: float = 0.1):
         super().__init__()
         sizes = [n_features, *widths]
-        self.encoder = nn.ModuleList(map(nn.Linear, sizes[:-1], sizes[1:]))
-        self.decoder = nn.ModuleList(map(nn.Linear, sizes[:0:-1], sizes[-2::-1]))
+        self.encoder: nn.ModuleList = nn.ModuleList(map(nn.Linear, sizes[:-1], sizes[1:]))
+        self.decoder: nn.ModuleList = nn.ModuleList(map(nn.Linear, sizes[:0:-1], sizes[-2::-1]))
         self.n_features, self.widths, self.noise = n_features, tuple(widths), noise
 
     def descriptors(self, rows: Tensor) -> list[Tensor]:

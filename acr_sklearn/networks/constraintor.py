@@ -29,7 +29,7 @@ class Constraintor(nn.Module):
 
     def __init__(self, width: int):
         super().__init__()
-        self.linear = nn.Linear(width, width)
+        self.linear: nn.Linear = nn.Linear(width, width)
         nn.init.eye_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
 

@@ -54,14 +54,14 @@ class ConvNetwork(nn.Module):
     ):
         super().__init__()
         self.input_shape = input_shape
-        self.pools = conv_downsampling == "maxpool"
+        self.pools: bool = conv_downsampling == "maxpool"
         widths = [input_shape[0], *conv_channels]
         stride = 1 if self.pools else 2
-        self.convs = nn.ModuleList(
+        self.convs: nn.ModuleList = nn.ModuleList(
             nn.Conv2d(a, b, 3, stride=stride, padding=1, bias=False) for a, b in pairwise(widths)
         )
-        self.norms = nn.ModuleList(ImageBatchNorm(width) for width in conv_channels)
-        self.center = BatchCenter()
+        self.norms: nn.ModuleList = nn.ModuleList(ImageBatchNorm(width) for width in conv_channels)
+        self.center: BatchCenter = BatchCenter()
         sides = [
             sizes_by_layer(side, len(conv_channels), conv_downsampling) for side in input_shape[1:]
         ]
@@ -70,8 +70,10 @@ class ConvNetwork(nn.Module):
             width * prod(side[depth + (not self.pools)] for side in sides)
             for depth, width in enumerate(conv_channels)
         ]
-        self.largest = max(behind)
-        self.out_features = widths[-1] * (prod(side[-1] for side in sides) if self.pools else 1)
+        self.largest: int = max(behind)
+        self.out_features: int = widths[-1] * (
+            prod(side[-1] for side in sides) if self.pools else 1
+        )
 
     def forward(self, x: Tensor, kept: RowMask = None) -> Tensor:
         """Map images to the output of the last layer.

@@ -29,7 +29,9 @@ class ACREnsemble(nn.Module):
 
     def __init__(self, n_estimators: int, **network: Any):
         super().__init__()
-        self.members = nn.ModuleList(ACRNetwork(**network) for _ in range(n_estimators))
+        self.members: nn.ModuleList = nn.ModuleList(
+            ACRNetwork(**network) for _ in range(n_estimators)
+        )
 
     @property
     def backbone(self) -> nn.Module:

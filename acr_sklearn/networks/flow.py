@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -32,7 +33,7 @@ class TwoClassFlow(nn.Module):
     def __init__(self, width: int, n_conditions: int, n_blocks: int):
         super().__init__()
         self.n_blocks = n_blocks
-        self.flow = RealNVP(width, n_conditions, transforms=n_blocks, hidden_features=_HIDDEN)
+        self.flow: Any = RealNVP(width, n_conditions, transforms=n_blocks, hidden_features=_HIDDEN)
 
     def forward(self, rows: Tensor, conditions: Tensor) -> tuple[Tensor, Tensor]:
         """Log-likelihoods under both classes, per dimension.

@@ -93,12 +93,14 @@ class MLPNetwork(nn.Module):
     ):
         super().__init__()
         widths = [n_features, *hidden_layer_sizes]
-        self.linears = nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in pairwise(widths))
+        self.linears: nn.ModuleList = nn.ModuleList(
+            nn.Linear(a, b, bias=False) for a, b in pairwise(widths)
+        )
         if whitening is not None:
             self.linears[0] = WhitenedLinear(whitening, widths[1])
-        self.norms = nn.ModuleList(TaskBatchNorm(width) for width in widths[1:])
-        self.out_features = widths[-1]
-        self.largest = max(widths[1:])
+        self.norms: nn.ModuleList = nn.ModuleList(TaskBatchNorm(width) for width in widths[1:])
+        self.out_features: int = widths[-1]
+        self.largest: int = max(widths[1:])
 
     def forward(self, x: Tensor, kept: RowMask = None) -> Tensor:
         """Map rows to the last hidden layer.

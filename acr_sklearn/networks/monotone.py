@@ -20,8 +20,8 @@ class MonotoneClassifier(nn.Module):
 
     def __init__(self, n_inputs: int):
         super().__init__()
-        self.free = nn.Parameter(torch.full((n_inputs,), -1.0))
-        self.bias = nn.Parameter(torch.zeros(()))
+        self.free: nn.Parameter = nn.Parameter(torch.full((n_inputs,), -1.0))
+        self.bias: nn.Parameter = nn.Parameter(torch.zeros(()))
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Return the logit of being an outlier, (n_samples,), and the weights, (n_inputs,)."""

@@ -60,10 +60,10 @@ class NeuralTransformations(nn.Module):
         hidden = min(n_features, _WIDEST)
         sizes = list(pairwise((n_features, hidden, hidden, n_features)))
         self.kind = kind
-        self.weights = nn.ParameterList(
+        self.weights: nn.ParameterList = nn.ParameterList(
             _uniform((n_transformations, wide, narrow), wide) for wide, narrow in sizes
         )
-        self.biases = nn.ParameterList(
+        self.biases: nn.ParameterList = nn.ParameterList(
             _uniform((n_transformations, 1, narrow), wide) for wide, narrow in sizes
         )
         nn.init.normal_(self.biases[-1])
@@ -176,9 +176,11 @@ class NeuralTransformationLearning(Objective):
         transformation: str = "residual",
     ):
         super().__init__(in_features, embedding_dim, normalised=False)
-        self.n_views = 1 + n_transformations
-        self.standardization = BatchStandardization()
-        self.transformations = NeuralTransformations(n_features, n_transformations, transformation)
+        self.n_views: int = 1 + n_transformations
+        self.standardization: BatchStandardization = BatchStandardization()
+        self.transformations: NeuralTransformations = NeuralTransformations(
+            n_features, n_transformations, transformation
+        )
 
     def expand(
         self, x: Tensor, kept: Tensor | None = None, some: slice | None = None

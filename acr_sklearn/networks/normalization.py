@@ -41,8 +41,8 @@ class TaskBatchNorm(nn.Module):
     def __init__(self, n_features: int, eps: float = 1e-5):
         super().__init__()
         self.eps = eps
-        self.weight = nn.Parameter(torch.ones(n_features))
-        self.bias = nn.Parameter(torch.zeros(n_features))
+        self.weight: nn.Parameter = nn.Parameter(torch.ones(n_features))
+        self.bias: nn.Parameter = nn.Parameter(torch.zeros(n_features))
 
     def forward(self, x: Tensor, kept: RowMask = None) -> Tensor:
         """Normalise `x` over its rows.

@@ -29,7 +29,7 @@ class Objective(nn.Module):
 
     def __init__(self, in_features: int, embedding_dim: int, *, normalised: bool = True):
         super().__init__()
-        self.linear = nn.Linear(in_features, embedding_dim, bias=False)
+        self.linear: nn.Linear = nn.Linear(in_features, embedding_dim, bias=False)
         self.norm: nn.Module | None = TaskBatchNorm(embedding_dim) if normalised else None
 
     def expand(

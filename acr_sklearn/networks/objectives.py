@@ -37,7 +37,7 @@ class DeepSVDD(Objective):
 
     def __init__(self, in_features: int, embedding_dim: int = 32):
         super().__init__(in_features, embedding_dim)
-        self.center = nn.Parameter(torch.randn(embedding_dim))
+        self.center: nn.Parameter = nn.Parameter(torch.randn(embedding_dim))
 
     def forward(self, embedding: Tensor) -> Tensor:
         """Squared distance of each row to the centre.
@@ -81,7 +81,7 @@ class BinaryCrossEntropy(Objective):
 
     def __init__(self, in_features: int, embedding_dim: int = 32):
         super().__init__(in_features, embedding_dim)
-        self.logit = nn.Linear(embedding_dim, 1)
+        self.logit: nn.Linear = nn.Linear(embedding_dim, 1)
 
     def forward(self, embedding: Tensor) -> Tensor:
         """Log odds of being an outlier.

@@ -72,19 +72,19 @@ class ResidualNetwork(nn.Module):
     ):
         super().__init__()
         self.likelihood_weight = likelihood_weight
-        self.weights = nn.Parameter(torch.zeros(_N_DISTANCES, n_features))
-        self.slopes = nn.Parameter(torch.zeros(_N_DISTANCES))
-        self.intercept = nn.Parameter(torch.zeros(()))
-        self.reader = nn.Sequential(
+        self.weights: nn.Parameter = nn.Parameter(torch.zeros(_N_DISTANCES, n_features))
+        self.slopes: nn.Parameter = nn.Parameter(torch.zeros(_N_DISTANCES))
+        self.intercept: nn.Parameter = nn.Parameter(torch.zeros(()))
+        self.reader: nn.Sequential = nn.Sequential(
             nn.Linear(N_SIGNS, _WIDTH), nn.ReLU(), nn.Linear(_WIDTH, _WIDTH), nn.ReLU()
         )
         width = 2 * _WIDTH + _N_DISTANCES
-        self.norm = nn.BatchNorm1d(width, affine=False)
-        self.constraintor = Constraintor(width) if constrained else None
-        self.classifier = nn.Sequential(
+        self.norm: nn.BatchNorm1d = nn.BatchNorm1d(width, affine=False)
+        self.constraintor: Constraintor | None = Constraintor(width) if constrained else None
+        self.classifier: nn.Sequential = nn.Sequential(
             nn.Linear(width + 1, _WIDTH), nn.ReLU(), nn.Linear(_WIDTH, 1)
         )
-        self.flow = TwoClassFlow(width, 1, n_blocks)
+        self.flow: TwoClassFlow = TwoClassFlow(width, 1, n_blocks)
 
     def forward(self, signs: Tensor) -> ResidualOutput:
         """Read signs of shape (..., n_rows, n_features, 5)."""
@@ -133,6 +133,9 @@ class ResidualLoss(nn.Module):
     constrained : bool, default=True
         Whether there is a constraintor.
     """
+
+    constrained: bool
+    invariance: float
 
     def __init__(self, invariance: float = 1.0, constrained: bool = True):
         super().__init__()

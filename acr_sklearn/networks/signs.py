@@ -44,6 +44,9 @@ class RowSigns(nn.Module):
         Second level; None leaves its signs out.
     """
 
+    level: Autoencoder
+    variational: VariationalAutoencoder | None
+
     known: Tensor
     alone: Tensor
     whitening: Tensor
@@ -128,9 +131,9 @@ class RowSigns(nn.Module):
     def standardize(self, rows: Tensor) -> None:
         """Set the units of the signs: median and median absolute deviation over `rows`."""
         signs = self.raw(rows)
-        self.center = signs.median(dim=0).values
+        self.center: Tensor = signs.median(dim=0).values
         deviations = (signs - self.center).abs().median(dim=0).values
-        self.spread = (1.4826 * deviations).clamp_min(_SMALLEST_SPREAD)
+        self.spread: Tensor = (1.4826 * deviations).clamp_min(_SMALLEST_SPREAD)
 
     def forward(self, rows: Tensor) -> Tensor:
         """Compute signs in units of their spread over normal rows, (n_samples, n_signs)."""

@@ -55,10 +55,10 @@ class StackedModule(nn.Module):
 
     def __init__(self, module: nn.Module, n_features: int):
         super().__init__()
-        self.module = with_batch_statistics(module)
-        self.out_features = self._try_out(n_features)
+        self.module: nn.Module = with_batch_statistics(module)
+        self.out_features: int = self._try_out(n_features)
         # What is inside is not known; the input and the output are.
-        self.largest = max(self.out_features, n_features)
+        self.largest: int = max(self.out_features, n_features)
 
     @torch.no_grad()
     def _try_out(self, n_features: int) -> int:

@@ -29,16 +29,16 @@ class VariationalAutoencoder(nn.Module):
 
     def __init__(self, level: Autoencoder, n_latent: int, width: int = 64):
         super().__init__()
-        self.level = level.requires_grad_(False)
+        self.level: Autoencoder = level.requires_grad_(False)
         n_features = level.n_features
         n_fused = n_features + sum(level.widths)
-        self.encoder = nn.Sequential(
+        self.encoder: nn.Sequential = nn.Sequential(
             nn.Linear(n_fused, width), nn.ReLU(), nn.Linear(width, 2 * n_latent)
         )
-        self.decoder = nn.Sequential(
+        self.decoder: nn.Sequential = nn.Sequential(
             nn.Linear(n_latent, width), nn.ReLU(), nn.Linear(width, n_features)
         )
-        self.log_noise = nn.Parameter(torch.zeros(n_features))
+        self.log_noise: nn.Parameter = nn.Parameter(torch.zeros(n_features))
 
     def posterior(self, rows: Tensor, depths: list[Tensor] | None = None) -> tuple[Tensor, Tensor]:
         """Return the latent Gaussians of rows.

@@ -56,6 +56,10 @@ class AnomalyMapDisplay:
     (2, 4)
     """
 
+    axes_: Any
+    figure_: Any
+    masks: Any
+
     def __init__(
         self,
         images: ArrayLike,
@@ -64,12 +68,12 @@ class AnomalyMapDisplay:
         titles: Sequence[str] | None = None,
     ):
         who = type(self).__name__
-        self.images = _colours(images, who)
-        self.maps = read_numbers(maps, 3, who=who, what="maps")
+        self.images: NDArray[np.float64] = _colours(images, who)
+        self.maps: NDArray[np.float64] = read_numbers(maps, 3, who=who, what="maps")
         self.masks = None
         if masks is not None:
-            self.masks = read_numbers(masks, 3, who=who, what="masks") != 0
-        self.titles = None if titles is None else list(titles)
+            self.masks: Any = read_numbers(masks, 3, who=who, what="masks") != 0
+        self.titles: list[str] | None = None if titles is None else list(titles)
         wanted = self.images.shape[:3]
         for name, value in (("maps", self.maps), ("masks", self.masks)):
             if value is not None and value.shape != wanted:

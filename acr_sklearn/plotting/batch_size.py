@@ -63,6 +63,9 @@ class BatchSizeCurveDisplay:
     [0.7, 0.9]
     """
 
+    ax_: Any
+    figure_: Any
+
     def __init__(
         self,
         sizes: Sequence[int],
@@ -177,7 +180,9 @@ class BatchSizeCurveDisplay:
         """
         self.ax_, self.figure_ = open_axes(ax, who=f"{type(self).__name__}.plot")
         sizes = np.asarray(self.sizes)
-        self.means_ = {label: values.mean(axis=1) for label, values in self.values.items()}
+        self.means_: dict[Any, Any] = {
+            label: values.mean(axis=1) for label, values in self.values.items()
+        }
         for label, style in domain_lines(list(self.means_)):
             self.ax_.plot(sizes, self.means_[label], **(style | {"marker": ".", "markersize": 5}))
         whole = np.concatenate(list(self.values.values()), axis=1)

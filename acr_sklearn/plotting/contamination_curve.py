@@ -64,6 +64,11 @@ class ContaminationCurveDisplay:
     1.0
     """
 
+    ax_: Any
+    contaminations_: NDArray[np.float64]
+    figure_: Any
+    values_: dict[Any, Any]
+
     def __init__(
         self,
         y: ArrayLike,
@@ -212,7 +217,7 @@ class ContaminationCurveDisplay:
             self.ax_.plot(self.contaminations_, self.values_[label], **style)
         mean = np.mean(list(self.values_.values()), axis=0)
         best = int(np.argmax(mean))
-        self.best_ = float(self.contaminations_[best])
+        self.best_: float = float(self.contaminations_[best])
         if len(self.values_) > 1:
             text = f"mean of {len(self.values_)} domains"
             self.ax_.plot(self.contaminations_, mean, color=MEAN, linewidth=2.5, label=text)

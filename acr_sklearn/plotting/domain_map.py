@@ -72,6 +72,11 @@ class DomainMapDisplay:
     (1, 2)
     """
 
+    ax_: Any
+    batch_points_: NDArray[Any]
+    figure_: Any
+    training_points_: NDArray[Any]
+
     def __init__(
         self,
         training: NDArray[np.float64],
@@ -172,7 +177,7 @@ class DomainMapDisplay:
         signs = np.sign(axes[np.arange(2), np.abs(axes).argmax(axis=1)])
         points = everything @ (axes * np.where(signs == 0, 1, signs)[:, None]).T
         fractions = np.append(np.square(values), [0.0, 0.0])[:2]
-        self.explained_ = fractions / max(np.square(values).sum(), np.finfo(np.float64).tiny)
+        self.explained_: Any = fractions / max(np.square(values).sum(), np.finfo(np.float64).tiny)
         self.training_points_, self.batch_points_ = np.split(points, [len(self.training)])
         named = len(self.training) <= _MOST_NAMED if names is None else names
         texts = self._draw_training(named) + self._draw_batches()

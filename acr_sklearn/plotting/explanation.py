@@ -60,6 +60,11 @@ class ExplanationDisplay:
     [0, 1]
     """
 
+    ax_: Any
+    features_: NDArray[np.int64]
+    figure_: Any
+    rows_: NDArray[np.int64]
+
     def __init__(
         self,
         contributions: ArrayLike,

@@ -20,6 +20,12 @@ __all__ = ["DomainPrecisionRecallDisplay", "DomainRocDisplay"]
 class _DomainCurves:
     """What the two displays fraction: a curve and its area for each domain."""
 
+    areas_: dict[Any, Any]
+    ax_: Any
+    curves_: dict[Any, Any]
+    figure_: Any
+    lines_: list[Any]
+
     _axes: ClassVar[tuple[str, str]]
     _area: ClassVar[str]
 

@@ -58,6 +58,10 @@ class ScoreDistributionDisplay:
     'score'
     """
 
+    ax_: Any
+    figure_: Any
+    line_: Any
+
     def __init__(
         self,
         scores: ArrayLike,
@@ -178,7 +182,7 @@ class ScoreDistributionDisplay:
         parts = list(domain_parts(len(scores), self.domains, who=who))
         self.ax_, self.figure_ = open_axes(ax, who=f"{who}.plot")
         edges, shown = self._edges(scores, bins)
-        self.bars_ = {}
+        self.bars_: dict[Any, Any] = {}
         for height, (label, rows) in enumerate(reversed(parts)):
             counts = [np.histogram(shown[rows[~anomalous[rows]]], edges)[0]]
             if self.y is not None:
@@ -186,7 +190,7 @@ class ScoreDistributionDisplay:
             self.bars_[label] = self._draw_row(counts, edges, 1.15 * height, len(parts) > 1)
         self.line_ = None
         if self.threshold is not None:
-            self.line_ = self.ax_.axvline(
+            self.line_: Any = self.ax_.axvline(
                 self.threshold, color="black", linewidth=1, linestyle="--", label="threshold"
             )
         self._label(parts, int((scores < edges[0]).sum()), edges[0])

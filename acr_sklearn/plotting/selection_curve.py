@@ -56,6 +56,9 @@ class SelectionCurveDisplay:
     [0.625, 0.75, 0.625]
     """
 
+    ax_: Any
+    figure_: Any
+
     def __init__(
         self,
         weights: ArrayLike,
@@ -161,8 +164,8 @@ class SelectionCurveDisplay:
         weights, auroc = self._read(who)
         names = _distinct_names(self.domains, len(auroc), who)
         place = _place_of(self.chosen, weights, who)
-        self.values_ = dict(zip(names, auroc, strict=True))
-        self.mean_ = auroc.mean(axis=0)
+        self.values_: dict[Any, Any] = dict(zip(names, auroc, strict=True))
+        self.mean_: Any = auroc.mean(axis=0)
         self.ax_, self.figure_ = open_axes(ax, who=f"{who}.plot")
         self.lines_: dict[Any, Any] = {}
         for label, style in domain_lines(names):

@@ -48,6 +48,9 @@ class TrainingCurveDisplay:
     4
     """
 
+    ax_: Any
+    figure_: Any
+
     def __init__(self, history: Sequence[dict[str, float]]) -> None:
         self.history = history
 

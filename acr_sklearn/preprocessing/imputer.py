@@ -68,7 +68,7 @@ class DomainImputer(WithinBatches):
         self.strategy = strategy
 
     def _learn_fallbacks(self, data: DomainRows) -> None:
-        self.fallback_ = by_column(data.rows, _STATISTICS[self.strategy])
+        self.fallback_: NDArray[np.float64] = by_column(data.rows, _STATISTICS[self.strategy])
 
     def _transform_batch(self, rows: NDArray[Any], place: str) -> NDArray[Any]:
         missing = np.isnan(rows)

@@ -81,7 +81,7 @@ class DomainScaler(WithinBatches):
         scales = np.stack([by_column(data.rows[batch], self._scale) for batch in data.batches()])
         scales[scales == 0] = np.nan
         typical = by_column(scales, lambda known: np.nanmedian(known, axis=0))
-        self.fallback_scale_ = np.where(np.isnan(typical), 1.0, typical)
+        self.fallback_scale_: NDArray[Any] = np.where(np.isnan(typical), 1.0, typical)
 
     def _transform_batch(self, rows: NDArray[Any], place: str) -> NDArray[Any]:
         out = rows.astype(np.float64)

@@ -52,7 +52,7 @@ class BatchUnits(nn.Module):
         spread = torch.where(varies, spread, 1.0)
         if not extreme:
             location, rest, spread = location / factor, rest / factor, spread / factor
-        self.standardizer = Standardizer(location + rest, spread, rows.dtype)
+        self.standardizer: Standardizer = Standardizer(location + rest, spread, rows.dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         """Bring rows to these units.

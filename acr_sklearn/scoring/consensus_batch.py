@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from acr_sklearn.scoring.consensus_head import MeasuredBatch
-from acr_sklearn.scoring.evidence import Combination, EvidenceScale
+from acr_sklearn.scoring.evidence import BatchEvidence, Combination, EvidenceScale
 from acr_sklearn.scoring.fixed_batch import FixedBatch
 from acr_sklearn.scoring.fused_mlp import FusedMLP
 from acr_sklearn.scoring.neighborhoods import Neighborhoods
@@ -42,7 +42,7 @@ class ConsensusBatch(FixedBatch):
     ):
         super().__init__("consensus", standardizer)
         self.network = network
-        self.evidence = batch.evidence
+        self.evidence: BatchEvidence = batch.evidence
         self.neighborhoods = neighborhoods
         self.combination = combination
         self.known = batch.known

@@ -90,7 +90,7 @@ class BatchEvidence(nn.Module):
     known: Tensor
 
     #: What `forward` returns, in order; behind it, given a projection, what that makes of a row.
-    names = (
+    names: tuple[str, ...] = (
         "near neighbours in batch units",
         "wide neighbours in batch units",
         "rarity of values",
@@ -107,14 +107,16 @@ class BatchEvidence(nn.Module):
         manhattan: bool = True,
     ):
         super().__init__()
-        self.units = BatchUnits(rows)
+        self.units: BatchUnits = BatchUnits(rows)
         units = self.units(rows)
-        self.grid = ValueGrid(units)
+        self.grid: ValueGrid = ValueGrid(units)
         self.register_buffer("dependence", dependence)
         self.register_buffer("projection", projection)
         self.register_buffer("known", units[serving])
         fixed = self.known.clamp(-_CLIP, _CLIP)
-        self.neighborhoods = Neighborhoods(fixed, _NEAR_AND_WIDE, manhattan=manhattan, central=True)
+        self.neighborhoods: Neighborhoods = Neighborhoods(
+            fixed, _NEAR_AND_WIDE, manhattan=manhattan, central=True
+        )
 
     def forward(self, x: Tensor, own: Tensor) -> Tensor:
         """Measure rows.
@@ -318,7 +320,7 @@ class Combination(nn.Module):
 
     def __init__(self, discriminant: Discriminant | None, like: Tensor):
         super().__init__()
-        self.weight = 0.0 if discriminant is None else discriminant.weight
+        self.weight: float = 0.0 if discriminant is None else discriminant.weight
         found = None if discriminant is None else torch.as_tensor(discriminant.evidence).to(like)
         self.register_buffer("evidence", found)
 

@@ -108,7 +108,7 @@ class FixedStatistics(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.moments: Moments | None = Moments()
-        self.dtype = torch.get_default_dtype()
+        self.dtype: torch.dtype = torch.get_default_dtype()
 
     def measure(self, x: Tensor, kept: RowMask, channels: int) -> None:
         """Take in the rows of the mask, and end the pass.
@@ -190,12 +190,17 @@ class FixedNorm(FixedStatistics):
         The batch norm it stands in for; its learnt scale and shift are taken over.
     """
 
+    bias: Any
+    gain: Any
+    shift: Any
+    weight: Any
+
     def __init__(self, layer: Any):
         super().__init__()
-        self.eps = layer.eps
+        self.eps: Any = layer.eps
         self.weight, self.bias = layer.weight, layer.bias
         # Where the channels are: behind the tasks in an image, last in other rows of tasks.
-        self.channels = 1
+        self.channels: int = 1
         if isinstance(layer, TaskBatchNorm):
             self.channels = 2 if isinstance(layer, ImageBatchNorm) else -1
         self.register_buffer("gain", None)

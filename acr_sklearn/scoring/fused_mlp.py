@@ -55,9 +55,9 @@ class FusedMLP(nn.Module):
         # into the bias: beside a large offset W x and W m would cancel, and their digits with them.
         weights = [weights[0] / standardizer.divisor, *weights[1:]]
         biases = [*biases[:-1], biases[-1] - center]
-        self.widths = [len(bias) for bias in biases]
+        self.widths: list[int] = [len(bias) for bias in biases]
         #: First column of each layer; behind each but the last stands a one.
-        self.starts = [0, *accumulate(width + 1 for width in self.widths[:-1])]
+        self.starts: list[int] = [0, *accumulate(width + 1 for width in self.widths[:-1])]
         for i, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
             # [x, 1] [W^T; b] = W x + b: the bias needs no pass of its own.
             self.register_buffer(f"matrix_{i}", torch.cat([weight.T, bias[None]]).contiguous())
@@ -196,7 +196,7 @@ class FusedNeighbors(nn.Module):
         super().__init__()
         self.chain = chain
         rows = chain.as_layers(neighbors.rows)
-        self.neighbors = Neighbors(rows, neighbors.n_neighbors, False)
+        self.neighbors: Neighbors = Neighbors(rows, neighbors.n_neighbors, False)
         # For rows r and centre c: |x - r|^2 = |x - c|^2 - 2 (x - c).(r - c) + |r - c|^2. The first
         # term ranks nothing; with `twice` = -2 (r - c) the others are x.twice + (|r - c|^2 -
         # c.twice), and the constant rides on a column of ones, where r - c, so `twice`, is 0.

@@ -39,6 +39,9 @@ class Neighborhoods(nn.Module):
         `measure` need not centre them first.
     """
 
+    manhattan: bool
+    widths: tuple[float, ...]
+
     rows: Tensor
     barred: Tensor | None
     center: Tensor
@@ -62,7 +65,7 @@ class Neighborhoods(nn.Module):
         n_serving = len(rows) if kept is None else int(kept.sum())
         # One of the rows that may serve is the row itself.
         most = max(n_serving - 1, 1)
-        self.counts = tuple(min(_count(width, most), most) for width in widths)
+        self.counts: tuple[int, ...] = tuple(min(_count(width, most), most) for width in widths)
         if not manhattan:
             # Around a gross row that is no neighbour the others would have no digits left.
             serving = rows if kept is None else _without_barred(rows, kept)

@@ -122,7 +122,7 @@ class Neighbors(nn.Module):
         super().__init__()
         self.register_buffer("rows", rows)
         # One of the rows that may serve is the row itself.
-        self.n_neighbors = min(n_neighbors, max(len(rows) - 1, 1))
+        self.n_neighbors: int = min(n_neighbors, max(len(rows) - 1, 1))
         self.exact = exact
         products = Products.of(rows)
         for name in ("center", "twice", "squares"):

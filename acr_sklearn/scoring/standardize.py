@@ -39,10 +39,10 @@ class Standardizer(nn.Module):
         # Numbers of single precision around 1e6 lie 2^-4 apart; `rest` holds the remainder.
         self.register_buffer("rest", (location - self.location).to(dtype))
         self.register_buffer("divisor", divisor.to(dtype))
-        self.has_rest = bool((self.rest != 0).any())
+        self.has_rest: bool = bool((self.rest != 0).any())
         self.register_buffer("reach", self.divisor * largest_number(dtype))
         #: |x - location| <= max |x| + max |location|, so rows below it are surely within reach.
-        self.margin = float(self.reach.min()) - float(self.location.abs().max())
+        self.margin: float = float(self.reach.min()) - float(self.location.abs().max())
 
     def forward(self, x: Tensor) -> Tensor:
         """Standardize rows.

@@ -60,7 +60,7 @@ class ValueGrid(nn.Module):
         normal[width == 0] = 0.0
         self.register_buffer("density", (counts / n_rows).flatten().to(units.dtype))
         self.register_buffer("normal", normal.flatten().to(units.dtype))
-        self.least = _LEAST / n_rows
+        self.least: float = _LEAST / n_rows
 
     def forward(self, units: Tensor) -> tuple[Tensor, Tensor]:
         """Look values up.

@@ -81,6 +81,9 @@ class LatentOutliers:
         Chooses rows where there are more than 1024, or any are taken.
     """
 
+    deviation: Tensor
+    mean: Tensor
+
     def __init__(
         self,
         variational: VariationalAutoencoder,
@@ -99,7 +102,7 @@ class LatentOutliers:
             if outlyingness_of is not None:
                 outlyingness = outlyingness_of(mean, deviation)
                 kept = outlyingness.argsort(descending=True, stable=True)[:n_kept]
-            self.center = mean.mean(dim=0)
+            self.center: Tensor = mean.mean(dim=0)
             self.mean, self.deviation = mean[kept], deviation[kept]
 
     def sample(self, n: int, rng: np.random.Generator) -> Tensor:
@@ -142,9 +145,9 @@ class BottleneckOutliers:
     def __init__(self, level: Autoencoder, rows: Tensor):
         self.level = level
         with torch.no_grad():
-            self.deepest = level.descriptors(rows)[-1]
-            self.error = (rows - level(rows)).square().mean(dim=0).sqrt()
-            self.spread = self.deepest.std(dim=0)
+            self.deepest: Tensor = level.descriptors(rows)[-1]
+            self.error: Tensor = (rows - level(rows)).square().mean(dim=0).sqrt()
+            self.spread: Tensor = self.deepest.std(dim=0)
 
     def sample(self, n: int, rng: np.random.Generator) -> Tensor:
         """Decode noisy descriptors of rows, (n, n_features), and add the level's error."""

@@ -62,6 +62,10 @@ class ResidualSampler:
         With the number of the step it alone decides what is drawn.
     """
 
+    contents: TaskContents
+    domains: NDArray[np.int64]
+    others: NDArray[np.int64]
+
     def __init__(
         self,
         contents: TaskContents,
@@ -197,6 +201,11 @@ class ResidualTasks(IterableDataset[tuple[Tensor, Tensor]]):
     limit : int or None, default=None
         Number of the step before which passes end; None repeats the same steps in every pass.
     """
+
+    limit: int | None
+    n_steps: int
+    next_step: int
+    sampler: ResidualSampler
 
     def __init__(
         self, sampler: ResidualSampler, n_steps: int, first_step: int = 0, limit: int | None = None

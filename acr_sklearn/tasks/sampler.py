@@ -44,13 +44,13 @@ class TaskPool:
         scale: FeatureScale | None,
         device: torch.device,
     ):
-        self.sizes = np.bincount(index)
-        self.starts = np.concatenate([[0], np.cumsum(self.sizes)[:-1]])
+        self.sizes: NDArray[np.int64] = np.bincount(index)
+        self.starts: NDArray[Any] = np.concatenate([[0], np.cumsum(self.sizes)[:-1]])
         # Lists arrive sorted: only labelled rows in mixed order are moved.
         is_sorted = bool(np.all(index[1:] >= index[:-1]))
-        self.rows = rows if is_sorted else rows[np.argsort(index, kind="stable")]
+        self.rows: NDArray[Any] = rows if is_sorted else rows[np.argsort(index, kind="stable")]
         self.scale = scale
-        self.tensor = torch.from_numpy(self.standardized(self.rows)).to(device)
+        self.tensor: Tensor = torch.from_numpy(self.standardized(self.rows)).to(device)
 
     def standardized(self, rows: NDArray[Any]) -> NDArray[np.float32]:
         """Rows as the network sees them in training, float32, a copy."""

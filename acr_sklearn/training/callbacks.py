@@ -72,6 +72,10 @@ class HeldOutMetric(Callback):
 class EvaluationCallback(Callback):
     """Tells a callback of the evaluations, and ends the training when it says so."""
 
+    callback: TrainingCallback
+    first: int
+    stream: Steps
+
     stopped = False
 
     def __init__(self, callback: TrainingCallback, stream: Steps):
@@ -94,13 +98,16 @@ class EvaluationCallback(Callback):
 class Progress(Callback):
     """One progress bar over all steps."""
 
+    n_steps: int
+    name: str
+
     def __init__(self, n_steps: int, name: str, bar: Callable[..., Any] = tqdm):
         self.n_steps, self.name = n_steps, name
         self.bar = bar
 
     def on_train_begin(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Open the bar."""
-        self.bar_ = self.bar(total=self.n_steps, desc=self.name, unit="step")
+        self.bar_: Any = self.bar(total=self.n_steps, desc=self.name, unit="step")
 
     def on_batch_end(
         self, net: NeuralNet, batch: Any = None, training: bool | None = None, **step: Any

@@ -41,11 +41,16 @@ class RowStream(IterableDataset[tuple[Tensor, Tensor]]):
         Given: a step is all rows with these.
     """
 
+    next_step: int
+    rows: Tensor
+    seed: int
+    targets: Tensor | None
+
     def __init__(self, rows: Tensor, limit: int, seed: int, targets: Tensor | None = None):
         super().__init__()
         self.rows, self.seed, self.targets = rows, seed, targets
         self.limit: int | None = limit
-        self.n_steps = max(1, limit // _EVALUATIONS)
+        self.n_steps: int = max(1, limit // _EVALUATIONS)
         self.next_step = 0
 
     def __len__(self) -> int:

@@ -245,6 +245,9 @@ class OutlierSynthesizer(FileStorage, BaseEstimator):
     5
     """
 
+    history_: list[dict[str, object]]
+    units_: RowUnits
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_latent": [Interval(Integral, 1, None, closed="left")],
         "outskirts": [StrOptions(set(OUTSKIRTS))],
@@ -315,7 +318,9 @@ class OutlierSynthesizer(FileStorage, BaseEstimator):
         distilled = distil(centred, None, self.n_latent, self.max_iter, settings)
         rows = distilled.units.standardized(centred)
         rng = np.random.default_rng((seed, 2))
-        self.source_ = latent_source(distilled, rows, self.outskirts, self.outskirts_fraction, rng)
+        self.source_: LatentOutliers | BottleneckOutliers = latent_source(
+            distilled, rows, self.outskirts, self.outskirts_fraction, rng
+        )
         self.units_, self.history_ = distilled.units, distilled.history
         return self
 

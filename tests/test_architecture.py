@@ -136,6 +136,7 @@ ROOMS = {
         "_acr_plan",
         "_scoring",
         "_sliding",
+        "_notebook",
         "_report",
         "_pyod",
         "_explaining",

@@ -17,6 +17,7 @@ from acr_sklearn._input.keywords import known_keywords
 from acr_sklearn._input.known_anomalies import TrainingRows, take_out_known, with_outliers
 from acr_sklearn._input.labels import read_y
 from acr_sklearn.detectors._callback_support import CallbackSupport, FitCallback, open_fit_callback
+from acr_sklearn.detectors._notebook import NotebookDisplay
 from acr_sklearn.detectors._scoring import BatchScoring
 from acr_sklearn.domains.domain_shift import fit_domain_shift
 from acr_sklearn.metrics.detection import OneLabelError, mean_domain_auc, refused_in_search
@@ -30,7 +31,13 @@ _CALIBRATION_DOMAINS, _BATCHES_PER_DOMAIN = 64, 4
 
 
 class BaseBatchDetector(
-    BatchScoring, CallbackSupport, FileStorage, OutlierMixin, BaseEstimator, metaclass=ABCMeta
+    BatchScoring,
+    CallbackSupport,
+    FileStorage,
+    NotebookDisplay,
+    OutlierMixin,
+    BaseEstimator,
+    metaclass=ABCMeta,
 ):
     """Fit skeleton and scoring methods of detectors that score a batch as a whole.
 

@@ -15,12 +15,18 @@ from pathlib import Path
 from _report import RESULTS
 from bench_reference import report as reference_report
 from page import answer, curves, known, native, paper, speed
+from page.headline import headline, written_into
 from page.markdown import picture
 from page.quality import Causes, idle_causes, losses, section
 from page.runs import NOT_MEASURED, load, looks, measured, runs_table
 from page.surfaces import surfaces_section
 
 DOCS = RESULTS.parent.parent / "docs"
+#: Pages with the one table: where docs and benchmarks/results are from there.
+HEADLINES = {
+    "../README.md": ("docs", "benchmarks/results"),
+    "index.md": (".", "../benchmarks/results"),
+}
 BACK = "[Results](../results.md). Written by `make results-page`; no figure here is typed by hand."
 SPLITS = ("test", "validation")
 
@@ -104,6 +110,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         path = arguments.docs / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+    for name, (docs, results) in HEADLINES.items():
+        if (path := arguments.docs / name).is_file():
+            text = path.read_text(encoding="utf-8")
+            block = headline(arguments.results, docs, results)
+            path.write_text(written_into(text, block), encoding="utf-8")
 
 
 if __name__ == "__main__":

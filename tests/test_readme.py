@@ -3,9 +3,7 @@
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
-import sklearn
 
 from acr_sklearn import ZeroShotACRDetector
 
@@ -16,12 +14,10 @@ README = Path(__file__).parents[1] / "README.md"
 def names(tmp_path_factory):
     """What is defined after all python blocks of the README were run."""
     blocks = re.findall(r"^```python\n(.*?)^```$", README.read_text(), re.M | re.S)
-    assert len(blocks) >= 4
+    assert len(blocks) == 1
     namespace = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("readme"))
-        # The code as it is, on few steps: some thirty fits at the defaults take minutes.
-        patch.setitem(ZeroShotACRDetector.__init__.__kwdefaults__, "max_iter", 5)
         for block in blocks:
             exec(compile(block, README.name, "exec"), namespace)
     return namespace
@@ -33,7 +29,7 @@ def test_quickstart(names):
     assert set(detector.predict(unseen)) <= {1, -1}
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(3))
 def test_the_quickstart_finds_what_it_says(names, seed):
     detector = ZeroShotACRDetector(random_state=seed).fit(names["known"])
     labels = detector.predict(names["unseen"])
@@ -47,25 +43,9 @@ def test_the_quickstart_finds_what_it_says(names, seed):
         assert abs(int(shown.group(2)) - flagged) <= 1
 
 
-def test_several_domains_in_one_call(names):
-    pieces = names["split_domains"](names["scores"], names["site_today"])
-    assert list(pieces) == ["north", "south", "west"]
-    for piece, rows in zip(pieces.values(), names["today"], strict=True):
-        np.testing.assert_allclose(piece, names["detector"].score_samples(rows), rtol=1e-6)
-
-
-def test_search(names):
-    search = names["search"]
-    assert search.n_splits_ == 6
-    assert search.best_params_.keys() == {"acr__detector__contamination"}
-    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
-
-
-def test_segmenting(names):
-    assert names["maps"].shape == (32, 32, 32)
-    assert np.isfinite(names["maps"]).all()
-
-
-def test_routing_is_off_again(names):
-    assert names["sklearn"].get_config()["enable_metadata_routing"] is False
-    assert sklearn.get_config()["enable_metadata_routing"] is False
+def test_it_is_short_and_shows_what_to_do_first():
+    text = README.read_text()
+    assert len(text.splitlines()) <= 120
+    opening = text.partition("## Ten lines")[0]
+    assert "make demo" in opening
+    assert "make test" in opening

@@ -47,6 +47,36 @@ def test_the_command_writes_the_pages(tmp_path, capsys):
     assert "explains no loss" not in capsys.readouterr().err
 
 
+def test_the_headline_is_that_of_the_committed_files():
+    from page.headline import END, START
+    from results_page import HEADLINES, headline
+
+    for name, (docs, results) in HEADLINES.items():
+        text = (ROOT / "docs" / name).read_text()
+        found = text.split(START)[1].split(END)[0].strip()
+        assert found == headline(RESULTS, docs, results), "run `make results-page`"
+
+
+def test_the_headline_says_who_is_ahead(copied):
+    from page.headline import headline
+
+    def slower(content):
+        content["methods"]["iforest"]["auroc"]["mean"] = 0.99
+
+    _change(copied / "native.json", slower)
+    (copied / "synthesis.json").unlink()
+    lines = headline(copied, "docs", "results").splitlines()
+    assert "| 0.990 | IsolationForest 0.990 | -0.1" in lines[2]
+    assert len(lines) == len(headline(RESULTS, "docs", "results").splitlines()) - 1
+
+
+def test_a_page_without_a_place_is_refused():
+    from page.headline import written_into
+
+    with pytest.raises(ValueError, match="no place for the headline"):
+        written_into("# A page", "")
+
+
 def test_the_page_with_the_answer_can_be_read_and_leads_to_all_others():
     from results_page import pages
 

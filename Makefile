@@ -49,7 +49,7 @@ test test-floor fuzz: export OMP_NUM_THREADS := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-floor fuzz lint lint-workflows types bench-train bench-time bench-data bench-quality bench-curves \
-	bench-conv bench-explain bench-known bench-letters bench-native bench-score bench-reference \
+	bench-conv bench-drift bench-explain bench-known bench-letters bench-native bench-score bench-reference \
 	bench-surfaces bench-synthesis bench-resad results-page clean
 
 help: ## this list
@@ -132,6 +132,9 @@ bench-curves: $(VENV)/.bench ## how detection breaks or holds: batch size, share
 
 bench-letters: $(VENV)/.installed ## the objectives on a generated set like UCI's letters
 	@$(VENV)/bin/python benchmarks/bench_letters.py $(BENCH_ARGS)
+
+bench-drift: $(VENV)/.bench ## batches that drift within themselves, with and without DomainDetrender
+	@$(VENV)/bin/python benchmarks/bench_drift.py $(BENCH_ARGS)
 
 bench-explain: $(VENV)/.bench ## how often explain names planted faults first, and how long it takes
 	@$(VENV)/bin/python benchmarks/bench_explain.py $(BENCH_ARGS)

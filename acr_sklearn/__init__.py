@@ -29,12 +29,13 @@ from acr_sklearn.model_selection import (
 )
 from acr_sklearn.persistence import load
 from acr_sklearn.plotting import AnomalyMapDisplay
-from acr_sklearn.preprocessing import DomainImputer, DomainScaler
+from acr_sklearn.preprocessing import DomainDetrender, DomainImputer, DomainScaler
 
 __all__ = [
     "AnomalyMapDisplay",
     "ContaminationThreshold",
     "ConvBackbone",
+    "DomainDetrender",
     "DomainImputer",
     "DomainScaler",
     "FeatureExtractor",

@@ -191,6 +191,15 @@ def domain_imputer(draw):
     return joined(found)
 
 
+def domain_detrender(draw):
+    detrender = acr_sklearn.DomainDetrender(
+        draw.setting("auto", "linear", "local", hostile=0.2),
+        window=draw.setting(0.5, 1.0, hostile=0.1),
+    )
+    found = detrender.fit_transform(draw.table(), domains=draw.one(None, draw.labels("a", "b")))
+    return np.nan_to_num(joined(found))  # what is missing stays missing
+
+
 def domain_scaler(draw):
     scaler = acr_sklearn.DomainScaler(
         draw.setting("std", "mad", "iqr", hostile=0.2),
@@ -319,12 +328,16 @@ def displays(draw):
         *(plotting.ScoreDistributionDisplay, plotting.ContaminationCurveDisplay),
         *(plotting.BatchSizeCurveDisplay, plotting.DomainMapDisplay, plotting.TrainingCurveDisplay),
         *(plotting.AnomalyMapDisplay, plotting.SelectionCurveDisplay),
-        plotting.ExplanationDisplay,
+        *(plotting.ExplanationDisplay, plotting.ScoresOverTimeDisplay),
     )
     try:
         if kind is plotting.ScoreDistributionDisplay:
             bins, threshold = draw.setting(5, hostile=0.2), draw.setting(0.0, None, hostile=0.2)
             given = {"domains": domains, "bins": bins, "threshold": threshold}
+            kind.from_predictions(scores, draw.one(None, y), **given)
+        elif kind is plotting.ScoresOverTimeDisplay:
+            given = {"domains": domains, "threshold": draw.setting(0.0, None, hostile=0.2)}
+            given["times"] = draw.one(None, draw.numbers(N_ROWS))
             kind.from_predictions(scores, draw.one(None, y), **given)
         elif kind is plotting.BatchSizeCurveDisplay:
             sizes, n = draw.setting((4, 8), hostile=0.3), draw.setting(2, hostile=0.2)
@@ -442,6 +455,7 @@ CALLS = {
     # They are of this class.
     ready_scorers: ("PerDomainScorer", "ZeroShotACRDetector"),
     domain_imputer: ("DomainImputer",),
+    domain_detrender: ("DomainDetrender",),
     domain_scaler: ("DomainScaler",),
     feature_extractor: ("FeatureExtractor",),
     mobilenet: ("FeatureExtractor", "load_mobilenet_v2"),

@@ -12,6 +12,7 @@ from torch import nn
 from acr_sklearn import (
     ContaminationThreshold,
     ConvBackbone,
+    DomainDetrender,
     DomainImputer,
     DomainScaler,
     FewShotSegmenter,
@@ -151,6 +152,7 @@ OTHERS = {
     "on normals": lambda: FitOnNormals(ZeroShotACRDetector(**SMALL)).fit(rows()),
     "label threshold": label_threshold,
     "scaler": lambda: DomainScaler(unit="mad").fit(rows()),
+    "detrender": lambda: DomainDetrender("linear").fit(rows()),
     "imputer": lambda: DomainImputer().fit(holed()),
     "residuals": lambda: ResADDetector(max_iter=3, random_state=0).fit(sites()),
     "few references": lambda: fitted("residuals").adapt(rows(5)),

@@ -46,7 +46,7 @@ ROOMS = {
         "whole_file",
         "estimators",
     ],
-    "preprocessing": ["_within_batches", "imputer", "scaler"],
+    "preprocessing": ["_within_batches", "_trends", "detrender", "imputer", "scaler"],
     "_compute": [],
     "metrics": ["detection", "segmentation"],
     "networks": [
@@ -195,6 +195,7 @@ ROOMS = {
         "explanation",
         "ranking",
         "score_distribution",
+        "scores_over_time",
         "selection_curve",
         "training_curve",
     ],

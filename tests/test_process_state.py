@@ -37,6 +37,7 @@ from acr_sklearn.plotting import (
     DomainRocDisplay,
     ExplanationDisplay,
     ScoreDistributionDisplay,
+    ScoresOverTimeDisplay,
     SelectionCurveDisplay,
     TrainingCurveDisplay,
 )
@@ -212,6 +213,9 @@ CALLS = {
     ),
     "ScoreDistributionDisplay": lambda p: ScoreDistributionDisplay.from_estimator(
         p["fitted"], p["X"], p["y"], domains=p["names"], ax=_axes(p)
+    ),
+    "ScoresOverTimeDisplay": lambda p: ScoresOverTimeDisplay.from_estimator(
+        p["fitted"], p["X"], p["y"], domains=p["names"]
     ),
     "TrainingCurveDisplay": lambda p: TrainingCurveDisplay.from_estimator(p["fitted"], ax=_axes(p)),
     "SelectionCurveDisplay": lambda p: SelectionCurveDisplay.from_values(

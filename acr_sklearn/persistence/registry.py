@@ -11,6 +11,7 @@ _PARTS = {
     # Estimators with a save of their own, and what is passed to them.
     "ContaminationThreshold": "model_selection.contamination",
     "ConvBackbone": "detectors.parts",
+    "DomainDetrender": "preprocessing.detrender",
     "DomainImputer": "preprocessing.imputer",
     "DomainScaler": "preprocessing.scaler",
     "FewShotSegmenter": "images.few_shot",

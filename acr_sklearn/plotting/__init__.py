@@ -7,6 +7,7 @@ from acr_sklearn.plotting.domain_map import DomainMapDisplay
 from acr_sklearn.plotting.explanation import ExplanationDisplay
 from acr_sklearn.plotting.ranking import DomainPrecisionRecallDisplay, DomainRocDisplay
 from acr_sklearn.plotting.score_distribution import ScoreDistributionDisplay
+from acr_sklearn.plotting.scores_over_time import ScoresOverTimeDisplay
 from acr_sklearn.plotting.selection_curve import SelectionCurveDisplay
 from acr_sklearn.plotting.training_curve import TrainingCurveDisplay
 
@@ -19,6 +20,7 @@ __all__ = [
     "DomainRocDisplay",
     "ExplanationDisplay",
     "ScoreDistributionDisplay",
+    "ScoresOverTimeDisplay",
     "SelectionCurveDisplay",
     "TrainingCurveDisplay",
 ]

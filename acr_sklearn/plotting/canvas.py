@@ -11,8 +11,10 @@ __all__ = [
     "MEAN",
     "NORMAL",
     "add_legend",
+    "date_axis",
     "domain_lines",
     "open_axes",
+    "open_panels",
     "open_pyplot",
 ]
 
@@ -81,9 +83,60 @@ def open_axes(ax: Any, *, who: str) -> tuple[Any, Any]:
     return ax, ax.figure
 
 
+def open_panels(ax: Any, n_panels: int, *, who: str) -> tuple[list[Any], Any]:
+    """Open a figure with panels below one another, or take the axes given as the only one.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes or None
+        None opens a figure of its own.
+    n_panels : int
+        How many.
+    who : str
+        For the messages.
+
+    Returns
+    -------
+    axes : list of matplotlib.axes.Axes
+        From the top, without the frames' upper and right lines.
+    figure : matplotlib.figure.Figure
+        That of the axes.
+
+    Raises
+    ------
+    ImportError
+        When matplotlib is not installed.
+    ValueError
+        For axes given where several panels are needed.
+    """
+    if ax is not None and n_panels > 1:
+        raise ValueError(
+            f"{who} got ax= and rows of {n_panels} domains, each of which needs a panel of its "
+            "own. Leave ax out, or pass the rows of one domain."
+        )
+    if n_panels == 1:
+        ax, figure = open_axes(ax, who=who)
+        return [ax], figure
+    pyplot = open_pyplot(who=who)
+    size = (6.4, 1.0 + 1.7 * n_panels)
+    figure, axes = pyplot.subplots(n_panels, figsize=size, layout="constrained")
+    for one in axes:
+        one.spines[["top", "right"]].set_visible(False)
+    return list(axes), figure
+
+
 def add_legend(ax: Any, loc: str = "best") -> None:
     """Name what was drawn, on a ground that lines shine through but do not disturb."""
     ax.legend(framealpha=0.8, edgecolor="none", fontsize="small", loc=loc)
+
+
+def date_axis(ax: Any) -> None:
+    """Label a horizontal axis of time stamps with few and short dates."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator = AutoDateLocator(minticks=3, maxticks=8)
+    ax.xaxis.set_major_locator(locator)
+    ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))
 
 
 def domain_lines(labels: Sequence[Any]) -> Iterator[tuple[Any, dict[str, Any]]]:

@@ -1,0 +1,80 @@
+"""ScoresOverTimeDisplay: every row is drawn at its time, and flagged as the detector flags it."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot
+
+from acr_sklearn.plotting import ScoresOverTimeDisplay
+
+pytestmark = pytest.mark.filterwarnings("ignore::acr_sklearn.exceptions.UnfamiliarBatchWarning")
+
+
+def marked(panel, text):
+    """x and y of the marks whose name in the legend begins so."""
+    [line] = [line for line in panel.lines if line.get_label().startswith(text)]
+    return np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
+
+
+def test_flagged_rows_are_those_of_predict_in_a_panel_per_domain(fitted, unseen):
+    X, y, site = unseen
+    display = ScoresOverTimeDisplay.from_estimator(fitted, X, y, domains=site)
+    flagged = fitted.predict(X, domains=site) == -1
+    np.testing.assert_array_equal(display.flagged_, flagged)
+    assert [panel.get_title(loc="left") for panel in display.axes_] == ["x", "y", "z"]
+    for panel, name in zip(display.axes_, "xyz", strict=True):
+        own = site == name
+        rows, heights = marked(panel, "flagged")
+        np.testing.assert_array_equal(rows, np.flatnonzero(flagged[own]))
+        assert (heights < 0).all()
+        rows, _ = marked(panel, "known anomaly (12)")
+        np.testing.assert_array_equal(rows, np.arange(88, 100))
+    assert display.axes_[-1].get_xlabel() == "row"
+
+
+def test_rows_are_drawn_in_the_order_of_their_times():
+    start = datetime(2020, 1, 1)
+    stamps = [start + timedelta(hours=hour) for hour in (3, 0, 2, 1)]
+    scores = [3.0, -1.0, 2.0, 1.0]
+    for times in (stamps, np.array(stamps, "datetime64[s]"), pd.Series(stamps), [3, 0, 2, 1]):
+        display = ScoresOverTimeDisplay.from_predictions(scores, times=times)
+        line = display.ax_.lines[0]
+        assert list(line.get_ydata()) == [-1.0, 1.0, 2.0, 3.0]
+        assert (np.diff(line.get_xdata()).astype(float) > 0).all()
+        assert display.flagged_.tolist() == [False, True, False, False]
+        assert display.ax_.get_xlabel() == "time"
+
+
+def test_one_gross_anomaly_does_not_make_a_line_of_the_others():
+    display = ScoresOverTimeDisplay.from_predictions([1.0, 2.0, 1.5, -0.5, -1e6])
+    assert display.ax_.get_ylim()[0] > -12
+    assert "1 of the rows lie below -8" in display.ax_.get_title(loc="right")
+    assert marked(display.ax_, "flagged (2 of 5)")[1].tolist() == [-0.5, -8.0]
+
+
+def test_without_a_threshold_nothing_is_flagged_and_axes_are_used():
+    _, ax = pyplot.subplots()
+    display = ScoresOverTimeDisplay.from_predictions([1.0, -2.0], threshold=None, ax=ax)
+    assert display.ax_ is ax
+    assert not display.flagged_.any()
+    assert ax.get_legend() is None
+
+
+def test_messages():
+    draw = ScoresOverTimeDisplay.from_predictions
+    with pytest.raises(ValueError, match="got scores that are not finite"):
+        draw([1.0, np.nan])
+    with pytest.raises(ValueError, match=r"got times of shape \(3,\) for 2 scores"):
+        draw([1.0, 2.0], times=[1, 2, 3])
+    with pytest.raises(ValueError, match=r"times that are missing \(NaT\)"):
+        draw([1.0, 2.0], times=np.array(["2020-01-01", "NaT"], "datetime64[D]"))
+    with pytest.raises(ValueError, match="times of type ndarray that are no numbers"):
+        draw([1.0], times=[datetime(2020, 1, 1, tzinfo=UTC)])
+    with pytest.raises(ValueError, match="threshold='low'. It needs a number or None"):
+        draw([1.0], threshold="low")
+    with pytest.raises(ValueError, match="got ax= and rows of 2 domains"):
+        draw([1.0, 2.0], domains=["a", "b"], ax=pyplot.subplots()[1])
+    with pytest.raises(ValueError, match="got the labels 0, 1 in y"):
+        draw([1.0, 2.0], [0, 1])

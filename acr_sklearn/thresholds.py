@@ -27,7 +27,7 @@ _KEPT_QUANTILES = (np.arange(_KEPT_SCORES) + 0.5) / _KEPT_SCORES
 #: normal's upper quartile, which makes it comparable with a standard deviation.
 _OUTLYING, _QUARTILE = 3.5, 0.6745
 #: Cuts looked at are those below which at most this fraction of calibration scores lies, and the
-#: standard errors taken off: chosen on validation domains, see docs/concepts.md.
+#: standard errors taken off: chosen on validation domains, see docs/thresholds.md.
 _HIGHEST_CUT, _STANDARD_ERRORS = 0.1, 0.25
 _MOST = 0.5
 #: Standard errors by which low scores must exceed those of normal rows before any is left out: the

@@ -1,4 +1,4 @@
-"""Scores straight from docs/concepts.md: slow, in float64, sharing no code with the package."""
+"""Scores straight from docs/scores.md: slow, in float64, sharing no code with the package."""
 
 import numpy as np
 from scipy.stats import norm

@@ -29,7 +29,7 @@ __all__ = [
 SMALL_DOMAIN = 16
 #: Below this many rows a batch is named in a `SmallBatchWarning`: in clean batches of 16 rows the
 #: threshold flags 1.7 times as many rows as in batches of 500, in batches of 8 2.3 times; see
-#: docs/concepts.md.
+#: docs/batches.md.
 SMALL_BATCH = 16
 
 

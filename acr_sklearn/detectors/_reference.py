@@ -37,13 +37,13 @@ from acr_sklearn.thresholds import normal_scores
 __all__ = ["ReferenceMixin"]
 
 #: Below this many reference rows a threshold is uncertain; from this many on the reference sets
-#: its own. See docs/streams.md.
+#: its own. See docs/references.md.
 _SMALL_REFERENCE, _OWN_OFFSET = 64, 128
 #: Training rows that stand for all of them where nothing else was given as a reference.
 _POOLED_ROWS = 65536
 #: Of a reference with anomalies: the share of rows that its core is, how often it is chosen anew,
 #: and the share of the rows left out that count as normal where the threshold is set. On digits
-#: that many were, where as many were left out as there were anomalies. See docs/streams.md.
+#: that many were, where as many were left out as there were anomalies. See docs/references.md.
 _CORE, _CORE_STEPS, _NORMAL_LEFT_OUT = 0.6, 3, 0.25
 #: Relative difference up to which rows tie: rounding only.
 _TIED = 1e-9
@@ -219,7 +219,7 @@ class ReferenceMixin(Explaining, SlidingReference):
         ----------
         X_ref : array-like of shape (n_samples, n_features)
             Rows of the domain to be watched, mostly normal: up to a tenth of anomalies among them
-            cost little, see docs/streams.md.
+            cost little, see docs/references.md.
         recalibrate : bool or "auto", default="auto"
             Whether the copy's threshold is set on the scores of `X_ref`. "auto": from 128 rows on;
             fewer keep the threshold of fit. Scores that are evidently those of anomalies, held

@@ -149,7 +149,7 @@ class SlidingReference(BatchScoring):
         -----
         Nothing is learnt: rows of an anomaly that stays become the new normal when they fill the
         window. Leave rows out that `predict` calls anomalies, or give `adapt` a `leave_out`, see
-        docs/streams.md.
+        docs/references.md.
 
         Examples
         --------

@@ -119,7 +119,7 @@ default="consensus"
         and in the features, rarity of values, conditional residuals. "objective" is the paper's
         score; "neighbors" the distance to nearby rows of the batch in the network's layers;
         "mahalanobis" that to the batch's mean by the covariance of centred training normals;
-        "combined" the more alarming of "objective" and "neighbors". See docs/concepts.md.
+        "combined" the more alarming of "objective" and "neighbors". See docs/scores.md.
         Thresholds hold for one head: set after fit, this and the next two make scoring raise
         until the next fit.
     n_neighbors : int, default=5
@@ -127,7 +127,7 @@ default="consensus"
         the batch.
     trim_fraction : float, default=0.25
         Fraction of the batch, the rows of largest initial outlyingness, that the batch
-        statistics and the neighbours leave out; 0 for none. In [0, 0.5). See docs/concepts.md.
+        statistics and the neighbours leave out; 0 for none. In [0, 0.5). See docs/scores.md.
     n_estimators : int, default=1
         Networks trained on the same tasks from different random weights; neighbours are looked for
         in the layers of all, the objective's score is their mean.

@@ -225,7 +225,7 @@ default=None
             return domains
         rng = np.random.default_rng((seed, 1))
         # All domains, those held out from training first: one or two of them alone say less of the
-        # next domain's scores than many that were trained on, see docs/concepts.md.
+        # next domain's scores than many that were trained on, see docs/thresholds.md.
         others = rng.permutation(np.setdiff1d(np.arange(len(domains)), held_out))
         chosen = [*held_out, *others[: max(0, _CALIBRATION_DOMAINS - len(held_out))]]
         return calibration_batches([domains[i] for i in chosen], rng, _BATCHES_PER_DOMAIN)

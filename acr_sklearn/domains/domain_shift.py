@@ -48,7 +48,7 @@ _WITHIN, UNFAMILIAR = 0.95, 1.0
 _CHANCE = 0.99
 #: Distance by which up to a third of anomalous rows carry a batch that lie too close to be left
 #: out. This, the prior and the multiple were chosen on made domains and digits, see
-#: docs/concepts.md.
+#: docs/batches.md.
 _ANOMALIES = 0.3
 
 

@@ -42,7 +42,7 @@ class NeuralTransformations(nn.Module):
     Each has three linear layers with ReLU between them, of the width of the input or 64, whichever
     is less (Qiu et al., 2021, section 3.1). The bias of the last layer starts standard normal, as
     far as rows are from one another in units of their batch: views that start alike can hardly be
-    told apart, and AUROC on held-out classes (docs/concepts.md) was .619 and .911 instead of .952
+    told apart, and AUROC on held-out classes (docs/method.md) was .619 and .911 instead of .952
     and .950.
 
     Parameters
@@ -144,7 +144,7 @@ class NeuralTransformationLearning(Objective):
     stands in front of the first batch norm, which would cancel a shift. Batch statistics are those
     of the rows themselves, and their transformations are normalised by the same ones; what is
     unusual is measured from where the rows are, and views can be scored in portions. Mean AUROC
-    on held-out classes of digits and of a set like letters (docs/concepts.md): .952 and .950; with
+    on held-out classes of digits and of a set like letters (docs/method.md): .952 and .950; with
     statistics over all views together, as in the released code of Li et al., .912 and .943; with
     those of every view by itself, which cancels what sets views apart, .567 and .706. The encoder
     ends without a batch norm; with one it was .943 and .956.

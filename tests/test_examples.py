@@ -15,6 +15,11 @@ ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("plot_*.py"))
 # What each is shortened by, and the line of its result: one figure, at least this large.
 RUNS = {
+    "plot_a_first_look.py": (
+        ["--max-iter", "20"],
+        r"^AUROC on the new machine, zero-shot within its batch: (0\.\d+)$",
+        0.75,
+    ),
     "plot_digits.py": (["--batches", "2"], r"ACR, zero-shot .* (0\.\d+)$", 0.85),
     "plot_own_backbone.py": (["--max-iter", "20"], r"residual .* unseen digits (0\.\d+)$", 0.75),
     "plot_segmentation.py": (

@@ -26,6 +26,16 @@ class LabelledDomain:
         Reads the domain: ``X, y = domain.load()`` with X a float32 array (float64 from
         `load_folder`) of shape (n_samples, n_features), not to be written to because domains may
         share it, and y in {1, -1} of shape (n_samples,), 1 = normal; None where nothing is known.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from acr_sklearn.datasets import LabelledDomain
+    >>> X, y = np.zeros((100, 3), np.float32), np.repeat([1, -1], [80, 20]).astype(np.int8)
+    >>> site = LabelledDomain("west", "sites", lambda: (X, y))
+    >>> batch, labels = site.draw(0.1, np.random.default_rng(0))
+    >>> batch.shape, int((labels == -1).sum())
+    ((88, 3), 8)
     """
 
     name: str
@@ -110,6 +120,14 @@ class DomainData:
         each scaled from 0..255 to [0, 1]. None for tables.
     feature_names : tuple of str or None
         Names of the columns of a table. None for images.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from acr_sklearn.datasets import DomainData
+    >>> data = DomainData(train=[np.zeros((50, 3))], train_names=["north"], test=[])
+    >>> [f"{name}: {len(rows)} rows" for name, rows in zip(data.train_names, data.train)]
+    ['north: 50 rows']
     """
 
     train: list[NDArray[Any]]

@@ -53,6 +53,14 @@ class MVTecProduct:
         Length of a picture's shorter side after it was resized.
     crop : int
         Side of the square that is then taken from the centre.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from acr_sklearn.datasets import MVTecProduct
+    >>> nothing = MVTecProduct("bottle", [], [], [], [], np.array([], np.int8), size=256, crop=224)
+    >>> nothing.input_shape
+    (3, 224, 224)
     """
 
     name: str

@@ -22,7 +22,21 @@ MIXED = OutlierMix(mixed=0.25, synthetic=0.5)
 
 @runtime_checkable
 class OutlierSource(Protocol):
-    """Protocol of objects that may be passed as `outlier_source`."""
+    """Protocol of objects that may be passed as `outlier_source`.
+
+    Examples
+    --------
+    Outliers of a set whose faults are sensors that stop at their highest value:
+
+    >>> import numpy as np
+    >>> from acr_sklearn.outliers import OutlierSource
+    >>> class StuckSensors:
+    ...     def sample(self, X, domain_index, n, rng):
+    ...         rows = X[rng.integers(len(X), size=n)]
+    ...         return np.where(rng.random(rows.shape) < 0.3, X.max(axis=0), rows)
+    >>> isinstance(StuckSensors(), OutlierSource)
+    True
+    """
 
     def sample(
         self, X: NDArray[Any], domain_index: int, n: int, rng: np.random.Generator
@@ -55,6 +69,14 @@ class SyntheticOutliers:
     rows spread or shrunk around the domain's mean, or noise of its own for every row; each on a
     random subset of the features. The recipe is ours; exchanging features follows the permutation
     reference of Breiman's unsupervised forests (2003).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from acr_sklearn.outliers import SyntheticOutliers
+    >>> X = np.random.default_rng(0).normal(size=(100, 5))
+    >>> SyntheticOutliers().sample(X, 0, 20, np.random.default_rng(1)).shape
+    (20, 5)
     """
 
     def sample(

@@ -42,22 +42,23 @@ def headline(folder: Path, docs: str, results: str) -> str:
     docs, results : str
         Where docs and benchmarks/results are, seen from the page that the table stands on.
     """
+    docs = f"{docs}/" if docs else ""
     rows = []
     if real := load(folder, "native.json"):
         rows.append(
-            _against(real, OURS, f"[real anomalies]({docs}/results/native.md)", "native.json")
+            _against(real, OURS, f"[real anomalies]({docs}results/native.md)", "native.json")
         )
     if labelled := load(folder, "known.json"):
-        what = f"[real ones, known in other domains]({docs}/results/known.md)"
+        what = f"[real ones, known in other domains]({docs}results/known.md)"
         rows.append(_against(labelled, "known", what, "known.json"))
     if quality := load(folder, "quality-test.json"):
         for part, words in (("natural", "rows of other classes"), ("made", "synthetic kinds")):
-            what = f"[{words}]({docs}/results/quality-test.md)"
+            what = f"[{words}]({docs}results/quality-test.md)"
             rows.append(_mean_of_sets(quality["sets"], part, what))
     if few := load(folder, "resad.json"):
-        rows.append(_few(few["means"], f"[four normal rows known]({docs}/resad.md)"))
+        rows.append(_few(few["means"], f"[four normal rows known]({docs}resad.md)"))
     if single := load(folder, "synthesis.json"):
-        what = f"[one normal data set]({docs}/outlier_synthesis.md)"
+        what = f"[one normal data set]({docs}outlier_synthesis.md)"
         rows.append(_single(single["means"], what))
     return table(HEADER, [[f"{row[0]} [¹]({results}/{row[-1]})", *row[1:-1]] for row in rows])
 

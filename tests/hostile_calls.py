@@ -379,7 +379,13 @@ def loaders(draw):
             path, train_years=draw.setting((2006,)), max_train_rows=draw.setting(None, 10)
         ),
         lambda: datasets.load_folder(
-            path, label=draw.setting(None), sep=draw.setting(","), decimal=draw.setting(".")
+            path,
+            label=draw.setting(None),
+            groups=draw.setting(None, {}),
+            time=draw.setting(None, "a"),
+            sep=draw.setting(","),
+            decimal=draw.setting("."),
+            encoding=draw.setting("utf-8"),
         ),
     )
     load()

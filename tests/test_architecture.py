@@ -174,6 +174,7 @@ ROOMS = {
     "datasets": [
         "_pickles",
         "_files",
+        "_csv_form",
         "_lists",
         "domain_data",
         "_classes",
@@ -200,6 +201,22 @@ ROOMS = {
         "training_curve",
     ],
     "outliers": [],
+    "cli": [
+        "terminal",
+        "tables",
+        "declaration",
+        "columns",
+        "models",
+        "outputs",
+        "page",
+        "report",
+        "fit",
+        "score",
+        "info",
+        "demo",
+        "main",
+    ],
+    "__main__": [],
 }
 #: What users may import from, beside the roof; everything else is private.
 PUBLIC = {
@@ -250,6 +267,7 @@ DOORS = {
     "dask": "distributed",
     "pandas": ("datasets._tables", "detectors._report"),
     "PIL": "_input.pillow",
+    "rich": "cli.terminal",
 }
 
 IMPORT_NAMES = {"pillow": "PIL", "scikit-learn": "sklearn"}

@@ -332,7 +332,6 @@ def test_the_start_page_has_the_code_that_the_readme_runs():
     assert readme[readme.index(code) + 1] == output
 
 
-
 def cell_of(part, method, column):
     row = re.search(rf"^\| \**{re.escape(method)}\** \|.*$", part, re.M)[0]
     return row.split("|")[column].strip(" *")

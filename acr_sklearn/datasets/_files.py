@@ -24,6 +24,7 @@ from acr_sklearn.datasets._pickles import plain_content
 
 __all__ = [
     "MAX_BYTES",
+    "FormError",
     "LimitError",
     "checked_parsing",
     "data_files",
@@ -67,6 +68,10 @@ class LimitError(ValueError):
     """A file asks for more memory or time than a reader gives."""
 
 
+class FormError(ValueError):
+    """A file is written in another way than it was read: its reader has a setting for that."""
+
+
 def need_file(path: Path, expected: str) -> Path:
     """Return `path`, or say which file is missing and what it should be."""
     if not path.is_file():
@@ -99,10 +104,10 @@ def data_files(
     folder : pathlib.Path
         Hidden files in it, such as the "._x.png" of macOS, are left out.
     suffixes : collection of str
-        Of the files to return, such as ".png"; upper and lower case are the same.
+        Of the files to return, such as ".png" or ".csv.gz"; upper and lower case are the same.
     similar : collection of str
         Suffixes of files that hold data of that kind in a form that is not read. So does any file
-        with one of `suffixes` before its last suffix, such as "x.csv.gz".
+        with one of `suffixes` before its last suffix, such as "x.csv.bz2".
     expected : str
         For the message.
 
@@ -121,7 +126,7 @@ def data_files(
     found = []
     for path in _shown(folder, expected):
         *_, before, last = ["", "", *map(str.lower, path.suffixes)]
-        if last in suffixes:
+        if last in suffixes or f"{before}{last}" in suffixes:
             found.append(path)
         elif path.is_file() and (last in similar or before in suffixes):
             raise ValueError(
@@ -143,7 +148,7 @@ def checked_parsing(path: Path, expected: str, *also: type[Exception]) -> Iterat
     errors: tuple[type[Exception], ...] = (*_PARSER_ERRORS, *also)
     try:
         yield
-    except LimitError as error:  # nothing is wrong with the file that fetching it would cure
+    except (FormError, LimitError) as error:  # nothing is wrong that fetching it would cure
         raise ValueError(f"{path} cannot be read: {error}.") from error
     except MemoryError as error:
         raise ValueError(

@@ -21,7 +21,7 @@ from acr_sklearn.persistence.encoder import Encoder
 from acr_sklearn.persistence.registry import class_named, name_of
 from acr_sklearn.persistence.whole_file import read_whole, write_whole
 
-__all__ = ["FORMAT", "FileStorage", "load"]
+__all__ = ["FORMAT", "FileStorage", "load", "load_with", "save_with"]
 
 #: Raised by one whenever a file of the next version could not be read by the version before, or
 #: one of these not by the next without a step that fills what is missing.
@@ -186,12 +186,67 @@ def load(path: str | os.PathLike[str], **parts: Any) -> Any:
     return _loaded(read_whole(path, who=who), parts, who, repr(str(path)), None)
 
 
+def save_with(
+    estimator: Any, path: str | os.PathLike[str], texts: dict[str, str], *, who: str
+) -> None:
+    """Write a fitted estimator together with texts, as `FileStorage.save` does without.
+
+    Parameters
+    ----------
+    estimator : FileStorage
+        Any of ours.
+    path : str or os.PathLike
+        The file, exactly.
+    texts : dict of str
+        To stand in its metadata, under names that `save` does not use; `load` passes over them.
+    who : str
+        For the messages.
+
+    Raises
+    ------
+    ValueError
+        When the estimator holds what no file may hold.
+    OSError
+        When the file system refuses.
+    """
+    write_whole(path, _packed(estimator, who, texts), who=who)
+
+
+def load_with(path: str | os.PathLike[str], *, who: str) -> tuple[Any, dict[str, str]]:
+    """Read a fitted estimator and all texts of its file.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        A file of `save` or `save_with`.
+    who : str
+        For the messages.
+
+    Returns
+    -------
+    estimator : FileStorage
+        Fitted.
+    texts : dict of str
+        The file's metadata.
+
+    Raises
+    ------
+    ValueError
+        As `load`.
+    OSError
+        When the file system refuses.
+    """
+    data = read_whole(path, who=who)
+    estimator = _loaded(data, {}, who, repr(str(path)), None)
+    return estimator, unpack(data)[0]
+
+
 def _blank(cls: type[Any]) -> Any:
     """Make an object without attributes, for pickle to fill."""
     return object.__new__(cls)
 
 
-def _packed(estimator: Any, who: str) -> bytes:
+def _packed(estimator: Any, who: str, more: dict[str, str] | None = None) -> bytes:
     name = name_of(type(estimator))
     if name is None:
         raise ValueError(
@@ -204,7 +259,7 @@ def _packed(estimator: Any, who: str) -> bytes:
     except ValueError as error:
         raise ValueError(f"{who}: the estimator {_said(error)}. Use pickle for it.") from error
     (_, _, parameters, fitted) = encoder.entries.pop(root["ref"])
-    texts = {
+    texts = (more or {}) | {
         "format": str(FORMAT),
         "rule": _RULE,
         "class": name,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import io
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "add_legend",
     "date_axis",
     "domain_lines",
+    "draw_svg",
     "open_axes",
     "open_panels",
     "open_pyplot",
@@ -123,6 +125,40 @@ def open_panels(ax: Any, n_panels: int, *, who: str) -> tuple[list[Any], Any]:
     for one in axes:
         one.spines[["top", "right"]].set_visible(False)
     return list(axes), figure
+
+
+def draw_svg(draw: Callable[[Any], Any], size: tuple[float, float], *, who: str) -> str:
+    """Draw a picture that stands by itself, for a page: no window, no backend, no figure kept.
+
+    Parameters
+    ----------
+    draw : callable
+        Draws on the axes that it is given.
+    size : tuple of float
+        Width and height in inches.
+    who : str
+        For the message.
+
+    Returns
+    -------
+    str
+        The picture as SVG; the same text for the same picture.
+
+    Raises
+    ------
+    ImportError
+        When matplotlib is not installed.
+    """
+    open_pyplot(who=who)
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context({"svg.hashsalt": "acr_sklearn"}):
+        figure = Figure(figsize=size, layout="constrained")
+        draw(figure.subplots())
+        held = io.StringIO()
+        figure.savefig(held, format="svg", metadata={"Date": None})
+    return held.getvalue()
 
 
 def add_legend(ax: Any, loc: str = "best") -> None:

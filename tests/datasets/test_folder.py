@@ -104,10 +104,12 @@ def test_suffixes_may_be_in_upper_case_and_hidden_files_are_passed_over(folder):
     assert load_folder(folder).train_names == ["UP", "east", "north", "south"]
 
 
-@pytest.mark.parametrize("name", ["west.csv.gz", "west.TSV", "west.xlsx", "west.parquet.bak"])
+@pytest.mark.parametrize("name", ["west.csv.bz2", "west.TSV", "west.xlsx", "west.parquet.bak"])
 def test_a_table_that_would_be_left_out_is_refused(folder, name):
     frame(3).to_csv(folder / name, index=False)
-    with pytest.raises(ValueError, match=rf"{name} would be left out: only \.csv and \.parquet"):
+    with pytest.raises(
+        ValueError, match=rf"{name} would be left out: only \.csv and \.csv\.gz and \.parquet"
+    ):
         load_folder(folder)
 
 
@@ -176,7 +178,7 @@ def test_semicolons_and_decimal_commas(tmp_path):
     with pytest.raises(ValueError, match=r"column 'x', row 0: '1.500' has a point"):
         load_folder(tmp_path, sep=";", decimal=",")
     path.write_text("x,y\n1,5,2,5\n")
-    with pytest.raises(ValueError, match="see sep= and decimal="):
+    with pytest.raises(ValueError, match="see sep=';' and decimal=','"):
         load_folder(tmp_path)
 
 
@@ -206,3 +208,77 @@ def test_a_test_domain_may_have_no_labels(folder):
     with pytest.raises(ValueError, match="Domain 'east' has no labels"):
         data.test[0].draw(0.1, np.random.default_rng(0))
     assert load_folder(folder, test=["east"], drop=[], columns=["a"]).test[0].load()[1] is None
+
+
+def test_packed_files_are_read_under_the_name_without_both_suffixes(folder):
+    frame(4).to_csv(folder / "west.csv.gz", index=False)
+    data = load_folder(folder, label="fault", test=["west"])
+    np.testing.assert_allclose(data.test[0].load()[0], frame(4)[["a", "b"]], rtol=1e-14)
+    (folder / "west.csv.gz").write_bytes((folder / "west.csv.gz").read_bytes()[:-9])
+    with pytest.raises(ValueError, match=r"west\.csv\.gz cannot be read.*EOFError"):
+        data.test[0].load()
+
+
+def test_other_encodings_are_read_and_named(tmp_path):
+    text = "Höhe,b\n1,2\n3,4\n"
+    (tmp_path / "a.csv").write_bytes(text.encode("cp1252"))
+    with pytest.raises(ValueError, match=r"a\.csv .*line 1 is no text.*pass encoding='cp1252'"):
+        load_folder(tmp_path)
+    assert load_folder(tmp_path, encoding="cp1252").feature_names == ("Höhe", "b")
+    (tmp_path / "a.csv").write_bytes(text.encode("utf-16"))
+    with pytest.raises(ValueError, match=r"a\.csv .*UTF-16: pass encoding='utf-16'\.$"):
+        load_folder(tmp_path)
+    assert load_folder(tmp_path, encoding="utf-16").train[0].tolist() == [[1, 2], [3, 4]]
+    (tmp_path / "a.csv").write_bytes(text.encode("utf-8-sig"))
+    assert load_folder(tmp_path).feature_names == ("Höhe", "b")
+    for odd in ("utf-99", "hex", 5):
+        with pytest.raises(ValueError, match="which names no encoding of text"):
+            load_folder(tmp_path, encoding=odd)
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path):
+    (tmp_path / "a.csv").write_text("x,y,x\n1,2,3\n")
+    with pytest.raises(ValueError, match=r"a\.csv .*2 columns have the name 'x': rename"):
+        load_folder(tmp_path)
+
+
+def test_test_domains_have_the_groups_that_they_are_given(folder):
+    data = load_folder(folder, test=["north", "east"], groups={"north": "near"})
+    assert [(d.name, d.group) for d in data.test] == [("north", "near"), ("east", "test")]
+    with pytest.raises(ValueError, match="groups= for 'south', which is no test domain"):
+        load_folder(folder, test=["north"], groups={"south": "near"})
+    for odd in (["near"], {"north": 1}):
+        with pytest.raises(TypeError, match=r"groups=\{'north': 'near'\}"):
+            load_folder(folder, test=["north"], groups=odd)
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        [3, 1, 2, 1.5],
+        ["2026-01-03", "2026-01-01", "2026-01-02", "2026-01-01T12:00"],
+        pd.to_datetime(
+            ["2026-01-03", "2026-01-01", "2026-01-02", "2026-01-01 12:00"], format="ISO8601"
+        ),
+    ],
+)
+def test_rows_and_labels_come_in_the_order_of_time(tmp_path, times):
+    table = pd.DataFrame({"when": times, "x": [1.0, 2, 3, 4], "fault": [-1, 1, 1, 1]})
+    for name in ("a", "b"):
+        table.to_parquet(tmp_path / f"{name}.parquet")
+    data = load_folder(tmp_path, label="fault", test=["b"], time="when")
+    assert data.feature_names == ("x",)
+    assert data.train[0].tolist() == [[2], [4], [3]]
+    X, y = data.test[0].load()
+    assert X.ravel().tolist() == [2, 4, 3, 1]
+    assert y.tolist() == [1, 1, 1, -1]
+
+
+def test_a_row_without_a_time_is_named(tmp_path):
+    (tmp_path / "a.csv").write_text("when,x\n2026-01-01,1\nlater,2\n")
+    with pytest.raises(ValueError, match=r"column 'when', row 1: 'later' is no time\. Expected"):
+        load_folder(tmp_path, time="when")
+    with pytest.raises(ValueError, match=r"no column 'then', named in time="):
+        load_folder(tmp_path, time="then")
+    with pytest.raises(ValueError, match="got 'x' in columns= and in drop= or as label= or time="):
+        load_folder(tmp_path, columns=["x"], time="x")

@@ -32,7 +32,7 @@ def test_a_truncated_parquet_file_is_named(tmp_path):
             read_table(path, "a table")
 
 
-@pytest.mark.parametrize("content", [b"", b"a,b\n", b"a,b\n1,2\n1,2,3,4\n", b"\xff\xfe\x00\x81"])
+@pytest.mark.parametrize("content", [b"", b"a,b\n", b"\0\1\2"])
 def test_a_broken_csv_file_is_named(tmp_path, content):
     path = tmp_path / "t.csv"
     path.write_bytes(content)
@@ -43,7 +43,9 @@ def test_a_broken_csv_file_is_named(tmp_path, content):
 @pytest.mark.parametrize("lines", ["1,2,3\n5,4,6\n", "0,2,3\n1,4,6\n", "1,2,\n7,4,\n"])
 def test_lines_with_more_fields_than_the_header_do_not_shift_the_columns(tmp_path, lines):
     (tmp_path / "t.csv").write_text(f"a,b\n{lines}")
-    with pytest.raises(ValueError, match=r"t\.csv cannot .*Expected 2 fields in line 2, saw 3"):
+    with pytest.raises(
+        ValueError, match=r"t\.csv cannot .*line 2 has 3 fields, and those before it 2"
+    ):
         read_table(tmp_path / "t.csv", "a table")
 
 
@@ -90,7 +92,7 @@ def test_tables_beyond_the_limits_are_refused_before_they_are_read(tmp_path, mon
     with pytest.raises(ValueError, match=rf"t\.{suffix} cannot .*limit .*5 values"):
         read_table(path, "a table", max_values=5)
     assert len(read_table(path, "a table", max_values=9)) == 2
-    monkeypatch.setattr("acr_sklearn.datasets._tables.MAX_COLUMNS", 2)
+    monkeypatch.setattr("acr_sklearn.datasets._csv_form.MAX_COLUMNS", 2)
     with pytest.raises(ValueError, match=r"3 columns, and the limit is 2"):
         read_table(path, "a table")
 

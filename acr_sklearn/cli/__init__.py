@@ -1,0 +1,3 @@
+"""The command acr-sklearn: from a folder of tables to scores of new ones."""
+
+__all__ = []

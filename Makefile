@@ -55,7 +55,7 @@ test test-floor fuzz docs: export OMP_NUM_THREADS := 1
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-floor fuzz lint lint-workflows types bench-train bench-time bench-data bench-quality bench-curves \
 	bench-conv bench-drift bench-explain bench-known bench-letters bench-native bench-score bench-reference \
-	bench-surfaces bench-synthesis bench-resad results-page docs docs-test clean
+	bench-surfaces bench-synthesis bench-resad bench-defects results-page docs docs-test clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -157,11 +157,16 @@ bench-synthesis: $(VENV)/.bench ## outlier synthesis on single data sets; DATA=f
 bench-resad: $(VENV)/.bench ## a few references of unseen domains: ResAD, ablations, nearest references; BENCH_ARGS=--quick
 	@$(VENV)/bin/python benchmarks/bench_resad.py $(BENCH_ARGS)
 
+bench-defects: $(VENV)/.bench ## MVTec AD or VisA with a few references; DATA=folder TRAIN=other BENCH_ARGS="--references 4"
+	@$(VENV)/bin/python benchmarks/quality/fetch.py mobilenet
+	@$(VENV)/bin/python benchmarks/bench_defects.py $(DATA) $(if $(TRAIN),--train $(TRAIN)) $(BENCH_ARGS)
+
 bench-reference: $(VENV)/.bench ## p-values and reference mode on unseen validation domains
 	@$(VENV)/bin/python benchmarks/bench_reference.py $(BENCH_ARGS)
 
-results-page: $(VENV)/.bench ## docs/results.md and docs/results/ from the files in benchmarks/results
+results-page: $(VENV)/.bench ## docs/results.md, docs/results/ and which.png from benchmarks/results
 	@$(VENV)/bin/python benchmarks/results_page.py
+	@$(VENV)/bin/python benchmarks/which_detector.py
 
 docs: $(VENV)/.docs ## the site in docs/_build/html, warnings as errors; links and pictures checked
 	@$(VENV)/bin/python -m sphinx -b html -W --keep-going --quiet $(DOCS_ARGS) docs docs/_build/html

@@ -250,6 +250,8 @@ def draw(means: dict[str, dict[str, float]], path: Path) -> None:
         style = "-" if ours else "--"
         axes.plot(numbers, [cells[str(n)] for n in numbers], style, marker=".", label=method)
     axes.set_xscale("log", base=2)
+    shown = sorted({int(cell) for cells in means.values() for cell in cells if cell.isdigit()})
+    axes.set_xticks(shown, [str(number) for number in shown])
     axes.set_xlabel("references")
     axes.set_ylabel("mean AUROC")
     if means:
@@ -272,6 +274,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--methods", nargs="+", choices=every, default=every)
     parser.add_argument("--quick", action="store_true", help="1 split, 2 domains, 3 draws")
     parser.add_argument("--cache", type=Path, default=Path("benchmarks/data/resad"))
+    parser.add_argument("--name", default="resad", help="of the JSON file and the picture")
     parser.add_argument("--only-cached", action="store_true", help="measure nothing")
     options = parser.parse_args()
     if options.quick:
@@ -290,9 +293,9 @@ def main() -> None:
                 found.setdefault(name, []).append(cached(name, method, options, seed))
     found = {name: runs for name, runs in found.items() if any(run["domains"] for run in runs)}
     result = summary(found)
-    protocol = {k: v for k, v in vars(options).items() if k != "cache"}
-    save_json(RESULTS / "resad.json", {"run": run, "protocol": protocol, **result})
-    draw(result["means"], RESULTS / "resad.png")
+    protocol = {k: v for k, v in vars(options).items() if k not in ("cache", "name")}
+    save_json(RESULTS / f"{options.name}.json", {"run": run, "protocol": protocol, **result})
+    draw(result["means"], RESULTS / f"{options.name}.png")
     cells = [*map(str, options.references), *(f"{bad} of {n}" for bad, n in SPOILT)]
     print(table(result, cells))
 

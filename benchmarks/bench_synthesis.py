@@ -202,13 +202,17 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=3000, help="training rows at most")
     parser.add_argument("--methods", nargs="+", choices=[*RIVALS, *OURS], default=None)
+    parser.add_argument("--sets", nargs="+", help="files to take, without .npz; default: all")
+    parser.add_argument("--name", default="synthesis", help="of the JSON file and the picture")
     parser.add_argument("--cache", type=Path, default=Path("benchmarks/data/synthesis"))
     parser.add_argument("--only-measure", action="store_true", help="fill the cache, write nothing")
     parser.add_argument("--only-cached", action="store_true", help="measure nothing")
     arguments = parser.parse_args()
     paths = sorted(arguments.data.glob("*.npz"))
+    if arguments.sets:
+        paths = [path for path in paths if path.stem in arguments.sets]
     if not paths:
-        parser.error(f"{arguments.data} holds no .npz files.")
+        parser.error(f"{arguments.data} holds no such .npz files.")
     methods, seeds = arguments.methods or [*OURS, *RIVALS], list(range(arguments.seeds))
     run = describe_run(seeds, ("numpy", "scikit-learn", "torch", "skorch", "pyod"))
     with warnings.catch_warnings():
@@ -218,8 +222,8 @@ def main() -> None:
     if arguments.only_measure:
         return
     result = summary(found)
-    save_json(RESULTS / "synthesis.json", {"run": run, "rows": arguments.rows, **result})
-    draw(result["means"], RESULTS / "synthesis.png")
+    save_json(RESULTS / f"{arguments.name}.json", {"run": run, "rows": arguments.rows, **result})
+    draw(result["means"], RESULTS / f"{arguments.name}.png")
     lines = [
         [
             name,

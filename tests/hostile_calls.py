@@ -374,6 +374,7 @@ def loaders(draw):
         lambda: datasets.load_medmnist(path, unseen=draw.setting([1, 2])),
         lambda: datasets.load_omniglot(path, size=draw.setting(28), n_train=draw.setting(None)),
         lambda: datasets.load_mvtec(path, size=draw.setting(64), crop=draw.setting(32)),
+        lambda: datasets.load_visa(path, size=draw.setting(64), products=draw.setting(None)),
         lambda: datasets.load_cifar100c(path, severities=draw.setting((5,))),
         lambda: datasets.load_anoshift(
             path, train_years=draw.setting((2006,)), max_train_rows=draw.setting(None, 10)

@@ -5,7 +5,9 @@ Values are chosen so that a test can tell from a value where it must have come f
 
 import gzip
 import pickle
+import shutil
 import struct
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -154,6 +156,49 @@ def make_mvtec(folder, products=("bottle", "tile"), n_train=6, n_good=3, n_bad=2
                 Image.fromarray((hole * 255).astype(np.uint8)).save(truth / f"{i:03d}_mask.png")
     (folder / "license.txt").write_text("not a product")
     return folder
+
+
+def make_visa(folder, products=("candle", "pcb"), n_train=6, n_good=3, n_bad=2, size=(72, 48)):
+    """VisA as it is unpacked: grey levels tell pictures apart, masks number their defects."""
+    rng, width, height = np.random.default_rng(0), *size
+    lines = ["object,split,label,image,mask"]
+    for number, product in enumerate(products):
+        data = folder / product / "Data"
+        for kind in ("Images/Normal", "Images/Anomaly", "Masks/Anomaly"):
+            (data / kind).mkdir(parents=True)
+        for i in range(n_train + n_good + n_bad):
+            values = rng.integers(0, 10, (height, width, 3)) + 60 + 40 * number + i
+            normal = i < n_train + n_good
+            place = f"Images/{'Normal' if normal else 'Anomaly'}/{i:03d}.JPG"
+            line = [product, "train" if i < n_train else "test", "normal" if normal else "anomaly"]
+            line += [f"{product}/Data/{place}", ""]
+            if not normal:
+                hole = np.zeros((height, width), np.uint8)
+                hole[8:24, 20:44], hole[30:34, 30:34] = 1, 2
+                values[hole > 0] = 250 - values[hole > 0]
+                line[-1] = f"{product}/Data/Masks/Anomaly/{i:03d}.png"
+                Image.fromarray(hole).save(folder / line[-1])
+            Image.fromarray(values.astype(np.uint8)).save(data / place, quality=95)
+            lines.append(",".join(line))
+    (folder / "split_csv").mkdir()
+    (folder / "split_csv" / "1cls.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def convert_visa(folder, out):
+    """What the authors' script makes of it."""
+    for line in (folder / "split_csv" / "1cls.csv").read_text().split()[1:]:
+        product, split, label, image, mask = line.split(",")
+        kind = "good" if label == "normal" else "bad"
+        target = out / "1cls" / product / split / kind
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copy(folder / image, target)
+        if mask:
+            truth = out / "1cls" / product / "ground_truth" / kind
+            truth.mkdir(parents=True, exist_ok=True)
+            hole = np.asarray(Image.open(folder / mask)) > 0
+            Image.fromarray((hole * 255).astype(np.uint8)).save(truth / Path(mask).name)
+    return out
 
 
 def anoshift_frame(year, n_normal, n_known, n_unknown, seed=0):

@@ -186,6 +186,7 @@ ROOMS = {
         "mnist",
         "mvtec",
         "omniglot",
+        "visa",
     ],
     "plotting": [
         "canvas",

@@ -17,12 +17,12 @@ from acr_sklearn.exceptions import SmallBatchWarning, SmallDomainWarning
 __all__ = [
     "SMALL_BATCH",
     "SMALL_DOMAIN",
-    "gives_batch_advice",
+    "gives_advice",
     "require_two_rows",
     "shown_label",
     "warn_small_batches",
     "warn_small_domains",
-    "without_batch_advice",
+    "without_advice",
 ]
 
 #: Below this many rows a domain is named in a `SmallDomainWarning`.
@@ -33,14 +33,14 @@ SMALL_DOMAIN = 16
 SMALL_BATCH = 16
 
 
-#: Whether the caller has said, or will say, what a small or unfamiliar batch means. A flag of the
-#: thread and no filter: warnings.catch_warnings is shared by all threads of a process.
-_ADVICE: ContextVar[bool] = ContextVar("acr_sklearn_batch_advice", default=True)
+#: Whether the caller has said, or will say, what few rows or domains, or an unfamiliar batch, mean.
+#: A flag of the thread and no filter: all threads of a process share warnings.catch_warnings.
+_ADVICE: ContextVar[bool] = ContextVar("acr_sklearn_advice", default=True)
 
 
 @contextmanager
-def without_batch_advice() -> Iterator[None]:
-    """Leave out the warnings about small and unfamiliar batches, in this thread alone.
+def without_advice() -> Iterator[None]:
+    """Leave out warnings about few rows or domains and unfamiliar batches, in this thread alone.
 
     Yields
     ------
@@ -54,8 +54,8 @@ def without_batch_advice() -> Iterator[None]:
         _ADVICE.reset(token)
 
 
-def gives_batch_advice() -> bool:
-    """Whether warnings about small and unfamiliar batches are wanted here."""
+def gives_advice() -> bool:
+    """Whether warnings about few rows or domains and unfamiliar batches are wanted here."""
     return _ADVICE.get()
 
 
@@ -103,7 +103,7 @@ def warn_small_domains(data: DomainRows, *, who: str) -> None:
         For the message.
     """
     small = np.flatnonzero(data.sizes < SMALL_DOMAIN)
-    if len(small) == 0:
+    if len(small) == 0 or not gives_advice():
         return
     warnings.warn(
         f"{who} got domains with fewer than {SMALL_DOMAIN} rows: {_listed(data, small)}. Their "
@@ -127,7 +127,7 @@ def warn_small_batches(data: DomainRows, *, who: str, stacklevel: int = 5) -> No
         Of the warning, for it to point at the user's line.
     """
     small = np.flatnonzero(data.sizes < SMALL_BATCH)
-    if len(small) == 0 or not gives_batch_advice():
+    if len(small) == 0 or not gives_advice():
         return
     shown = _listed(data, small) if data.named else f"{data.sizes[0]} rows"
     warnings.warn(

@@ -7,6 +7,7 @@ from acr_sklearn.datasets.folder import load_folder
 from acr_sklearn.datasets.mnist import load_medmnist, load_mnist
 from acr_sklearn.datasets.mvtec import MVTecProduct, load_mvtec
 from acr_sklearn.datasets.omniglot import load_omniglot
+from acr_sklearn.datasets.visa import load_visa
 
 __all__ = [
     "DomainData",
@@ -19,4 +20,5 @@ __all__ = [
     "load_mnist",
     "load_mvtec",
     "load_omniglot",
+    "load_visa",
 ]

@@ -13,14 +13,16 @@ from acr_sklearn.datasets._files import checked_parsing, data_files, need_file
 
 __all__ = ["list_pictures", "read_mask", "read_picture"]
 
-_OTHER_PICTURES = (".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+_PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 
 
-def list_pictures(folder: Path, expected: str) -> list[Path]:
-    """Return the .png files of a folder by name; an error if there are none, or other pictures."""
-    found = data_files(folder, (".png",), _OTHER_PICTURES, expected)
+def list_pictures(folder: Path, expected: str, suffixes: tuple[str, ...] = (".png",)) -> list[Path]:
+    """Return pictures of a folder by name; an error if there are none, or some of other kinds."""
+    found = data_files(folder, suffixes, set(_PICTURES) - set(suffixes), expected)
     if not found:
-        raise FileNotFoundError(f"No .png files in {folder}. Expected {expected}.")
+        raise FileNotFoundError(
+            f"No {' or '.join(suffixes)} files in {folder}. Expected {expected}."
+        )
     return found
 
 
@@ -73,7 +75,12 @@ def read_picture(
 
 
 def read_mask(
-    path: Path, of: Path, *, resize: int | None = None, crop: int | None = None
+    path: Path,
+    of: Path,
+    *,
+    resize: int | None = None,
+    crop: int | None = None,
+    numbered: bool = False,
 ) -> NDArray[np.bool_]:
     """Read the mask of a picture, resized (to the nearest pixel) and cropped like it.
 
@@ -85,6 +92,8 @@ def read_mask(
         The picture.
     resize, crop : int or None, default=None
         As of `read_picture`.
+    numbered : bool, default=False
+        Whether defects are numbered, so that any value but 0 is one.
 
     Returns
     -------
@@ -98,17 +107,17 @@ def read_mask(
     ImportError
         If Pillow is not installed.
     ValueError
-        If the file is no picture or is truncated, is not as large as its picture, has other
-        values than 0 and 255 or 0 and 1, or is too small for the crop.
+        If the file is no picture or is truncated, is not as large as its picture, is too small for
+        the crop, or, unless `numbered`, has other values than 0 and 255 or 0 and 1.
     """
-    mask, picture = _open(path, "L"), _open(of)
+    mask, picture = _open(path, "L", as_numbers=numbered), _open(of)
     if mask.size != picture.size:
         raise ValueError(
             f"{path} is {_by(mask)} pixels, and {of}, of which it is the mask, {_by(picture)}. "
             "Expected one size: fetch the mask again, or scale it to its picture."
         )
     levels = set(np.unique(np.asarray(mask)).tolist())
-    if not (levels <= {0, 255} or levels <= {0, 1}):
+    if not (numbered or levels <= {0, 255} or levels <= {0, 1}):
         odd = sorted(levels - {0, 1, 255}) or [1, 255]
         raise ValueError(
             f"{path} has the values {', '.join(map(str, odd[:5]))}. Expected a mask of 0 and 255, "
@@ -117,8 +126,11 @@ def read_mask(
     return np.asarray(_fit(mask, path, resize, crop, "nearest")) > 0
 
 
-def _open(path: Path, mode: str | None = None) -> Any:
-    """Return a Pillow image of 8 bits, converted to `mode`; None reads no more than its header."""
+def _open(path: Path, mode: str | None = None, *, as_numbers: bool = False) -> Any:
+    """Return a Pillow image of 8 bits, converted to `mode`; None reads no more than its header.
+
+    `as_numbers` takes the numbers of a palette's colours for what they are.
+    """
     image_module = open_pillow("Reading pictures needs", "datasets")
     need_file(path, "a picture")
     with (
@@ -126,7 +138,10 @@ def _open(path: Path, mode: str | None = None) -> Any:
         open_picture(image_module, path) as opened,
     ):
         deep = opened.mode.startswith(("I", "F"))
-        picture = opened if mode is None or deep else opened.convert(mode)
+        if as_numbers and opened.mode == "P":
+            picture = image_module.fromarray(np.asarray(opened))
+        else:
+            picture = opened if mode is None or deep else opened.convert(mode)
     if deep:  # Pillow would cut what is above 255
         raise ValueError(
             f"{path} has more than 8 bits a pixel (Pillow's mode {picture.mode}). Expected values "

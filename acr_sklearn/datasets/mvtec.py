@@ -23,7 +23,7 @@ from acr_sklearn.datasets._files import need_file, need_folder, subfolders
 from acr_sklearn.datasets._lists import listed_names
 from acr_sklearn.datasets._pictures import list_pictures, read_mask, read_picture
 
-__all__ = ["MVTecProduct", "load_mvtec"]
+__all__ = ["MVTecProduct", "load_mvtec", "read_square"]
 
 _LAYOUT = (
     "MVTec AD's folders <product>/train/good/*.png, <product>/test/<defect>/*.png and "
@@ -33,7 +33,7 @@ _LAYOUT = (
 
 @dataclass(frozen=True)
 class MVTecProduct:
-    """One product of MVTec AD: files, labels, and how to read them.
+    """One product of MVTec AD or VisA: files, labels, and how to read them.
 
     Attributes
     ----------
@@ -53,6 +53,8 @@ class MVTecProduct:
         Length of a picture's shorter side after it was resized.
     crop : int
         Side of the square that is then taken from the centre.
+    numbered_masks : bool
+        Whether masks number their defects, as VisA's do: any value but 0 is one.
 
     Examples
     --------
@@ -71,6 +73,7 @@ class MVTecProduct:
     y: NDArray[np.int8] = field(repr=False)
     size: int
     crop: int
+    numbered_masks: bool = False
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -133,13 +136,15 @@ class MVTecProduct:
             If Pillow is not installed.
         ValueError
             If a file is no picture, is truncated, or is too small for the crop; if a mask is
-            not as large as its picture, or has other values than 0 and 255 or 0 and 1.
+            not as large as its picture, or has other values than 0 and 255 or 0 and 1, unless
+            defects are numbered.
         """
         files = self.mask_files[start:stop]
         masks = np.zeros((len(files), self.crop, self.crop), bool)
+        numbered = self.numbered_masks
         for mask, path, of in zip(masks, files, self.test_files[start:stop], strict=True):
             if path is not None:
-                mask[:] = read_mask(path, of, resize=self.size, crop=self.crop)
+                mask[:] = read_mask(path, of, resize=self.size, crop=self.crop, numbered=numbered)
         return masks
 
 
@@ -184,16 +189,22 @@ def load_mvtec(
        dataset for unsupervised anomaly detection", CVPR 2019.
     """
     folder = read_path(folder, who="load_mvtec", what="folder")
-    size = read_count(size, who="load_mvtec", name="size")
-    crop = read_count(crop, who="load_mvtec", name="crop")
-    if crop > size:
-        raise ValueError(f"load_mvtec got size={size} and crop={crop}. The crop must fit inside.")
+    size, crop = read_square(size, crop, who="load_mvtec")
     if products is None:
         products = [p.name for p in subfolders(folder, _LAYOUT) if (p / "test").is_dir()]
         if not products:
             raise FileNotFoundError(f"No products in {folder}. Expected {_LAYOUT}.")
     names = listed_names(products, who="load_mvtec", name="products", example="bottle")
     return [_product(folder / name, size, crop) for name in names]
+
+
+def read_square(size: int, crop: int, *, who: str) -> tuple[int, int]:
+    """Return what pictures are resized and cropped to, whole numbers; the crop must fit inside."""
+    size = read_count(size, who=who, name="size")
+    crop = read_count(crop, who=who, name="crop")
+    if crop > size:
+        raise ValueError(f"{who} got size={size} and crop={crop}. The crop must fit inside.")
+    return size, crop
 
 
 def _product(folder: Path, size: int, crop: int) -> MVTecProduct:

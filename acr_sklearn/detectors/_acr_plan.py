@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from torch import nn
 
+from acr_sklearn._input.batch_checks import gives_advice
 from acr_sklearn._input.callers import (
     calling_fold,
     is_cross_validated,
@@ -21,6 +22,7 @@ from acr_sklearn._input.callers import (
 from acr_sklearn._input.domain_rows import DomainRows, changed_parameters
 from acr_sklearn._input.parameters import are_counts, check_numbers, plain_numbers
 from acr_sklearn.detectors.parts import (
+    FEWEST_TO_HOLD_OUT,
     ConvBackbone,
     HeldOutDomains,
     MLPBackbone,
@@ -36,7 +38,6 @@ from acr_sklearn.training.net_template import template_backbone
 
 __all__ = ["held_out_domains", "training_plan", "training_settings"]
 
-_MIN_DOMAINS_TO_HOLD_OUT = 4
 #: What skorch calls of a callback, or asks it for, before the first step.
 _CALLBACK_METHODS = ("initialize", "get_params", "set_params", "on_train_begin", "on_batch_end")
 #: A weight, its gradient and Adam's two moments; and what PyTorch's objects take of a network.
@@ -84,6 +85,7 @@ def training_settings(
         callbacks=None if detector.callbacks is None else list(detector.callbacks),
         verbose=int(detector.verbose),
         seed=seed,
+        who=f"{type(detector).__name__}.fit",
         explicit=changed_parameters(detector),
         callback=callback,
     )
@@ -165,15 +167,15 @@ def held_out_domains(detector: Any, n_domains: int, seed: int, *, named: bool) -
         # Without domains each fit of a search is on one, and one warning says so.
         if named or not is_repeated_fit(detector._repeats_a_fit):
             _warn_single_domain(who)
-    elif detector.early_stopping and n_domains < _MIN_DOMAINS_TO_HOLD_OUT:
+    elif detector.early_stopping and n_domains < FEWEST_TO_HOLD_OUT and gives_advice():
         warnings.warn(
             f"{who} got {n_domains} domains; early stopping holds some out and needs at least "
-            f"{_MIN_DOMAINS_TO_HOLD_OUT}, so it is off and all max_iter={detector.max_iter} steps "
+            f"{FEWEST_TO_HOLD_OUT}, so it is off and all max_iter={detector.max_iter} steps "
             "are run. Pass more domains, or set early_stopping=False.",
             EarlyStoppingWarning,
             stacklevel=7,
         )
-    if not detector.early_stopping or n_domains < _MIN_DOMAINS_TO_HOLD_OUT:
+    if not detector.early_stopping or n_domains < FEWEST_TO_HOLD_OUT:
         return np.empty(0, np.int64)
     rng = np.random.default_rng((seed, 0))
     return hold_out_domains(n_domains, _holding_out(detector).validation_fraction, rng)[1]

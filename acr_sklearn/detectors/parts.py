@@ -11,7 +11,16 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from acr_sklearn._input.parameters import RealInterval
 from acr_sklearn.networks.neural_transformation import TRANSFORMATIONS
 
-__all__ = ["ConvBackbone", "HeldOutDomains", "MLPBackbone", "NeuralTransformation"]
+__all__ = [
+    "FEWEST_TO_HOLD_OUT",
+    "ConvBackbone",
+    "HeldOutDomains",
+    "MLPBackbone",
+    "NeuralTransformation",
+]
+
+#: Training domains below which none is held out.
+FEWEST_TO_HOLD_OUT = 4
 
 
 class MLPBackbone(BaseEstimator):

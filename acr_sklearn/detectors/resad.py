@@ -185,6 +185,7 @@ class ResADDetector(FewReferencesMixin, BaseBatchDetector):
             learning_rate=plain_number(self.learning_rate),
             lr_schedule="cosine",
             n_iter_no_change=plain_number(patience.n_iter_no_change),
+            who=who,
         )
         plan = ResidualPlan(
             Converter(self.metric, self.residual, plain_number(self.reference_blend)),

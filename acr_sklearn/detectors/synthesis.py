@@ -161,7 +161,8 @@ class OutlierSynthesisDetector(Explaining, BaseBatchDetector):
 
     def _train(self, data: DomainRows, held_out: Any, seed: int, callback: Any) -> Synthesis:
         rate = plain_number(self.learning_rate)
-        settings = TrainingSettings(seed=seed, learning_rate=rate, lr_schedule="cosine")
+        who = f"{type(self).__name__}.fit"
+        settings = TrainingSettings(seed=seed, learning_rate=rate, lr_schedule="cosine", who=who)
         plan = SynthesisPlan(
             self._widths(),
             plain_number(self.n_latent),
@@ -171,7 +172,7 @@ class OutlierSynthesisDetector(Explaining, BaseBatchDetector):
             None if isinstance(self.outlier_source, str) else self.outlier_source,
             plain_number(self.n_known_rows),
         )
-        return train_synthesis(data.rows, plan, settings, who=f"{type(self).__name__}.fit")
+        return train_synthesis(data.rows, plan, settings, who=who)
 
     def _widths(self) -> tuple[int, ...] | None:
         if self.hidden_layer_sizes is None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 from scipy.stats import t as student_t
 
-from acr_sklearn._input.batch_checks import SMALL_BATCH, gives_batch_advice, shown_label
+from acr_sklearn._input.batch_checks import SMALL_BATCH, gives_advice, shown_label
 from acr_sklearn._input.domain_rows import DomainRows
 from acr_sklearn.domains.feature_scale import fit_scale, positions_by_domain
 from acr_sklearn.domains.robust_spreads import (
@@ -199,7 +199,7 @@ def warn_unfamiliar_batches(
     stacklevel : int, default=5
         Frames up to the user's.
     """
-    if domain_shift is None or not gives_batch_advice():
+    if domain_shift is None or not gives_advice():
         return
     odd = []
     for label, batch in zip(data.labels, data.batches(), strict=True):

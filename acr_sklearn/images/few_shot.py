@@ -14,6 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from acr_sklearn._input.batch_checks import without_advice
 from acr_sklearn._input.parameters import (
     RealInterval,
     are_counts,
@@ -27,6 +28,7 @@ from acr_sklearn.images.patch_training import (
     OutlierBank,
     PatchTraining,
     training_domains,
+    warn_small_training,
 )
 from acr_sklearn.images.patches import (
     pool_maps,
@@ -169,9 +171,17 @@ class FewShotSegmenter(MapScoresMixin, FileStorage, BaseEstimator):
         ValueError
             For fewer than 2 products, levels that are not the channels of the maps, and maps that
             cannot be trained on.
+
+        Warns
+        -----
+        SmallDomainWarning
+            For products of which a region has fewer than 16 rows.
+        EarlyStoppingWarning
+            For fewer than 4 regions of all products together, too few to hold any out.
         """
         settings = self._settings()
-        products = read_products(X, who=f"{type(self).__name__}.fit")
+        who = f"{type(self).__name__}.fit"
+        products = read_products(X, who=who)
         n_channels = products[0].shape[1]
         self._counts = self._level_counts(n_channels)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
@@ -186,16 +196,19 @@ class FewShotSegmenter(MapScoresMixin, FileStorage, BaseEstimator):
         )
         # Drawn once, so that all levels see the same positions.
         domains, outliers = training_domains(products, plan, np.random.default_rng(seed))
+        detector = ResADDetector() if self.detector is None else self.detector
+        warn_small_training(products, domains, plan, detector, who=who)
         self.detectors_: list[Any] = []
         for level in _slices(self._counts):
-            detector = ResADDetector() if self.detector is None else clone(self.detector)
+            detector = clone(detector)
             source = detector.outlier_source
             if settings.outliers != "detector":
                 bank = OutlierBank([rows[:, level] for rows in outliers])
                 detector.set_params(outlier_source=bank)
             if detector.random_state is None:
                 detector.set_params(random_state=seed)
-            detector.fit([rows[:, level] for rows in domains])
+            with without_advice():  # said above in the words of images
+                detector.fit([rows[:, level] for rows in domains])
             # The bank has served, and would weigh in every copy and pickle.
             self.detectors_.append(detector.set_params(outlier_source=source))
         self.n_channels_, self.references_ = n_channels, None
@@ -261,8 +274,11 @@ class FewShotSegmenter(MapScoresMixin, FileStorage, BaseEstimator):
         sklearn.exceptions.NotFittedError
             Before `adapt`.
         """
-        maps = self._read(X, "patch_scores")
-        who, settings = f"{type(self).__name__}.patch_scores", self._settings()
+        return self._score_positions(X, "patch_scores")
+
+    def _score_positions(self, X: Any, method: str) -> NDArray[np.float64]:
+        maps = self._read(X, method)
+        who, settings = f"{type(self).__name__}.{method}", self._settings()
         if self.references_ is None:
             raise NotFittedError(
                 f"{who} got no reference images. Call adapt with normal images of the product, "

@@ -16,13 +16,13 @@ __all__ = ["MapScoresMixin"]
 
 
 class MapScoresMixin:
-    """Maps and image scores of a class that has `patch_scores` and `sigma`."""
+    """Maps and image scores of a class that scores positions and has `sigma`."""
 
     sigma: float
 
     @abstractmethod
-    def patch_scores(self, X: Any) -> NDArray[np.float64]:
-        """Score every position of every image."""
+    def _score_positions(self, X: Any, method: str) -> NDArray[np.float64]:
+        """Score every position of every image; messages name the method that was called."""
 
     def anomaly_maps(
         self, X: Any, image_size: Sequence[int] | int | None = None
@@ -51,7 +51,7 @@ class MapScoresMixin:
 
     def _maps(self, X: Any, image_size: Any, method: str) -> NDArray[np.float32]:
         size = read_size(image_size, who=f"{type(self).__name__}.{method}", name="image_size")
-        scores = self.patch_scores(X)
+        scores = self._score_positions(X, method)
         return upsample_maps(scores, size or (scores.shape[1], scores.shape[2]), float(self.sigma))
 
     def score_samples(

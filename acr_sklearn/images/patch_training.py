@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from acr_sklearn._input.batch_checks import SMALL_DOMAIN
+from acr_sklearn._input.callers import users_stacklevel
+from acr_sklearn.detectors.parts import FEWEST_TO_HOLD_OUT
+from acr_sklearn.exceptions import EarlyStoppingWarning, SmallDomainWarning
 from acr_sklearn.images.patch_whitening import fit_whitening
 from acr_sklearn.images.patches import pool_maps, region_rows, regions_of
 
@@ -19,6 +24,7 @@ __all__ = [
     "PatchTraining",
     "make_patch_outliers",
     "training_domains",
+    "warn_small_training",
 ]
 
 #: Rows, of all products together, that outliers are pulled towards; outliers kept of a domain.
@@ -99,6 +105,64 @@ def training_domains(
             domains.append(normal[0].numpy()[kept])
             outliers.append(outlier[0].numpy().copy())
     return domains, outliers
+
+
+def warn_small_training(
+    products: list[NDArray[Any]],
+    domains: list[Rows],
+    plan: PatchTraining,
+    detector: Any,
+    *,
+    who: str,
+) -> None:
+    """Say in the words of images what the detector would say of few rows and few domains.
+
+    Parameters
+    ----------
+    products : list of ndarray of shape (n_images, channels, height, width)
+        Feature maps of normal images.
+    domains : list of ndarray of shape (n_samples, channels)
+        What was drawn from them by `training_domains`.
+    plan : PatchTraining
+        What was to be drawn.
+    detector : object
+        What is to be trained; its `early_stopping` is looked at.
+    who : str
+        For the messages.
+
+    Warns
+    -----
+    SmallDomainWarning
+        Naming the products of which a region has fewer than 16 rows.
+    EarlyStoppingWarning
+        When there are too few regions to hold any out.
+    """
+    sizes = [
+        len(regions_of(maps.shape[2], maps.shape[3], plan.regions, plan.region_size))
+        for maps in products
+    ]
+    numbers = np.repeat(np.arange(len(products)), np.minimum(plan.n_regions, sizes))
+    pairs = zip(numbers.tolist(), domains, strict=True)
+    small = {number: len(rows) for number, rows in pairs if len(rows) < SMALL_DOMAIN}
+    if small:
+        shown = ", ".join(f"{number} ({n} rows)" for number, n in list(small.items())[:5])
+        more = f" and {len(small) - 5} more" if len(small) > 5 else ""
+        warnings.warn(
+            f"{who} got products that have fewer than {SMALL_DOMAIN} rows in a region, one per "
+            f"image and position: {shown}{more}. Little is learnt from so few. Give more images of "
+            "each product, a larger max_rows, or wider regions (regions='pooled').",
+            SmallDomainWarning,
+            stacklevel=users_stacklevel(),
+        )
+    if getattr(detector, "early_stopping", False) and len(domains) < FEWEST_TO_HOLD_OUT:
+        warnings.warn(
+            f"{who} draws {len(domains)} regions from {len(products)} products; early stopping of "
+            f"its {type(detector).__name__} holds some out and needs at least "
+            f"{FEWEST_TO_HOLD_OUT}, so it is off and all steps are run. Give more products, a "
+            "larger domains_per_product, or a detector with early_stopping=False.",
+            EarlyStoppingWarning,
+            stacklevel=users_stacklevel(),
+        )
 
 
 def _sample_rows(maps: NDArray[Any], n: int, rng: np.random.Generator) -> Tensor:

@@ -14,7 +14,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from acr_sklearn._input.batch_checks import without_batch_advice
+from acr_sklearn._input.batch_checks import without_advice
+from acr_sklearn._input.callers import users_stacklevel
 from acr_sklearn._input.parameters import RealInterval, check_numbers, plain_numbers
 from acr_sklearn.detectors.acr import ZeroShotACRDetector
 from acr_sklearn.detectors.parts import MLPBackbone
@@ -25,6 +26,7 @@ from acr_sklearn.images.patch_training import (
     OutlierBank,
     PatchTraining,
     training_domains,
+    warn_small_training,
 )
 from acr_sklearn.images.patch_whitening import Whitening, fit_whitening, log_lengths
 from acr_sklearn.images.patches import (
@@ -187,6 +189,13 @@ class ZeroShotSegmenter(MapScoresMixin, FileStorage, BaseEstimator):
         ------
         ValueError
             For fewer than 2 products, and for maps that cannot be trained on.
+
+        Warns
+        -----
+        SmallDomainWarning
+            For products of which a region has fewer than 16 rows.
+        EarlyStoppingWarning
+            For fewer than 4 regions of all products together, too few to hold any out.
         """
         settings = self._settings()
         who = f"{type(self).__name__}.fit"
@@ -208,8 +217,11 @@ class ZeroShotSegmenter(MapScoresMixin, FileStorage, BaseEstimator):
             detector.set_params(outlier_source=OutlierBank(outliers))
         if detector.random_state is None:
             detector.set_params(random_state=seed)
+        warn_small_training(products, domains, plan, detector, who=who)
+        with without_advice():  # said above in the words of images
+            detector.fit(domains)
         # The bank has served, and would weigh in every copy and pickle.
-        self.detector_: Any = detector.fit(domains).set_params(outlier_source=source)
+        self.detector_: Any = detector.set_params(outlier_source=source)
         self.n_channels_: Any = products[0].shape[1]
         return self
 
@@ -242,9 +254,12 @@ class ZeroShotSegmenter(MapScoresMixin, FileStorage, BaseEstimator):
         SmallBatchWarning
             For fewer than 16 images with ``regions="position"``.
         """
+        return self._score_positions(X, "patch_scores")
+
+    def _score_positions(self, X: Any, method: str) -> NDArray[np.float64]:
         check_is_fitted(self)
         settings = self._settings()
-        who = f"{type(self).__name__}.patch_scores"
+        who = f"{type(self).__name__}.{method}"
         maps = read_maps(X, who=who)
         if maps.shape[1] != self.n_channels_:
             raise ValueError(
@@ -257,7 +272,7 @@ class ZeroShotSegmenter(MapScoresMixin, FileStorage, BaseEstimator):
                 f"the others, and fewer than {_FEW_IMAGES} say little about what is normal there. "
                 "Score more images together, or use regions='pooled'.",
                 SmallBatchWarning,
-                stacklevel=2,
+                stacklevel=users_stacklevel(),
             )
         n_images, _, height, width = maps.shape
         regions = regions_of(height, width, settings.regions, settings.region_size)
@@ -286,7 +301,7 @@ class ZeroShotSegmenter(MapScoresMixin, FileStorage, BaseEstimator):
         sizes = [len(own) for own in flat]
         index, stacked = np.repeat(np.arange(len(flat)), sizes), torch.cat(flat)
         # Said once by patch_scores; and some of thousands of positions look odd by chance.
-        with without_batch_advice():
+        with without_advice():
             scores = -self.detector_.score_samples(stacked.numpy(), domains=index)
         return [s.reshape(-1, len(maps)) for s in np.split(scores, np.cumsum(sizes)[:-1])]
 

@@ -33,7 +33,16 @@ __all__ = [
 
 
 class LossGuard(Callback):
-    """Stops at the first loss that is not finite, before anything is kept."""
+    """Stops at the first loss that is not finite, before anything is kept.
+
+    Parameters
+    ----------
+    who : str
+        Whose training it is, for the message.
+    """
+
+    def __init__(self, who: str):
+        self.who = who
 
     def on_batch_end(
         self, net: NeuralNet, batch: Any = None, training: bool | None = None, **step: Any
@@ -41,7 +50,7 @@ class LossGuard(Callback):
         """Look at the loss of a training step."""
         if training and not torch.isfinite(step["loss"]).all():
             raise ValueError(
-                f"The training loss became {step['loss'].item()} in evaluation "
+                f"{self.who} ended: the training loss became {step['loss'].item()} in evaluation "
                 f"{len(net.history)}. Lower learning_rate, or scale the features first "
                 "(for example with StandardScaler)."
             )

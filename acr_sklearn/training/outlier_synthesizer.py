@@ -313,7 +313,10 @@ class OutlierSynthesizer(FileStorage, BaseEstimator):
             centred[own] = data.rows[own] - data.rows[own].mean(axis=0, dtype=np.float64)
         seed = draw_seed(self.random_state)
         settings = TrainingSettings(
-            seed=seed, learning_rate=self.learning_rate, lr_schedule="cosine"
+            seed=seed,
+            learning_rate=self.learning_rate,
+            lr_schedule="cosine",
+            who=f"{type(self).__name__}.fit",
         )
         distilled = distil(centred, None, self.n_latent, self.max_iter, settings)
         rows = distilled.units.standardized(centred)

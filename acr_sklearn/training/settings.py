@@ -117,7 +117,10 @@ class NetParts:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSettings:
-    """Settings of a training; `explicit` names those changed from their defaults."""
+    """Settings of a training; `explicit` names those changed from their defaults.
+
+    `who` is the method that trains, for messages.
+    """
 
     seed: int
     learning_rate: float = 1e-3
@@ -127,6 +130,7 @@ class TrainingSettings:
     device: str = "cpu"
     callbacks: Sequence[Any] | None = None
     verbose: int = 0
+    who: str = "Training"
     explicit: frozenset[str] = field(default_factory=frozenset)
     callback: TrainingCallback | None = None
 

@@ -108,7 +108,7 @@ def _watchers(
     steps: Steps, settings: TrainingSettings, parts: NetParts, held_out: Steps | None
 ) -> dict[str, Any]:
     """Callbacks of ours that watch the evaluations, in the order in which they are called."""
-    found: dict[str, Any] = {"our_loss_guard": LossGuard()}
+    found: dict[str, Any] = {"our_loss_guard": LossGuard(settings.who)}
     if held_out is not None:
         if parts.measure is None:
             raise ValueError(

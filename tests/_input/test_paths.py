@@ -11,7 +11,7 @@ from acr_sklearn._input.paths import read_path
 LOADERS = [
     *((datasets.load_mnist, {"unseen": [1]}), (datasets.load_medmnist, {"unseen": [1]})),
     *((datasets.load_omniglot, {}), (datasets.load_mvtec, {}), (datasets.load_anoshift, {})),
-    *((datasets.load_cifar100c, {}), (datasets.load_folder, {})),
+    *((datasets.load_cifar100c, {}), (datasets.load_folder, {}), (datasets.load_visa, {})),
 ]
 
 
@@ -46,6 +46,7 @@ def test_sizes_of_pictures_are_whole_numbers(tmp_path, value):
         (datasets.load_omniglot, "size"),
         (datasets.load_mvtec, "size"),
         (datasets.load_mvtec, "crop"),
+        (datasets.load_visa, "size"),
     ):
         with pytest.raises(ValueError, match=f"{load.__name__} got {name}=.* whole number"):
             load(tmp_path, **{name: value})

@@ -680,7 +680,7 @@ def test_a_search_over_what_matters_trains_for_each_value(quick, labelled, train
         ({"hidden_layer_sizes": [[8], [8, 9]]}, r"hidden_layer_sizes=\[\[8\], \[8, 9\]\]"),
         ({"device": "cuda:99"}, "device='cuda:99'"),
         ({"random_state": "seed"}, "'random_state' parameter"),
-        ({"learning_rate": 1e30, "max_iter": 50}, "training loss became"),
+        ({"learning_rate": 1e30, "max_iter": 50}, r"Detector\.fit ended: the training loss became"),
     ],
 )
 def test_bad_parameters_get_a_clear_error(quick, domains, changes, message):

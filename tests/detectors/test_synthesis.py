@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from acr_sklearn import OutlierSynthesisDetector
 from acr_sklearn.exceptions import IgnoredDomainsWarning
+from acr_sklearn.outliers import OutlierSynthesizer
 
 
 def build(**changes):
@@ -238,3 +239,11 @@ def test_streams_of_chunks_score_as_one_array(fitted, rows):
             return iter(np.array_split(rows, 3))
 
     np.testing.assert_allclose(fitted.score_samples(Anew()), fitted.score_samples(rows), rtol=1e-9)
+
+
+def test_a_training_that_fails_says_whose(rows):
+    said = r"^OutlierSynthesisDetector\.fit ended: the training loss became (nan|inf) in eval"
+    with pytest.raises(ValueError, match=said):
+        build(learning_rate=1e20, max_iter=20).fit(rows[:60])
+    with pytest.raises(ValueError, match=r"^OutlierSynthesizer\.fit ended: the training loss"):
+        OutlierSynthesizer(learning_rate=1e20, max_iter=20, random_state=0).fit(rows[:60])

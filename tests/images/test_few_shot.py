@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from acr_sklearn import FewShotSegmenter, ResADDetector, segmentation_scores
+from acr_sklearn.exceptions import EarlyStoppingWarning, SmallDomainWarning
 from acr_sklearn.images.patches import pool_maps
 
 CHANNELS, SIDE = 6, 5
@@ -123,8 +125,10 @@ def test_same_seed_same_scores_and_adapt_changes_nothing(fitted, products, unsee
     np.testing.assert_array_equal(again.patch_scores(maps), scores)
     copied = pickle.loads(pickle.dumps(again))
     np.testing.assert_array_equal(copied.patch_scores(maps), scores)
-    with pytest.raises(NotFittedError, match=r"patch_scores got no reference images. Call adapt"):
-        fitted.patch_scores(maps)
+    for method in ("patch_scores", "anomaly_maps", "score_samples"):
+        said = rf"FewShotSegmenter\.{method} got no reference images\. Call adapt"
+        with pytest.raises(NotFittedError, match=said):
+            getattr(fitted, method)(maps)
 
 
 @pytest.mark.parametrize("levels", [(2, 3), (0, 6), (6.0,), (), [[2, 4]], (True, 5)])
@@ -138,8 +142,9 @@ def test_maps_that_cannot_be_held_or_scored(fitted, unseen):
     live = fitted.adapt(references)
     with pytest.raises(ValueError, match=r"FewShotSegmenter.adapt got maps of 3 channels"):
         fitted.adapt(references[:, :3])
-    with pytest.raises(ValueError, match=r"patch_scores got maps of 3 channels"):
-        live.patch_scores(maps[:, :3])
+    for method in ("patch_scores", "anomaly_maps", "score_samples"):
+        with pytest.raises(ValueError, match=rf"Segmenter\.{method} got maps of 3 channels"):
+            getattr(live, method)(maps[:, :3])
     with pytest.raises(ValueError, match=r"adapt got feature maps of shape .* hold nothing"):
         fitted.adapt(references[:0])
     with pytest.raises(
@@ -155,3 +160,21 @@ def test_a_smoothing_wider_than_any_image_is_refused(fitted, unseen, sigma):
     live = fitted.adapt(unseen[0]).set_params(sigma=sigma)
     with pytest.raises(ValueError, match="'sigma' parameter"):
         live.anomaly_maps(unseen[1])
+
+
+def test_too_little_to_train_on_is_said_once_in_the_words_of_images(products):
+    quick = FewShotSegmenter(detector=ResADDetector(max_iter=1, n_blocks=1), levels=(2, 4))
+    quick.set_params(domains_per_product=1, random_state=0)
+    given = [maps[:n] for maps, n in zip(products[:3], (20, 15, 9), strict=True)]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        quick.fit(given)
+    small, early = caught
+    assert (small.category, early.category) == (SmallDomainWarning, EarlyStoppingWarning)
+    assert "FewShotSegmenter.fit got products" in str(small.message)
+    assert "image and position: 1 (15 rows), 2 (9 rows). Little" in str(small.message)
+    assert "FewShotSegmenter.fit draws 3 regions from 3 products" in str(early.message)
+    assert "of its ResADDetector holds some out and needs at least 4" in str(early.message)
+    assert small.filename == early.filename == __file__
+    with pytest.warns(EarlyStoppingWarning, match="ResADDetector.fit got 2 domains"):
+        quick.detector.fit([rows.reshape(-1, CHANNELS) for rows in products[:2]])

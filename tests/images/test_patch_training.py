@@ -1,9 +1,12 @@
 """What a segmenter trains on."""
 
+import warnings
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from acr_sklearn.images.patch_training import PatchTraining, training_domains
+from acr_sklearn.images.patch_training import PatchTraining, training_domains, warn_small_training
 
 
 @pytest.fixture
@@ -17,7 +20,7 @@ def products():
     ]
 
 
-def draw(products, seed=0, **changes):
+def plan_of(**changes):
     settings = {
         "regions": "position",
         "region_size": 2,
@@ -27,8 +30,11 @@ def draw(products, seed=0, **changes):
         "n_regions": 4,
         "max_rows": 16,
     }
-    plan = PatchTraining(**settings | changes)
-    return training_domains(products, plan, np.random.default_rng(seed))
+    return PatchTraining(**settings | changes)
+
+
+def draw(products, seed=0, **changes):
+    return training_domains(products, plan_of(**changes), np.random.default_rng(seed))
 
 
 def test_a_domain_is_one_position_of_one_product(products):
@@ -67,3 +73,23 @@ def test_one_seed_gives_one_result(products):
     first, again, other = (draw(products, seed, outliers="mixed") for seed in (0, 0, 1))
     assert all(np.array_equal(a, b) for a, b in zip(first[1], again[1], strict=True))
     assert not all(np.array_equal(a, b) for a, b in zip(first[1], other[1], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("changes", "early", "said"),
+    [
+        ({"max_rows": 16}, True, []),
+        ({"max_rows": 15}, False, [r"0 (15 rows), 1 (15 rows), 2 (15 rows). Little"]),
+        ({"n_regions": 1}, False, []),
+        ({"n_regions": 1}, True, ["Who draws 3 regions from 3 products; early stopping of its"]),
+        ({"regions": "pooled", "max_rows": 500}, True, ["Who draws 3 regions"]),
+    ],
+)
+def test_what_is_too_little_is_said(products, changes, early, said):
+    domains, _ = draw(products, **changes)
+    detector = SimpleNamespace(early_stopping=early)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        warn_small_training(products, domains, plan_of(**changes), detector, who="Who")
+    assert len(caught) == len(said)
+    assert all(text in str(warning.message) for text, warning in zip(said, caught, strict=True))

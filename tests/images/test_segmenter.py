@@ -253,6 +253,10 @@ def test_few_images_are_warned_about_once(fitted, make):
     with pytest.warns(SmallBatchWarning, match="got 8 images.*regions='pooled'") as caught:
         fitted.patch_scores(maps[:8])
     assert len(caught) == 1
+    assert caught[0].filename == __file__
+    with pytest.warns(SmallBatchWarning, match="Segmenter.anomaly_maps got 8 images") as caught:
+        fitted.anomaly_maps(maps[:8])
+    assert caught[0].filename == __file__
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         make(regions="pooled").patch_scores(maps[:8])
@@ -268,7 +272,7 @@ def test_few_images_are_warned_about_once(fitted, make):
     ],
 )
 def test_bad_maps_are_refused(fitted, change, message):
-    with pytest.raises(ValueError, match=f"ZeroShotSegmenter.patch_scores got .*{message}"):
+    with pytest.raises(ValueError, match=f"ZeroShotSegmenter.anomaly_maps got .*{message}"):
         fitted.anomaly_maps(change(with_defects(100)[0]))
 
 

@@ -22,9 +22,12 @@ class History(list):
 
 def test_the_guard_looks_at_training_steps_alone():
     net = SimpleNamespace(history=[{}, {}])
-    guard = LossGuard()
+    guard = LossGuard("Detector.fit")
     guard.on_batch_end(net, training=False, loss=torch.tensor(float("nan")))
-    with pytest.raises(ValueError, match=r"became inf in evaluation 2\. Lower learning_rate"):
+    said = (
+        r"^Detector\.fit ended: the training loss became inf in evaluation 2\. Lower learning_rate"
+    )
+    with pytest.raises(ValueError, match=said):
         guard.on_batch_end(net, training=True, loss=torch.tensor(float("inf")))
 
 

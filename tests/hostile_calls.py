@@ -282,8 +282,20 @@ def synthesis(draw):
         contamination=draw.setting(0.1, "auto", hostile=0.1),
         random_state=draw.setting(0, None, hostile=0.1),
     )
-    fitted = model.fit(draw.numbers(N_ROWS, WIDTH))
-    return fitted.decision_function(draw.numbers(N_ROWS, WIDTH))
+    return asked(draw, model.fit(draw.numbers(N_ROWS, WIDTH)))
+
+
+def asked(draw, fitted):
+    """Ask for scores, or for what made them."""
+    X, domains = draw.numbers(N_ROWS, WIDTH), draw.one(None, None, draw.labels("a", "b"))
+    method = draw.one("decision_function", "explain", "report", "as_function", "as_pyod")
+    if method == "report":
+        return fitted.report(X, domains=domains, n_rows=draw.setting(3))["score"].to_numpy()
+    if method == "as_function":
+        return fitted.as_function(draw.one(X, None))(draw.numbers(2, WIDTH))
+    if method == "as_pyod":
+        return fitted.as_pyod().fit(X).decision_function(draw.numbers(2, WIDTH))
+    return getattr(fitted, method)(X, domains=domains)
 
 
 def residuals(draw):
@@ -305,7 +317,7 @@ def residuals(draw):
     if live is not fitted and draw.one(True, False):
         window, every = draw.setting(None, 3, hostile=0.1), draw.setting(1, 9, hostile=0.1)
         live.update(draw.numbers(3, WIDTH), window=window, every=every)
-    return live.decision_function(draw.numbers(N_ROWS, WIDTH))
+    return asked(draw, live)
 
 
 def synthesizer(draw):

@@ -120,6 +120,7 @@ ROOMS = {
         "cross_fitting",
         "scorer",
         "residual_scorer",
+        "residual_attribution",
     ],
     "export": [
         "graph",

@@ -12,7 +12,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "outlier_synthesis.md"
 @pytest.fixture(scope="module")
 def names():
     blocks = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.M | re.S)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     namespace = {}
     for block in blocks:
         exec(compile(block, PAGE.name, "exec"), namespace)
@@ -22,6 +22,11 @@ def names():
 def test_broken_rows_are_flagged_and_normal_ones_are_not(names):
     assert names["normal_flags"] < 0.25
     assert names["broken_flags"] > 0.8
+
+
+def test_contributions_and_a_report_say_why(names):
+    assert names["contributions"].shape == names["broken"].shape
+    assert len(names["worst"]) == 5
 
 
 def test_the_source_serves_the_zero_shot_detector(names):

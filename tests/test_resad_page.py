@@ -11,7 +11,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "resad.md"
 @pytest.fixture(scope="module")
 def names():
     blocks = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.M | re.S)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     namespace = {}
     for block in blocks:
         exec(compile(block, PAGE.name, "exec"), namespace)
@@ -21,6 +21,11 @@ def names():
 def test_four_references_find_what_is_broken(names):
     assert names["auroc"] > 0.9
     assert names["flags"] < 0.4
+
+
+def test_contributions_and_a_report_say_why(names):
+    assert names["contributions"].shape == names["broken"].shape
+    assert len(names["worst"]) == 5
 
 
 def test_known_faults_are_learnt_from(names):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -11,9 +13,11 @@ from numpy.typing import NDArray
 
 from acr_sklearn._input.chunks import Chunks
 from acr_sklearn._input.domain_rows import read_rows
+from acr_sklearn.detectors._explaining import Attribution, Explaining
 from acr_sklearn.detectors._scoring import Calibration
 from acr_sklearn.detectors._sliding import SlidingReference
 from acr_sklearn.persistence.estimators import FileStorage
+from acr_sklearn.scoring.residual_attribution import HeldReferences
 from acr_sklearn.scoring.residual_scorer import ResidualScorer
 from acr_sklearn.training.saved_residuals import load_residual_net, save_residual_net
 
@@ -24,7 +28,7 @@ __all__ = ["FewReferencesMixin"]
 _OWN_OFFSET, _FEWEST_OWN = 128, 32
 
 
-class FewReferencesMixin(SlidingReference, FileStorage):
+class FewReferencesMixin(Explaining, SlidingReference, FileStorage):
     """Scoring by residuals; a child calls `_start_scoring` when its training is kept."""
 
     _fewest_rows: ClassVar[int] = 1
@@ -79,6 +83,24 @@ class FewReferencesMixin(SlidingReference, FileStorage):
         if self._references is None:
             return super()._score_chunks(chunks)
         return self._scorer.singly(chunks, self._references)
+
+    def _attribution(self, batch: Chunks | None) -> Attribution:
+        return self._held_references(batch)
+
+    def _held(self, batch: Chunks | None) -> Callable[[Chunks], NDArray[np.float64]]:
+        if batch is None:
+            assert self._references is not None
+            return partial(self._scorer.singly, references=self._references)
+        return self._held_references(batch).score
+
+    def _held_rows(self) -> NDArray[Any] | None:
+        return None if self._references is None else self._held_references(None).usual_rows
+
+    def _held_references(self, batch: Chunks | None) -> HeldReferences:
+        if batch is not None:
+            return HeldReferences.of_batch(self._scorer, batch.take(np.arange(len(batch))))
+        assert self._references is not None
+        return HeldReferences.of_references(self._scorer, self._references)
 
     @property
     def _calibration(self) -> Calibration:

@@ -27,7 +27,7 @@ class PyODAdapter(BaseEstimator):
 
     Parameters
     ----------
-    detector : ZeroShotACRDetector or OutlierSynthesisDetector
+    detector : ZeroShotACRDetector, ResADDetector or OutlierSynthesisDetector
         Fitted.
     contamination : float, default=0.1
         Fraction of the rows of `fit` that are labelled 1, in (0, 0.5].

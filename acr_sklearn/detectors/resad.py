@@ -31,7 +31,7 @@ class ResADDetector(FewReferencesMixin, BaseBatchDetector):
     A row is seen only by its differences from normal references of its domain, which look alike in
     all domains: 2, 4 or 8 references of a new one suffice, and nothing is trained again [1]_ [2]_.
     Rows of other domains, synthetic ones and, where given, known anomalies teach what is abnormal.
-    Partly ours, see docs/resad.md: what is read off features, and the weighted distances.
+    Ours, see docs/resad.md: what is read off features; weighted distances. `explain` says why.
 
     Parameters
     ----------

@@ -36,7 +36,7 @@ class OutlierSynthesisDetector(Explaining, BaseBatchDetector):
     decoded to outliers [1]_. A classifier tells these from the rows by signs of abnormality:
     distances to normal rows in several spaces, and reconstruction errors of both levels. What the
     paper leaves open is ours, see docs/outlier_synthesis.md: the criterion of the outskirts, the
-    signs, and the classifier. A row is scored by itself.
+    signs, and the classifier. A row is scored by itself; `explain` says why it is anomalous.
 
     Parameters
     ----------

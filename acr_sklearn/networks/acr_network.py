@@ -142,6 +142,24 @@ class ACRNetwork(nn.Module):
         score = self.objective.anomaly_score(self.objective(embedding))
         return torch.cat([*layers, embedding[..., :n_rows, :]], dim=-1), score
 
+    def layers(self, x: Tensor, kept: Tensor | None = None) -> Tensor:
+        """Compute the layers of every row, without the views that only the score needs.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_rows, n_features) or (n_tasks, n_rows, n_features)
+            One batch, or a stack of batches of equal size.
+        kept : Tensor of shape (..., n_rows), bool, or None
+            Rows that the statistics are computed on; None: all.
+
+        Returns
+        -------
+        Tensor of shape (..., n_rows, width)
+            The first of what `layers_and_score` returns.
+        """
+        seen = self.backbone.layers(self.objective.alone(x, kept), kept)
+        return torch.cat([*seen, self.objective.embed(seen[-1], kept)], dim=-1)
+
     def anomaly_score(self, x: Tensor, kept: Tensor | None = None) -> Tensor:
         """Score rows within their batch by the objective.
 

@@ -95,6 +95,23 @@ class ACREnsemble(nn.Module):
         representations, scores = zip(*measured, strict=True)
         return torch.cat(representations, dim=-1), torch.stack(scores).mean(dim=0)
 
+    def layers(self, x: Tensor, kept: Tensor | None = None) -> Tensor:
+        """Compute the members' layers side by side: the first of `layers_and_score`.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_rows, n_features) or (n_tasks, n_rows, n_features)
+            One batch, or a stack of batches of equal size.
+        kept : Tensor of shape (..., n_rows), bool, or None
+            Rows that the statistics are computed on; None: all.
+
+        Returns
+        -------
+        Tensor of shape (..., n_rows, n_estimators * width)
+            All hidden layers and embeddings.
+        """
+        return torch.cat([member.layers(x, kept) for member in self._networks], dim=-1)
+
     def anomaly_score(self, x: Tensor, kept: Tensor | None = None) -> Tensor:
         """Score rows within their batch by the mean of the members' objectives.
 

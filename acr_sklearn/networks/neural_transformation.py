@@ -203,13 +203,30 @@ class NeuralTransformationLearning(Objective):
         mask : Tensor of shape (..., n_views * n_rows), bool, or int
             The rows, or those of them that are kept.
         """
-        rows = self.standardization(rows_first(x), rows_first_mask(kept))
+        rows = rows_first(self.alone(x, kept))
         views = self.transformations(rows, some)
         stacked = rows_first(torch.cat([rows[None], views]).flatten(0, 1))
         if kept is None:
             return stacked, x.shape[-2]
         barred = kept.new_zeros(()).expand(*kept.shape[:-1], len(views) * kept.shape[-1])
         return stacked, torch.cat([kept, barred], dim=-1)
+
+    def alone(self, x: Tensor, kept: Tensor | None = None) -> Tensor:
+        """Give of `expand` the rows alone, without their transformations.
+
+        Parameters
+        ----------
+        x : Tensor of shape (..., n_rows, n_features)
+            As in `expand`.
+        kept : Tensor of shape (..., n_rows), bool, or None
+            As in `expand`.
+
+        Returns
+        -------
+        Tensor of the shape of `x`
+            Standardized by the batch.
+        """
+        return rows_first(self.standardization(rows_first(x), rows_first_mask(kept)))
 
     def portions(self, n_rows: int) -> Sequence[slice | None]:
         """Cut the transformations into portions that are scored one after the other.

@@ -55,6 +55,23 @@ class Objective(nn.Module):
         """
         return x, kept
 
+    def alone(self, x: Tensor, kept: Tensor | None = None) -> Tensor:
+        """Give of `expand` the rows alone, without further views.
+
+        Parameters
+        ----------
+        x : Tensor of shape (..., n_rows, n_features)
+            As in `expand`.
+        kept : Tensor of shape (..., n_rows), bool, or None
+            As in `expand`.
+
+        Returns
+        -------
+        Tensor of the shape of `x`
+            The first of the rows that `expand` returns; they are normalised by `kept`.
+        """
+        return x
+
     def portions(self, n_rows: int) -> Sequence[slice | None]:
         """Cut further views into portions that are scored one after the other.
 

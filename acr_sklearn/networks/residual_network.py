@@ -12,13 +12,14 @@ from acr_sklearn.networks.constraintor import Constraintor, constraint_loss
 from acr_sklearn.networks.flow import TwoClassFlow, push_pull_loss
 from acr_sklearn.networks.residuals import N_SIGNS
 
-__all__ = ["ResidualLoss", "ResidualNetwork", "ResidualOutput"]
+__all__ = ["EPSILON", "N_DISTANCES", "ResidualLoss", "ResidualNetwork", "ResidualOutput"]
 
 #: Width of what is read off a feature, and features of wider rows that a training step looks at.
 _WIDTH, _FEATURES_PER_STEP = 16, 128
 #: The first signs are distances: their weighted sums are evidence on their own.
-_N_DISTANCES = 3
-_EPSILON = 1e-3
+N_DISTANCES = 3
+#: Added to a distance before its logarithm is taken.
+EPSILON = 1e-3
 
 
 class ResidualOutput(NamedTuple):
@@ -72,13 +73,13 @@ class ResidualNetwork(nn.Module):
     ):
         super().__init__()
         self.likelihood_weight = likelihood_weight
-        self.weights: nn.Parameter = nn.Parameter(torch.zeros(_N_DISTANCES, n_features))
-        self.slopes: nn.Parameter = nn.Parameter(torch.zeros(_N_DISTANCES))
+        self.weights: nn.Parameter = nn.Parameter(torch.zeros(N_DISTANCES, n_features))
+        self.slopes: nn.Parameter = nn.Parameter(torch.zeros(N_DISTANCES))
         self.intercept: nn.Parameter = nn.Parameter(torch.zeros(()))
         self.reader: nn.Sequential = nn.Sequential(
             nn.Linear(N_SIGNS, _WIDTH), nn.ReLU(), nn.Linear(_WIDTH, _WIDTH), nn.ReLU()
         )
-        width = 2 * _WIDTH + _N_DISTANCES
+        width = 2 * _WIDTH + N_DISTANCES
         self.norm: nn.BatchNorm1d = nn.BatchNorm1d(width, affine=False)
         self.constraintor: Constraintor | None = Constraintor(width) if constrained else None
         self.classifier: nn.Sequential = nn.Sequential(
@@ -98,18 +99,65 @@ class ResidualNetwork(nn.Module):
     def _read(self, signs: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Logits, and descriptors before and after the constraintor, of (n_rows, ...) signs."""
         shares = self.weights.softmax(-1)
-        distances = torch.einsum("rfd,df->rd", signs[..., :_N_DISTANCES].sinh(), shares)
-        logs = torch.log(distances + _EPSILON)
-        distance = 2 * logs @ F.softplus(self.slopes) + self.intercept
+        distances = torch.einsum("rfd,df->rd", signs[..., :N_DISTANCES].sinh(), shares)
+        logs = torch.log(distances + EPSILON)
         seen = signs
         if self.training and signs.shape[1] > _FEATURES_PER_STEP:
             seen = signs[:, torch.randperm(signs.shape[1])[:_FEATURES_PER_STEP]]
         read = self.reader(seen)
-        means = [read.mean(1), torch.log1p(read.square()).mean(1), logs]
-        before = self.norm(torch.cat(means, -1))
+        means = torch.cat([read.mean(1), torch.log1p(read.square()).mean(1)], -1)
+        return self._judge(means, logs, signs[:, 0, -1:])
+
+    def _judge(
+        self, means: Tensor, logs: Tensor, number: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        distance = 2 * logs @ F.softplus(self.slopes) + self.intercept
+        before = self.norm(torch.cat([means, logs], -1))
         after = before if self.constraintor is None else self.constraintor(before)
-        contrast = self.classifier(torch.cat([after, signs[:, 0, -1:]], -1))[:, 0]
+        contrast = self.classifier(torch.cat([after, number], -1))[:, 0]
         return distance, contrast, before, after
+
+    def terms(self, signs: Tensor) -> Tensor:
+        """Give what each feature adds to the sums that a row is judged by.
+
+        Parameters
+        ----------
+        signs : Tensor of shape (n_rows, n_features, 5)
+            Of `Converter`.
+
+        Returns
+        -------
+        Tensor of shape (n_rows, n_features, 35)
+            Terms of the 32 means of what is read off the features, and of the weighted distances.
+        """
+        read = self.reader(signs)
+        means = torch.cat([read, torch.log1p(read.square())], -1) / signs.shape[1]
+        return torch.cat([means, signs[..., :N_DISTANCES].sinh() * self.weights.softmax(-1).mT], -1)
+
+    def judged(self, sums: Tensor, number: Tensor) -> Tensor:
+        """Score rows by the sums of their terms.
+
+        Parameters
+        ----------
+        sums : Tensor of shape (n_rows, 35)
+            Of `terms` over the features, with the logarithm of each distance and `EPSILON` in the
+            place of the distance.
+        number : Tensor of shape (n_rows, 1)
+            The last sign of a row, which all its features share.
+
+        Returns
+        -------
+        Tensor of shape (n_rows,)
+            What `scores` returns.
+        """
+        means, logs = sums.split([sums.shape[-1] - N_DISTANCES, N_DISTANCES], -1)
+        distance, contrast, before, after = self._judge(means, logs, number)
+        if not self.likelihood_weight:
+            return (distance + contrast) / 2
+        normal, abnormal = self.flow(after, number)
+        return self.anomaly_score(
+            ResidualOutput(distance, contrast, normal, abnormal, before, after)
+        )
 
     def anomaly_score(self, output: ResidualOutput) -> Tensor:
         """Mean of the two logits, less the weighted likelihood: high for abnormal rows."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -23,6 +24,13 @@ N_SIGNS = 5
 LARGEST_NUMBER = 64
 #: Values beyond are no more of an outlier, and their squares are still numbers.
 _LARGEST = 1e15
+
+
+class _LeftOut(NamedTuple):
+    """References that rows are not compared with, and for which rows there is any."""
+
+    any: Tensor
+    rows: Tensor
 
 
 @dataclass(frozen=True)
@@ -54,7 +62,7 @@ class Converter:
         references : Tensor of shape (n_references, n_features)
             Normal rows of the same domain, standardized alike.
         own : Tensor of shape (n_rows,), int64, or None
-            Which reference a row itself is, -1 for none: it is not compared with that one.
+            Which reference each row is not compared with, most often the row itself; -1 for none.
 
         Returns
         -------
@@ -72,8 +80,10 @@ class Converter:
         # Centred, no offset that rows and references share takes precision from the moments.
         center = references.mean(0)
         rows, references = rows - center, references - center
-        number, mean, spread = _moments(rows, references, own)
-        away = [rows - references[nearest].mean(1), rows - mean, _beyond(rows, references, own)]
+        left_out = None if own is None else _LeftOut((own >= 0)[:, None], references[own])
+        number, mean, spread = _moments(rows, references, left_out)
+        beyond = _beyond(rows, references, left_out)
+        away = [rows - references[nearest].mean(1), rows - mean, beyond]
         sizes = [part.square() if self.residual == "squared" else part.abs() for part in away]
         count = (number.log() / math.log(LARGEST_NUMBER)).clamp_max(1.0).expand_as(rows)
         return torch.stack([*(part.arcsinh() for part in (*sizes, spread)), count], -1)
@@ -95,26 +105,29 @@ class Converter:
         return distances.topk(min(self.n_blended, n_others), largest=False).indices
 
 
-def _moments(rows: Tensor, references: Tensor, own: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """Count, average and spread of the references beside the row itself."""
+def _moments(
+    rows: Tensor, references: Tensor, left_out: _LeftOut | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Count, average and spread of the references, without those that are left out."""
     number = torch.full((len(rows), 1), float(len(references)), dtype=rows.dtype)
     total, squares = references.sum(0), references.square().sum(0)
-    if own is not None:
-        member = (own >= 0)[:, None].to(rows.dtype)
+    if left_out is not None:
+        member = left_out.any.to(rows.dtype)
         number = number - member
-        total, squares = total - member * rows, squares - member * rows.square()
+        total = total - member * left_out.rows
+        squares = squares - member * left_out.rows.square()
     mean = total / number
     variance = (squares - number * mean.square()) / (number - 1).clamp_min(1.0)
     return number, mean, variance.clamp_min(0.0).sqrt()
 
 
-def _beyond(rows: Tensor, references: Tensor, own: Tensor | None) -> Tensor:
-    """How far each feature lies outside the range of the references beside the row itself."""
+def _beyond(rows: Tensor, references: Tensor, left_out: _LeftOut | None) -> Tensor:
+    """How far each feature lies outside the range of the references that are not left out."""
     high, low = references.amax(0), references.amin(0)
-    if own is None or len(references) < 2:
-        return (rows - high).clamp_min(0.0) + (low - rows).clamp_min(0.0)
-    top, bottom = references.topk(2, dim=0).values, references.topk(2, dim=0, largest=False).values
-    member = (own >= 0)[:, None]
-    high = torch.where(member & (rows >= top[0]), top[1], top[0])
-    low = torch.where(member & (rows <= bottom[0]), bottom[1], bottom[0])
+    if left_out is not None and len(references) > 1:
+        top, bottom = references.topk(2, dim=0), references.topk(2, dim=0, largest=False)
+        widest = left_out.any & (left_out.rows >= high)
+        high = torch.where(widest, top.values[1], high)
+        lowest = left_out.any & (left_out.rows <= low)
+        low = torch.where(lowest, bottom.values[1], low)
     return (rows - high).clamp_min(0.0) + (low - rows).clamp_min(0.0)

@@ -95,7 +95,7 @@ class ExplanationDisplay:
         Parameters
         ----------
         estimator : estimator
-            A fitted `ZeroShotACRDetector` or `OutlierSynthesisDetector`.
+            A fitted `ZeroShotACRDetector`, `ResADDetector` or `OutlierSynthesisDetector`.
         X : array-like of shape (n_samples, n_features) or list of such
             Rows of one or more domains; each domain is one batch. A domain column is not drawn.
         domains : array-like of shape (n_samples,), default=None
@@ -125,9 +125,9 @@ class ExplanationDisplay:
         if detector is not estimator or not hasattr(detector, "explain"):
             raise TypeError(
                 f"{cls.__name__}.from_estimator got a {type(estimator).__name__}, which has no "
-                "explain. Pass a fitted ZeroShotACRDetector or OutlierSynthesisDetector, and rows "
-                "as it was fitted on: of a Pipeline the last step, and rows transformed by the "
-                "others."
+                "explain. Pass a fitted ZeroShotACRDetector, ResADDetector or "
+                "OutlierSynthesisDetector, and rows as it was fitted on: of a Pipeline the last "
+                "step, and rows transformed by the others."
             )
         contributions, base = detector.explain(X, domains=domains, return_base=True)
         names = getattr(detector, "feature_names_in_", None)

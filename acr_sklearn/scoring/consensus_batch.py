@@ -79,7 +79,7 @@ class ConsensusBatch(FixedBatch):
             What `combined` makes one score of.
         """
         own = self.evidence.itself(x) if own is None else own
-        layers = self.network.layers_and_score(self.standardizer(x))[0]
+        layers = self.network.layers(self.standardizer(x))
         return torch.cat([self.evidence(x, own), self.neighborhoods(layers, own)])
 
     def measure(self, x: Tensor, own: Tensor | None = None) -> Tensor:
@@ -99,7 +99,7 @@ class ConsensusBatch(FixedBatch):
         """
         if not isinstance(self.chain, FusedMLP) or self.fused is None:
             own = self.evidence.itself(x) if own is None else own
-            layers = self.network.layers_and_score(self.standardizer(x))[0]
+            layers = self.network.layers(self.standardizer(x))
             return torch.cat(
                 [self.evidence.measure(x, own), self.neighborhoods.measure(layers, own)]
             )
@@ -176,7 +176,7 @@ class ConsensusBatch(FixedBatch):
             The last values of `distances`.
         """
         own = self.evidence.itself(x) if own is None else own
-        layers = self.network.layers_and_score(self.standardizer(x))[0]
+        layers = self.network.layers(self.standardizer(x))
         found: Tensor = self.neighborhoods(layers, own)
         return found
 

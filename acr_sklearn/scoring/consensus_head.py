@@ -43,8 +43,8 @@ _NEAR_AND_WIDE = (0.1, 0.3)
 class LayeredNetwork(Protocol):
     """What the head asks of a network, which `ACRNetwork` and `ACREnsemble` answer."""
 
-    def layers_and_score(self, x: Tensor, kept: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Give all layers side by side and the score, under the statistics of the kept rows."""
+    def layers(self, x: Tensor, kept: Tensor | None = None) -> Tensor:
+        """Give all layers side by side, under the statistics of the kept rows."""
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ class ConsensusHead:
         kept = self.kept(batches)
         # Not first by all rows: beside a gross one nothing would be left of the others' digits.
         x = rows if unit is None else standardize_by_mask(rows, kept, unit)
-        layers = network.layers_and_score(x, kept)[0]
+        layers = network.layers(x, kept)
         for i, batch in enumerate(batches):
             neighbors = self.neighbors(layers[i], batch, None if kept is None else kept[i])
             yield batch, torch.cat([batch.values, neighbors.measure(layers[i], batch.own)])

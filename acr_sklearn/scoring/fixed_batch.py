@@ -90,6 +90,12 @@ class FixedBatch(nn.Module):
             x = x.clamp(*self.bounds.to(x))
         return self.combined(self.distances(x))
 
+    @property
+    def n_views(self) -> int:
+        """Rows that the network makes of each row to score it, transformed ones included."""
+        sees_views = self.kind == "objective" or SCORE_HEADS.get(self.kind) is not None
+        return int(self.network.objective.n_views) if sees_views else 1
+
     def distances(self, x: Tensor, own: Tensor | None = None) -> Tensor:
         """Measure the distances that make up the score.
 
@@ -153,7 +159,7 @@ class FixedBatch(nn.Module):
         """
         if self.neighbors is None:
             return None
-        return self.neighbors.itself(self.network.layers_and_score(self.standardizer(x))[0])
+        return self.neighbors.itself(self.network.layers(self.standardizer(x)))
 
     def sums(self, x: Tensor, own: Tensor | None) -> Tensor | None:
         """Take apart by feature what of `distances` is a sum over the features.

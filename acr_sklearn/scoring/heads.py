@@ -296,9 +296,10 @@ def network_distances(
     """
     if kind == "objective":
         return torch.stack([network.anomaly_score(x, kept)])
+    if kind == "neighbors":
+        return nearest(network.layers(x, kept))[None]
     layers, score = network.layers_and_score(x, kept)
-    near = nearest(layers)
-    return near[None] if kind == "neighbors" else torch.stack([near, network.distance(score)])
+    return torch.stack([nearest(layers), network.distance(score)])
 
 
 def combined(

@@ -179,7 +179,7 @@ class _Builder(_Rounds):
         if self.head.uses_neighbors:
             serving = self._references(kept)
             fixed.neighbors = self._neighbors(
-                lambda x: fixed.network.layers_and_score(fixed.standardizer(x))[0],
+                lambda x: fixed.network.layers(fixed.standardizer(x)),
                 self.head.n_neighbors,
                 serving,
             )
@@ -273,7 +273,7 @@ class _ConsensusBuilder(_Rounds):
         kept = None if marked is None else marked[0]
         standardizer = self._network_input(kept)
         network: Any = self._fixed_network(standardizer, kept)
-        layers = network.layers_and_score(standardizer(rows))[0]
+        layers = network.layers(standardizer(rows))
         neighborhoods = head.neighbors(layers, batch, kept)
         combination = head.combination(rows)
         fixed = ConsensusBatch(standardizer, network, batch, neighborhoods, combination)

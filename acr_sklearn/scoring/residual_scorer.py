@@ -15,8 +15,9 @@ from acr_sklearn._input.chunks import Chunks
 from acr_sklearn.domains.feature_scale import FeatureScale
 from acr_sklearn.networks.residual_network import ResidualNetwork
 from acr_sklearn.networks.residuals import Converter
+from acr_sklearn.scoring.reference_rows import ReferenceIndex, hash_weights
 
-__all__ = ["ResidualScorer"]
+__all__ = ["ResidualScorer", "itself"]
 
 #: Values that are read at a time, a few dozen numbers being held of each; rows at most.
 _VALUES, _ROWS = 2**17, 512
@@ -55,6 +56,10 @@ class ResidualScorer:
             np.divide(centred, self.scale.scale, out=centred)
         return np.clip(centred, -_LARGEST, _LARGEST, out=centred)
 
+    def users(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Bring standardized rows back to the users' units."""
+        return np.asarray(rows * self.scale.scale + self.scale.location)
+
     def references(self, rows: NDArray[Any]) -> Tensor:
         """Standardize references.
 
@@ -88,7 +93,7 @@ class ResidualScorer:
         """
 
         def score(rows: NDArray[Any]) -> Tensor:
-            return self._score(torch.from_numpy(self.standardized(rows)), references, None)
+            return self.score(torch.from_numpy(self.standardized(rows)), references)
 
         return _joined(in_order(score, chunks, torch.device("cpu")))
 
@@ -108,14 +113,11 @@ class ResidualScorer:
         moved = self.standardized(rows)
         order = np.lexsort(moved.T[::-1])
         ordered = torch.from_numpy(moved[order])
-        n_kept = min(len(ordered), _MOST_REFERENCES)
-        kept = np.linspace(0, len(ordered) - 1, n_kept).round().astype(np.int64)
-        own = np.full(len(ordered), -1)
-        own[kept] = np.arange(n_kept)
-        references, whose = ordered[torch.from_numpy(kept)], torch.from_numpy(own)
+        references = self.own_references(ordered.numpy())
+        whose = itself(references, ordered.numpy())
 
         def score(part: slice) -> Tensor:
-            return self._score(ordered[part], references, whose[part])
+            return self.score(ordered[part], references, whose[part])
 
         size = self.rows_per_chunk
         parts = (slice(start, start + size) for start in range(0, len(ordered), size))
@@ -123,8 +125,45 @@ class ResidualScorer:
         scores[order] = _joined(in_order(score, parts, torch.device("cpu")))
         return scores
 
-    def _score(self, rows: Tensor, references: Tensor, own: Tensor | None) -> Tensor:
+    def own_references(self, ordered: NDArray[np.float64]) -> Tensor:
+        """Choose the rows of a batch that are its reference.
+
+        Parameters
+        ----------
+        ordered : ndarray of shape (n_samples, n_features)
+            Standardized rows of the batch, sorted by their features.
+
+        Returns
+        -------
+        Tensor of shape (n_references, n_features)
+            All, or of more than 2048 as many.
+        """
+        n_kept = min(len(ordered), _MOST_REFERENCES)
+        kept = np.linspace(0, len(ordered) - 1, n_kept).round().astype(np.int64)
+        return torch.from_numpy(ordered[kept])
+
+    def score(self, rows: Tensor, references: Tensor, own: Tensor | None = None) -> Tensor:
+        """Score standardized rows under standardized references; `own` as of `Converter`."""
         return self.network.scores(self.converter(rows, references, own))
+
+
+def itself(references: Tensor, rows: NDArray[np.float64]) -> Tensor:
+    """Find the reference that each row is.
+
+    Parameters
+    ----------
+    references : Tensor of shape (n_references, n_features)
+        Standardized.
+    rows : ndarray of shape (n_samples, n_features)
+        Rows in the same units.
+
+    Returns
+    -------
+    Tensor of shape (n_samples,), int64
+        Its position, the same for equal rows; -1 for none.
+    """
+    index = ReferenceIndex.of(references.numpy(), hash_weights(None, references.shape[1]))
+    return torch.from_numpy(index.positions(rows))
 
 
 def _joined(parts: Any) -> NDArray[np.float64]:

@@ -58,10 +58,9 @@ class _Rows(torch.nn.Module):
         super().__init__()
         self.view = view
 
-    def layers_and_score(self, x: Tensor, kept: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return the view of each batch, and a score that the head does not look at."""
-        views = [torch.from_numpy(np.asarray(self.view(batch.numpy()))) for batch in x]
-        return torch.stack(views), torch.zeros(x.shape[:2])
+    def layers(self, x: Tensor, kept: Tensor | None = None) -> Tensor:
+        """Return the view of each batch."""
+        return torch.stack([torch.from_numpy(np.asarray(self.view(b.numpy()))) for b in x])
 
 
 @dataclass

@@ -8,7 +8,7 @@ import pytest
 import torch
 from sklearn.exceptions import NotFittedError
 
-from acr_sklearn import OutlierSynthesisDetector, ZeroShotACRDetector
+from acr_sklearn import OutlierSynthesisDetector, ResADDetector, ZeroShotACRDetector
 from acr_sklearn.exceptions import IgnoredDomainsWarning, SmallBatchWarning
 
 pytestmark = pytest.mark.filterwarnings(
@@ -161,6 +161,107 @@ def test_known_anomalies_and_gross_values():
     found, base = detector.explain(X, return_base=True)
     assert found[50].argmax() == 5
     np.testing.assert_allclose(base + found.sum(axis=1), -detector.score_samples(X), atol=1e-6)
+
+
+RESIDUALS = {"max_iter": 20, "n_blocks": 1, "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def residuals():
+    frame = pd.DataFrame(np.concatenate(sites(6)), columns=list("abcdef"))
+    frame.insert(2, "site", np.repeat(list("pqrstu"), 120))
+    return ResADDetector(**RESIDUALS, domain_column="site").fit(frame)
+
+
+def at_site(rows, name="new"):
+    frame = pd.DataFrame(rows, columns=list("abcdef"))
+    frame.insert(2, "site", name)
+    return frame
+
+
+@pytest.mark.parametrize("mode", ["batch", "one", "few", "many", "updated"])
+def test_residuals_add_up_and_name_planted_faults(residuals, mode):
+    frame = at_site(batch())
+    number = {"batch": 0, "one": 1, "few": 4, "many": 80, "updated": 10}[mode]
+    detector = residuals if mode == "batch" else residuals.adapt(frame[20 : 20 + number])
+    if mode == "updated":
+        before = detector.explain(frame)
+        detector.update(frame[40:80], window=30)
+        assert not np.allclose(detector.explain(frame), before)
+    found, base = detector.explain(frame, return_base=True)
+    assert found.shape == frame.shape
+    assert not found[:, 2].any()
+    scores = -detector.score_samples(frame)
+    np.testing.assert_allclose(base + found.sum(axis=1), scores, rtol=1e-9, atol=1e-9)
+    features = np.delete(found, 2, axis=1)
+    assert (features[FAULTS].argmax(axis=1) == FAULTS).mean() >= 5 / 6
+    if mode != "batch":
+        np.testing.assert_allclose(detector.explain(frame[3:4])[0], found[3], atol=1e-9)
+
+
+def test_residuals_of_each_domain_within_its_own_batch(residuals):
+    frames = [at_site(batch(), "x"), at_site(batch() + 9.0, "y")]
+    together = residuals.explain(pd.concat(frames))
+    for start, frame in zip((0, 100), frames, strict=True):
+        expected = residuals.explain(frame)
+        np.testing.assert_allclose(together[start : start + 100], expected, atol=1e-9)
+    named = residuals.report(pd.concat(frames), n_rows=12)
+    assert set(named["row"]) == set(FAULTS)
+    assert set(named["domain"]) == {"x", "y"}
+    reasons = named.set_index(["domain", "row"])["reason_1"]
+    assert sum(reasons["x", i] == "abcdef"[i] for i in FAULTS) >= 5
+
+
+def test_a_report_beside_references_says_what_is_usual_among_them(residuals):
+    frame = at_site(batch())
+    found = residuals.adapt(frame[20:]).report(frame[:6])
+    assert found["median_1"].between(48.5, 51.5).all()
+    assert found["low_1"].between(46, 50).all()
+    assert (found["value_1"] != found["median_1"]).all()
+
+
+def test_residuals_as_a_function_of_single_rows(residuals):
+    frame, X = at_site(batch()), batch()
+    function = residuals.as_function(frame)
+    scores = -residuals.score_samples(frame)
+    np.testing.assert_allclose(function(X), scores, atol=1e-9)
+    np.testing.assert_allclose(pickle.loads(pickle.dumps(function))(X[3:4]), scores[3:4], atol=1e-9)
+    live = residuals.adapt(frame[20:28])
+    np.testing.assert_allclose(live.as_function()(X), -live.score_samples(frame), atol=1e-9)
+    assert pickle.loads(pickle.dumps(live.as_function()))(X[:2]).shape == (2,)
+    with pytest.raises(ValueError, match=r"ResADDetector.as_function got no X_batch"):
+        residuals.as_function()
+    np.testing.assert_allclose(residuals.as_pyod().fit(frame).decision_scores_, scores, atol=1e-9)
+
+
+def test_residuals_in_chunks():
+    detector = ResADDetector(max_iter=2, n_blocks=1, random_state=0).fit(sites())
+
+    class Chunked:
+        def __iter__(self):
+            return iter(np.array_split(batch(), 5))
+
+    expected = detector.explain(batch())
+    np.testing.assert_allclose(detector.explain(Chunked()), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", [ResADDetector, OutlierSynthesisDetector])
+def test_what_siblings_refuse(kind):
+    detector = kind(max_iter=2, random_state=0)
+    for method in (detector.explain, detector.report, detector.as_function):
+        with pytest.raises(NotFittedError):
+            method(batch())
+    detector.fit(sites() if kind is ResADDetector else sites(1)[0])
+    with pytest.raises(ValueError, match="2 features, but .* is expecting 6"):
+        detector.explain(batch()[:, :2])
+    with pytest.raises(ValueError, match=rf"{kind.__name__}.report got n_rows=0"):
+        detector.report(batch(), n_rows=0)
+    if kind is ResADDetector:
+        with pytest.raises(ValueError, match=r"ResADDetector.explain got a batch of 1 sample"):
+            detector.explain(batch()[:1])
+        live = detector.adapt(batch()[20:24])
+        with pytest.warns(IgnoredDomainsWarning):
+            live.explain(batch(), domains=np.zeros(100))
 
 
 def test_rows_scored_by_themselves():

@@ -52,6 +52,22 @@ def test_views_are_the_layers_and_the_score(kind):
     torch.testing.assert_close(network.distance(score), objective.distance(score))
 
 
+@each_kind
+@pytest.mark.parametrize("masked", [False, True])
+def test_layers_need_no_views(kind, masked, monkeypatch):
+    both, x, kept = ensemble(kind, 2), stack(), masks() if masked else None
+    for network in (both, both.members[0]):
+        expected = network.layers_and_score(x, kept)[0]
+        torch.testing.assert_close(network.layers(x, kept), expected)
+    seen = []
+    plain = network.backbone.layers
+    monkeypatch.setattr(
+        network.backbone, "layers", lambda x, kept: seen.append(x.shape) or plain(x, kept)
+    )
+    network.layers(x, kept)
+    assert seen == [x.shape]
+
+
 @pytest.mark.parametrize("kind", ["mlp ntl", "module ntl", "conv ntl"])
 @pytest.mark.parametrize("masked", [False, True])
 def test_portions_of_views_score_as_all_together(kind, masked, monkeypatch):

@@ -15,6 +15,7 @@ def test_an_objective_sees_the_rows_themselves_once_unless_it_says_otherwise():
     rows, mask = objective.expand(x, kept)
     assert rows is x
     assert mask is kept
+    assert objective.alone(x, kept) is x
     assert objective.n_views == 1
     assert objective.portions(10**9) == [None]
 

@@ -3,7 +3,12 @@
 import pytest
 import torch
 
-from acr_sklearn.networks.residual_network import ResidualLoss, ResidualNetwork
+from acr_sklearn.networks.residual_network import (
+    EPSILON,
+    N_DISTANCES,
+    ResidualLoss,
+    ResidualNetwork,
+)
 
 
 def network(n_features=5, **options):
@@ -32,6 +37,23 @@ def test_a_larger_residual_is_never_more_normal_by_the_distances():
         larger = signs.clone()
         larger[:, 2, sign] += 1
         assert (net(larger).distance > before).all()
+
+
+@pytest.mark.parametrize("likelihood_weight", [0.0, 0.5])
+@pytest.mark.parametrize("constrained", [True, False])
+def test_rows_are_judged_by_sums_over_the_features(likelihood_weight, constrained):
+    net = network(likelihood_weight=likelihood_weight, constrained=constrained)
+    torch.nn.init.normal_(net.weights)
+    signs = drawn(6, 5)
+    terms = net.terms(signs)
+    sums = terms.sum(dim=1)
+    sums[:, -N_DISTANCES:] = torch.log(sums[:, -N_DISTANCES:] + EPSILON)
+    torch.testing.assert_close(net.judged(sums, signs[:, 0, -1:]), net.scores(signs))
+    changed = signs.clone()
+    changed[:, 3, :4] += 1.0
+    same = (net.terms(changed) == terms).all(dim=-1)
+    assert same[:, [0, 1, 2, 4]].all()
+    assert not same[:, 3].any()
 
 
 def test_stacked_tasks_are_looped_tasks():

@@ -46,6 +46,13 @@ def test_a_row_of_the_reference_is_held_against_the_others(metric):
     np.testing.assert_array_equal(found[2][:, 0], 0)
 
 
+def test_a_row_in_the_place_of_a_reference_is_held_against_the_others():
+    for own in range(len(REFERENCES)):
+        found = signs(ROWS, REFERENCES, [own] * len(ROWS))
+        expected = signs(ROWS, np.delete(REFERENCES, own, axis=0))
+        np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
+
+
 def test_cosine_looks_at_the_direction():
     rows, references = np.array([[10.0, 0.1]]), np.array([[1.0, 0.0], [9.0, 5.0]])
     by_direction = signs(rows, references, metric="cosine")[0, :, 0]

@@ -53,6 +53,13 @@ def test_few_fixed_rows_are_enough(n_rows):
     assert fixed(torch.tensor([[3.0, 4.0]]).double()).item() == pytest.approx(5.0)
 
 
+@pytest.mark.parametrize("kind", ["objective", "combined", "neighbors", "mahalanobis"])
+def test_views_are_those_that_the_head_looks_at(kind):
+    fixed = FixedBatch(kind, units([0.0] * 5, [1.0] * 5))
+    fixed.network = ACRNetwork(5, objective="ntl", n_transformations=6)
+    assert fixed.n_views == (7 if kind in ("objective", "combined") else 1)
+
+
 def test_whitening_is_a_matrix_or_a_vector():
     x = torch.from_numpy(RNG.normal(size=(4, 3)))
     weights = torch.tensor([1.0, 2.0, 3.0]).double()

@@ -98,13 +98,13 @@ def test_a_batch_of_equal_rows_and_one_in_other_units_are_taken():
 
 def test_memory_is_that_of_a_chunk(monkeypatch):
     seen = []
-    plain = ACRNetwork.layers_and_score
+    plain = ACRNetwork.layers
 
     def record(self, x, kept=None):
         seen.append(len(x))
         return plain(self, x, kept)
 
-    monkeypatch.setattr(ACRNetwork, "layers_and_score", record)
+    monkeypatch.setattr(ACRNetwork, "layers", record)
     head = make_head("neighbors", 5, 0.0, SHAPE)
     measure_batch(make().double(), SHAPE.scale, head, Chunks(batch(), 10))
     # The rows that serve as neighbours are gathered once; here that is all of them.

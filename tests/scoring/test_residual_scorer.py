@@ -63,6 +63,17 @@ def test_of_a_large_batch_a_part_is_the_reference(scorer, monkeypatch):
     assert np.argmax(scorer.singly(Chunks(rows, 300), scorer.references(rows[8:60]))) == 7
 
 
+def test_equal_rows_of_a_large_batch_score_alike(scorer, monkeypatch):
+    rows = np.concatenate([ROWS[:20], RNG.normal(size=(100, 3)), ROWS[:20]])
+    monkeypatch.setattr(residual_scorer, "_MOST_REFERENCES", 50)
+    scores = scorer.batch(rows)
+    np.testing.assert_allclose(scores[:20], scores[-20:], rtol=1e-12)
+
+
+def test_standardized_rows_come_back(scorer):
+    np.testing.assert_allclose(scorer.users(scorer.standardized(ROWS)), ROWS, atol=1e-12)
+
+
 def test_scoring_leaves_no_trace(scorer):
     before = {name: value.clone() for name, value in scorer.network.state_dict().items()}
     torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()

@@ -61,7 +61,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.installed ## meta-train on seven digit classes, score the three others, save demo.png
-	@$(VENV)/bin/python examples/plot_digits.py --save demo.png
+	@$(VENV)/bin/python examples/plot_digits.py --batches 10 --save demo.png
 
 test: lint ## format, lint, types, and every test and doctest
 	@$(VENV)/bin/python -m pytest $(PYTEST_ARGS) $(COV)

@@ -16,7 +16,7 @@ batch, by what the six machines have in common, only the rows that disagree are.
 import argparse
 from pathlib import Path
 
-import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score
@@ -24,12 +24,9 @@ from sklearn.metrics import roc_auc_score
 from acr_sklearn import ZeroShotACRDetector
 
 parser = argparse.ArgumentParser(description="What zero-shot detection is, in one picture.")
-parser.add_argument("--save", type=Path, default=Path("a_first_look.png"))
+parser.add_argument("--save", type=Path, help="write the picture to this file")
 parser.add_argument("--max-iter", type=int, default=100, help="training steps")
 arguments = parser.parse_args()
-
-mpl.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
 
 rng = np.random.default_rng(0)
 
@@ -54,7 +51,6 @@ scores = detector.score_samples(new)  # high = normal
 pooled = IsolationForest(random_state=0).fit(np.concatenate(machines)).score_samples(new)
 by_batch, by_pool = roc_auc_score(~faulty, scores), roc_auc_score(~faulty, pooled)
 print(f"AUROC on the new machine, rows held against all other machines: {by_pool:.3f}")
-print(f"AUROC on the new machine, zero-shot within its batch: {by_batch:.3f}")
 
 # %%
 # What training saw, and what came out
@@ -78,5 +74,8 @@ figure.colorbar(points, ax=right, label="anomaly score")
 for axis in (left, right):
     axis.set(xlabel="sensor 1", ylabel="sensor 2")
     axis.spines[["top", "right"]].set_visible(False)
-figure.savefig(arguments.save, dpi=150)
-print(f"Picture: {arguments.save}.")
+if arguments.save:
+    figure.savefig(arguments.save, dpi=150)
+    print(f"Picture: {arguments.save}.")
+plt.show()
+print(f"AUROC on the new machine, zero-shot within its batch: {by_batch:.3f}")

@@ -22,7 +22,7 @@ import os
 from itertools import takewhile
 from pathlib import Path
 
-import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import sklearn
@@ -42,12 +42,20 @@ from acr_sklearn.plotting import (
 root = Path(os.environ.get("ACR_SKLEARN_DATA", Path.home() / ".cache" / "acr_sklearn"))
 parser = argparse.ArgumentParser(description="ACR on a table with categorical columns.")
 parser.add_argument("--data", type=Path, default=root / "fars", help="folder with fars.dat")
-parser.add_argument("--save", type=Path, default=Path("categories_fars.png"))
+parser.add_argument("--save", type=Path, help="write the picture to this file")
 parser.add_argument("--max-iter", type=int, default=ZeroShotACRDetector().max_iter)
 arguments = parser.parse_args()
 
-mpl.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
+plt.rcParams.update(
+    {
+        "axes.spines.right": False,
+        "axes.spines.top": False,
+        "axes.titlesize": "medium",
+        "figure.constrained_layout.use": True,
+        "figure.titlesize": "medium",
+        "legend.frameon": False,
+    }
+)
 
 STATE, LABEL, AGE = "CASE_STATE", "INJURY_SEVERITY", "AGE"
 NORMAL, ANOMALY = "No_Injury", "Fatal_Injury"
@@ -161,13 +169,19 @@ print(f"With one training row in six below the threshold: {found:.0%} of the ano
 # %%
 # Pictures
 # --------
-figure, axes = plt.subplots(2, 2, figsize=(12, 9), layout="constrained")
+# Scores of each state and the threshold; how well anomalies are ranked; what another
+# ``contamination`` would have given, had the labels been known; and whether the new states are like
+# those of training. Unseen states may differ a good deal: one mean does not say it.
+figure, axes = plt.subplots(2, 2, figsize=(10, 8))
 routed = {"domains": new[STATE]}
 ScoreDistributionDisplay.from_estimator(pipe, new, y, **routed, ax=axes[0, 0])
 DomainRocDisplay.from_estimator(pipe, new, y, **routed, ax=axes[0, 1])
 ContaminationCurveDisplay.from_estimator(pipe, new, y, **routed, ax=axes[1, 0])
+axes[1, 0].set_ylim(0.45, 1.15)  # room for the legend
 DomainMapDisplay.from_estimator(pipe, new, **routed, ax=axes[1, 1])
-figure.suptitle(f"States that training has not seen ({source})", fontsize="medium")
-figure.savefig(arguments.save, dpi=110)
+figure.suptitle(f"States that training has not seen ({source})")
+if arguments.save:
+    figure.savefig(arguments.save, dpi=150)
+else:
+    plt.show()
 print(f"Mean AUROC over the unseen states: {np.mean(list(by_state.values())):.3f}")
-print(f"Picture: {arguments.save}.")

@@ -14,18 +14,27 @@ detector is for.
 import argparse
 from pathlib import Path
 
-import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
 
 from acr_sklearn import ZeroShotACRDetector, split_domains
 
 parser = argparse.ArgumentParser(description="ACR with the domains in a DataFrame.")
-parser.add_argument("--save", type=Path, default=Path("dataframe_domains.png"))
+parser.add_argument("--save", type=Path, help="write the picture to this file")
+parser.add_argument("--max-iter", type=int, default=100, help="training steps")
 arguments = parser.parse_args()
 
-mpl.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
+plt.rcParams.update(
+    {
+        "axes.spines.right": False,
+        "axes.spines.top": False,
+        "axes.titlesize": "medium",
+        "figure.constrained_layout.use": True,
+        "figure.titlesize": "medium",
+        "legend.frameon": False,
+    }
+)
 
 NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 bunch = load_digits(as_frame=True)
@@ -36,7 +45,9 @@ print(train.iloc[:3, [2, 3, 4, -1]].to_string())
 # %%
 # Train on seven sources
 # ----------------------
-detector = ZeroShotACRDetector(domain_column="source", random_state=0).fit(train)
+detector = ZeroShotACRDetector(
+    domain_column="source", max_iter=arguments.max_iter, random_state=0
+).fit(train)
 print(f"{detector.n_domains_} domains: {', '.join(detector.domains_)}")
 print(f"{detector.n_features_in_} columns in, the domain column among them")
 
@@ -60,12 +71,11 @@ for name, part in split_domains(today.assign(score=scores, y=y), today["source"]
         f"{name}: {len(part)} rows, {(part.y == -1).sum()} mislabelled, of which "
         f"{(worst.y == -1).sum()} lie among the {len(worst)} lowest scores"
     )
-print(f"Mean AUROC over the sources: {detector.score(today, y):.3f}")
 
 # %%
 # The lowest scores of each source
 # --------------------------------
-figure, axes = plt.subplots(3, 12, figsize=(10, 3.2), layout="constrained")
+figure, axes = plt.subplots(3, 12, figsize=(10, 3.2))
 for row, (name, part) in zip(
     axes, split_domains(today.assign(score=scores, y=y), today["source"]).items(), strict=True
 ):
@@ -76,11 +86,14 @@ for row, (name, part) in zip(
         axis.imshow(pixels.reshape(8, 8), cmap="gray_r")
         axis.set(xticks=[], yticks=[])
         axis.spines[:].set(
-            color="#D55E00" if label == -1 else "#CCCCCC", linewidth=3 if label == -1 else 0.8
+            visible=True,
+            color="#D55E00" if label == -1 else "#CCCCCC",
+            linewidth=3 if label == -1 else 0.8,
         )
     row[0].set_ylabel(name.replace(" ", "\n"))
-figure.suptitle(
-    "The 12 lowest scores of each unseen source (outlined: mislabelled rows)", fontsize="medium"
-)
-figure.savefig(arguments.save, dpi=150)
-print(f"Picture: {arguments.save}.")
+figure.suptitle("The 12 lowest scores of each unseen source (outlined: mislabelled rows)")
+if arguments.save:
+    figure.savefig(arguments.save, dpi=150)
+else:
+    plt.show()
+print(f"Mean AUROC over the sources: {detector.score(today, y):.3f}")

@@ -11,7 +11,7 @@ Beside it stand three detectors that are refitted on every single batch. Two of 
 scale of the pixels, so each is run on raw and on standardised pixels and the better of the two is
 shown: a choice made with the labels in hand, in the rivals' favour.
 
-Run it as ``python examples/plot_digits.py --save demo.png``; ``make demo`` does the same.
+``make demo`` runs it with ``--batches 10 --save demo.png``.
 """
 
 # %%
@@ -21,7 +21,7 @@ import argparse
 import time
 from pathlib import Path
 
-import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.ensemble import IsolationForest
@@ -33,14 +33,22 @@ from sklearn.svm import OneClassSVM
 from acr_sklearn import ZeroShotACRDetector
 
 parser = argparse.ArgumentParser(description="ACR on digit classes it has never seen.")
-parser.add_argument("--save", type=Path, default=Path("demo.png"), help="where the picture goes")
+parser.add_argument("--save", type=Path, help="write the picture to this file")
 parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="one training per seed")
 parser.add_argument("--unseen", type=int, nargs=3, default=[7, 8, 9], help="classes kept apart")
-parser.add_argument("--batches", type=int, default=10, help="batches per class and share")
+parser.add_argument("--batches", type=int, default=5, help="batches per class and share")
 arguments = parser.parse_args()
 
-mpl.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
+plt.rcParams.update(
+    {
+        "axes.spines.right": False,
+        "axes.spines.top": False,
+        "axes.titlesize": "medium",
+        "figure.constrained_layout.use": True,
+        "figure.titlesize": "medium",
+        "legend.frameon": False,
+    }
+)
 
 SHARES = (0.01, 0.05, 0.10, 0.20)
 BATCH = 150
@@ -133,6 +141,8 @@ for name, rival in {"kNN distance": neighbor_distance, "OneClassSVM": one_class_
 # %%
 # The table
 # ---------
+# On these pixels, which all have one unit, the plain distance to neighbours is ahead while
+# anomalies are few; with a fifth of anomalies the detector that was not fitted to the batch is.
 count = len(arguments.unseen) * arguments.batches
 print(
     f"AUROC on digits {arguments.unseen}, never seen in training: mean and standard deviation "
@@ -161,7 +171,7 @@ print(
     f"and {flagged[labels == 1].mean():.0%} of the normal rows."
 )
 
-figure = plt.figure(figsize=(11, 4.6), layout="constrained")
+figure = plt.figure(figsize=(10, 4.4))
 left, right = figure.subfigures(1, 2, width_ratios=[1, 1.15])
 axis = left.subplots()
 anomaly_scores = -np.concatenate(scores)
@@ -187,8 +197,7 @@ axis.set(
     title=f"Unseen digits {', '.join(map(str, arguments.unseen))}: {len(scores)} batches, "
     f"{share:.0%} anomalies",
 )
-axis.legend(frameon=False)
-axis.spines[["top", "right"]].set_visible(False)
+axis.legend()
 
 batch, y = batches[share][0]
 ranking = np.argsort(scores[0])[:24]
@@ -198,12 +207,17 @@ for rank, (image, row) in enumerate(zip(images.flat, ranking, strict=True), star
     image.set(xticks=[], yticks=[])
     image.set_title(f"{rank}", fontsize=8, pad=2)
     image.spines[:].set(
-        color="#D55E00" if y[row] == -1 else "#CCCCCC", linewidth=3 if y[row] == -1 else 0.8
+        visible=True,
+        color="#D55E00" if y[row] == -1 else "#CCCCCC",
+        linewidth=3 if y[row] == -1 else 0.8,
     )
 right.suptitle(
     f"Most anomalous of {BATCH} rows in a batch of digit {arguments.unseen[0]}\n"
     f"(outlined: the true anomalies, {(y == -1).sum()} in all)",
-    fontsize="medium",
 )
-figure.savefig(arguments.save, dpi=150)
-print(f"Picture: {arguments.save}. Total: {time.perf_counter() - start:.0f} s.")
+if arguments.save:
+    figure.savefig(arguments.save, dpi=150)
+    print(f"Picture: {arguments.save}.")
+else:
+    plt.show()
+print(f"Total: {time.perf_counter() - start:.0f} s.")

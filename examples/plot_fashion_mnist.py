@@ -2,26 +2,30 @@
 Fashion-MNIST: unseen kinds of clothing
 =======================================
 
-The same experiment as with the digits, with 35,000 training images of 28 x 28 pixels: meta-train
-on seven kinds of clothing, score batches of sneakers, bags and ankle boots, each with anomalies
-from the other two.
+The same experiment as with the digits, with images of 28 x 28 pixels: meta-train on seven kinds of
+clothing, score batches of sneakers, bags and ankle boots, each with anomalies from the other two.
+The training is short here; ``--rows 5000 --max-iter 150 --batches 3`` takes some minutes.
 
 The images come from the four files of the data set (Xiao, Rasul and Vollgraf, 2017), which Debian
 and Ubuntu package: ``apt-get install dataset-fashion-mnist``. Files from elsewhere are taken with
-``python examples/plot_fashion_mnist.py --data FOLDER``.
+``python examples/plot_fashion_mnist.py --data FOLDER``. Where there are none, the example draws
+outlines of ten kinds of clothing itself, which are far simpler, and says so: what it prints is
+then about these.
 """
 
 # %%
-# Read the files
-# --------------
+# Read the files, or draw outlines
+# --------------------------------
 import argparse
 import gzip
 import sys
 import time
 from pathlib import Path
 
-import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.path import Path as MplPath
+from scipy.ndimage import gaussian_filter
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestNeighbors
@@ -32,32 +36,42 @@ parser = argparse.ArgumentParser(description="ACR on kinds of clothing it has ne
 parser.add_argument(
     "--data",
     type=Path,
-    default=Path("/usr/share/datasets/fashion-mnist"),
     help="folder with the four files *-ubyte.gz",
 )
-parser.add_argument("--save", type=Path, default=Path("fashion_mnist.png"))
-parser.add_argument("--rows", type=int, default=5000, help="training images of each kind")
-parser.add_argument("--max-iter", type=int, default=ZeroShotACRDetector().max_iter)
-parser.add_argument("--batches", type=int, default=3, help="batches per kind and share")
+parser.add_argument("--save", type=Path, help="write the picture to this file")
+parser.add_argument("--rows", type=int, default=1000, help="training images of each kind")
+parser.add_argument("--max-iter", type=int, default=50, help="training steps")
+parser.add_argument("--batches", type=int, default=1, help="batches per kind and share")
+shares = [0.01, 0.05, 0.1, 0.2]
+parser.add_argument("--shares", type=float, nargs="+", default=shares, help="of anomalies")
 arguments = parser.parse_args()
 
-mpl.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
+plt.rcParams.update(
+    {
+        "axes.spines.right": False,
+        "axes.spines.top": False,
+        "axes.titlesize": "medium",
+        "figure.constrained_layout.use": True,
+        "figure.titlesize": "medium",
+        "legend.frameon": False,
+    }
+)
 
+PACKAGED = Path("/usr/share/datasets/fashion-mnist")
 KINDS = ["T-shirt", "trouser", "pullover", "dress", "coat"]
 KINDS += ["sandal", "shirt", "sneaker", "bag", "boot"]
 UNSEEN = [7, 8, 9]
-SHARES = (0.01, 0.05, 0.10, 0.20)
-BATCH = 1000
+SHARES = arguments.shares
+BATCH = 400
 start = time.perf_counter()
 
 
 def read_idx(name):
     """One file of the idx format: a number of axes, their lengths, then bytes."""
-    path = arguments.data / name
+    path = (arguments.data or PACKAGED) / name
     if not path.exists():
         sys.exit(
-            f"No file {name} in {arguments.data}. Install Fashion-MNIST with 'apt-get install "
+            f"No file {name} in {path.parent}. Install Fashion-MNIST with 'apt-get install "
             "dataset-fashion-mnist' (Debian, Ubuntu), or give its folder with --data."
         )
     content = gzip.decompress(path.read_bytes())
@@ -73,8 +87,50 @@ def read_split(name):
     return images.reshape(len(images), -1).astype(np.float32) / 255, kind
 
 
-X_train, kind_train = read_split("train")
-X_test, kind_test = read_split("t10k")
+# Outlines as polygons: right half from top to bottom, in units of the image's half width.
+OUTLINES = {
+    "T-shirt": [(0.2, 0.8), (0.4, 0.8), (0.9, 0.3), (0.65, 0.1), (0.45, 0.3), (0.45, -0.8)],
+    "trouser": [(0.3, 0.9), (0.42, 0), (0.4, -0.9), (0.15, -0.9), (0.05, 0.4)],
+    "pullover": [(0.2, 0.8), (0.45, 0.75), (0.85, -0.6), (0.65, -0.7), (0.45, 0.2), (0.45, -0.8)],
+    "dress": [(0.15, 0.9), (0.3, 0.8), (0.18, 0.2), (0.4, -0.9)],
+    "coat": [(0.15, 0.9), (0.45, 0.8), (0.8, -0.7), (0.6, -0.75), (0.5, 0.2), (0.55, -0.9)],
+    "sandal": [(0.9, -0.3), (0.9, -0.4), (-0.9, -0.4), (-0.9, -0.3), (-0.3, -0.25), (0.2, 0.1)],
+    "shirt": [(0.1, 0.85), (0.4, 0.8), (0.75, 0), (0.6, -0.1), (0.4, 0.3), (0.42, -0.85)],
+    "sneaker": [(-0.9, 0.2), (-0.5, 0.25), (0, 0.05), (0.9, -0.15), (0.9, -0.45), (-0.9, -0.45)],
+    "bag": [(0.3, 0.6), (0.35, 0.2), (0.8, 0.2), (0.85, -0.7)],
+    "boot": [(-0.6, 0.9), (0.1, 0.9), (0.1, 0.1), (0.9, -0.3), (0.9, -0.7), (-0.6, -0.7)],
+}
+
+
+def draw_split(kinds, per_kind, seed):
+    """Outlines of random width, height, slant and cloth: images of 28 x 28 pixels, and kinds."""
+    rng = np.random.default_rng(seed)
+    side = np.linspace(-1, 1, 28)
+    pixels = np.stack(np.meshgrid(side, -side), axis=-1).reshape(-1, 2)
+    images = []
+    for kind in kinds:
+        half = OUTLINES[KINDS[kind]]
+        halved = KINDS[kind] not in ("sandal", "sneaker", "boot")
+        whole = half + [(-x, y) for x, y in half[::-1]] if halved else half
+        for _ in range(per_kind):
+            width, height, slant = rng.normal(1, 0.1), rng.normal(1, 0.08), rng.normal(0, 0.08)
+            corners = np.array(whole) + rng.normal(0, 0.03, (len(whole), 2))
+            inside = MplPath(corners @ [[width, slant], [0, height]]).contains_points(pixels)
+            cloth = gaussian_filter(rng.normal(size=(28, 28)), rng.uniform(0.5, 3))
+            shade = rng.uniform(0.4, 0.9) + 0.15 * cloth / cloth.std()
+            images.append(gaussian_filter(inside.reshape(28, 28) * shade, 0.5).clip(0, 1).ravel())
+    return np.array(images, np.float32), np.repeat(kinds, per_kind)
+
+
+if arguments.data or PACKAGED.exists():
+    source, (X_train, kind_train), (X_test, kind_test) = (
+        "Fashion-MNIST", read_split("train"), read_split("t10k"),
+    )  # fmt: skip
+else:
+    print(f"No Fashion-MNIST in {PACKAGED}: going on with outlines drawn here.")
+    source, (X_train, kind_train), (X_test, kind_test) = (
+        "drawn here", draw_split(range(7), 200, 0), draw_split(UNSEEN, BATCH, 1),
+    )  # fmt: skip
 
 # %%
 # Meta-train on seven kinds
@@ -82,7 +138,7 @@ X_test, kind_test = read_split("t10k")
 domains = [X_train[kind_train == k][: arguments.rows] for k in range(10) if k not in UNSEEN]
 detector = ZeroShotACRDetector(max_iter=arguments.max_iter, random_state=0).fit(domains)
 print(
-    f"Meta-trained on {len(domains)} kinds of {arguments.rows:,} images: {detector.n_iter_} "
+    f"Meta-trained on {len(domains)} kinds of {len(domains[0]):,} images: {detector.n_iter_} "
     f"steps, {time.perf_counter() - start:.0f} s."
 )
 
@@ -129,7 +185,7 @@ for share in SHARES:
         for name, score_samples in methods.items():
             scores = score_samples(batch)
             areas[name][share].append(roc_auc_score(y, scores))
-            if name.startswith("ACR") and share == 0.05:
+            if name.startswith("ACR") and share <= 0.05:
                 shown[k] = batch, y, scores
 
 print(
@@ -145,21 +201,26 @@ for name, values in areas.items():
 # %%
 # The most anomalous images
 # -------------------------
-# One batch per row, with 5 % anomalies; what the detector ranks first stands left.
-figure, axes = plt.subplots(3, 14, figsize=(11, 3.2), layout="constrained")
+# One batch per row, with 5 % anomalies; what the detector ranks first stands left. On outlines
+# drawn here the forest is ahead of it in the table: such shapes are told apart by a few pixels.
+figure, axes = plt.subplots(3, 14, figsize=(10, 3.1))
 for row, k in zip(axes, UNSEEN, strict=True):
     batch, y, scores = shown[k]
     for axis, i in zip(row, np.argsort(scores), strict=False):
         axis.imshow(batch[i].reshape(28, 28), cmap="gray_r")
         axis.set(xticks=[], yticks=[])
         axis.spines[:].set(
-            color="#D55E00" if y[i] == -1 else "#CCCCCC", linewidth=3 if y[i] == -1 else 0.8
+            visible=True,
+            color="#D55E00" if y[i] == -1 else "#CCCCCC",
+            linewidth=3 if y[i] == -1 else 0.8,
         )
     row[0].set_ylabel(f"batch of\n{KINDS[k]}s")
 figure.suptitle(
     f"The 14 most anomalous of {BATCH:,} images in three batches of unseen kinds "
-    "(outlined: true anomalies, 5 %)",
-    fontsize="medium",
+    f"({source}; framed: true anomalies, 5 %)"
 )
-figure.savefig(arguments.save, dpi=150)
-print(f"Picture: {arguments.save}. Total: {time.perf_counter() - start:.0f} s.")
+if arguments.save:
+    figure.savefig(arguments.save, dpi=150)
+else:
+    plt.show()
+print(f"Total: {time.perf_counter() - start:.0f} s.")

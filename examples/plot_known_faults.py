@@ -16,21 +16,29 @@ import argparse
 import os
 from pathlib import Path
 
-import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 
 from acr_sklearn import FitOnNormals, LabelThreshold, ZeroShotACRDetector
 
 parser = argparse.ArgumentParser(description="Known faults of some machines, found on another.")
-parser.add_argument("--save", type=Path, default=Path("known_faults.png"))
-parser.add_argument("--max-iter", type=int, default=150)
+parser.add_argument("--save", type=Path, help="write the picture to this file")
+parser.add_argument("--max-iter", type=int, default=80, help="training steps")
 default = Path(os.environ.get("ACR_SKLEARN_DATA", "../shared/data")) / "native"
 parser.add_argument("--data", type=Path, default=default, help="folder of the native sets")
 parser.add_argument("--set", default="diecast", help="its name there")
 arguments = parser.parse_args()
 
-mpl.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
+plt.rcParams.update(
+    {
+        "axes.spines.right": False,
+        "axes.spines.top": False,
+        "axes.titlesize": "medium",
+        "figure.constrained_layout.use": True,
+        "figure.titlesize": "medium",
+        "legend.frameon": False,
+    }
+)
 
 rng = np.random.default_rng(0)
 
@@ -103,11 +111,20 @@ for name in new:
     print(f"{name}: {hits} of {faulty[rows].sum()} faults called, {false} false alarms")
 
 # %%
-# What the first looks find
-# -------------------------
-# Rows of the new machines in the order of their scores: how many faults are among the first.
-figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
-for model, label in ((plain, "without known faults"), (detector, "with them")):
+# What it brings, machine by machine
+# ----------------------------------
+# Left: each new machine, without known faults and with them. Right: rows of the new machines in the
+# order of their scores, and how many faults are among the first.
+figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.7))
+COLORS = {"without known faults": "#999999", "with them": "#D55E00"}
+before, after = np.array(list(values.values())).T
+places = np.arange(len(new))
+left.hlines(places, before, after, color="#CCCCCC", linewidth=3)
+for area, (label, color) in zip((before, after), COLORS.items(), strict=True):
+    left.plot(area, places, "o", markersize=9, color=color, label=label)
+left.set_yticks(places, new)
+left.set(xlabel="AUROC", ylim=(-0.5, len(new) - 0.5), title="New machines")
+for model, (label, color) in zip((plain, detector), COLORS.items(), strict=True):
     found = []
     for name in new:
         rows = site == name
@@ -119,11 +136,20 @@ for model, label in ((plain, "without known faults"), (detector, "with them")):
                 np.cumsum(faulty[rows][order]) / faulty[rows].sum(),
             )
         )
-    axes.plot(100 * np.linspace(0, 0.3, 61), 100 * np.mean(found, axis=0), label=label)
-axes.set(xlabel="rows looked at, %", ylabel="faults found, %", ylim=(0, 102))
-axes.legend(frameon=False)
-axes.spines[["top", "right"]].set_visible(False)
-figure.savefig(arguments.save, dpi=150)
+    right.plot(
+        100 * np.linspace(0, 0.3, 61), 100 * np.mean(found, axis=0), color=color, label=label
+    )
+right.set(
+    xlabel="rows looked at, %",
+    ylabel="faults found, %",
+    ylim=(0, 102),
+    title="What the first looks find",
+)
+right.legend(loc="lower right")
+if arguments.save:
+    figure.savefig(arguments.save, dpi=150)
+else:
+    plt.show()
 mean = np.mean(list(values.values()), axis=0)
-print(f"Picture: {arguments.save}. Mean AUROC without known faults {mean[0]:.3f}")
+print(f"Mean AUROC without known faults {mean[0]:.3f}")
 print(f"Mean AUROC on new machines with known faults: {mean[1]:.3f}")

@@ -18,7 +18,7 @@ Here two residual blocks stand in for the default layers.
 import argparse
 from pathlib import Path
 
-import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from sklearn.datasets import load_digits
@@ -27,12 +27,20 @@ from torch import nn
 from acr_sklearn import ZeroShotACRDetector
 
 parser = argparse.ArgumentParser(description="ACR with a user's network.")
-parser.add_argument("--save", type=Path, default=Path("own_backbone.png"))
-parser.add_argument("--max-iter", type=int, default=ZeroShotACRDetector().max_iter)
+parser.add_argument("--save", type=Path, help="write the picture to this file")
+parser.add_argument("--max-iter", type=int, default=100, help="training steps")
 arguments = parser.parse_args()
 
-mpl.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
+plt.rcParams.update(
+    {
+        "axes.spines.right": False,
+        "axes.spines.top": False,
+        "axes.titlesize": "medium",
+        "figure.constrained_layout.use": True,
+        "figure.titlesize": "medium",
+        "legend.frameon": False,
+    }
+)
 
 
 class ResidualBlock(nn.Module):
@@ -91,23 +99,33 @@ for name, detector in detectors.items():
     )
 
 # %%
-# How training went
-# -----------------
+# How training went, and what came of it
+# --------------------------------------
 # ``history_`` has one row per evaluation. Training is judged on domains held out from it, and the
-# weights of the best evaluation are kept.
-figure, axis = plt.subplots(figsize=(7, 3.4), layout="constrained")
-for (name, detector), color in zip(detectors.items(), ("#0072B2", "#D55E00"), strict=True):
+# weights of the best evaluation are kept. Right: each unseen digit by itself. The smaller network
+# is not better for being our own: it is level with the default on one of the three digits and
+# behind on two. What was held out from training had said so before.
+figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.7), width_ratios=[1.7, 1])
+for (name, detector), color, marker in zip(
+    detectors.items(), ("#0072B2", "#D55E00"), "os", strict=True
+):
     steps = [row["n_steps"] for row in detector.history_]
     area = [row["valid_auc"] for row in detector.history_]
-    axis.plot(steps, area, color=color, label=name)
+    left.plot(steps, area, color=color, label=name)
     best = int(np.argmax(area))
-    axis.plot(steps[best], area[best], "o", color=color)
-axis.set(
+    left.plot(steps[best], area[best], marker, color=color)
+    own = [detector.score(batch, y) for batch, y in zip(batches, labels, strict=True)]
+    right.plot(own, range(3), marker, color=color, markersize=9, alpha=0.8, label=name)
+left.set(
     xlabel="steps",
     ylabel="AUROC on held-out domains",
-    title="Two backbones in training (dot: best evaluation)",
+    title="Two backbones in training (mark: best evaluation)",
 )
-axis.legend(frameon=False)
-axis.spines[["top", "right"]].set_visible(False)
-figure.savefig(arguments.save, dpi=150)
-print(f"Picture: {arguments.save}.")
+left.legend(loc="lower right")
+right.set_yticks(range(3), ["digit 7", "digit 8", "digit 9"])
+right.set(xlabel="AUROC", ylim=(-0.5, 2.5), title="On digits that neither has seen")
+right.grid(axis="y", color="#DDDDDD")
+if arguments.save:
+    figure.savefig(arguments.save, dpi=150)
+else:
+    plt.show()

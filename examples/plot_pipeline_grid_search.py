@@ -23,7 +23,7 @@ import tempfile
 import time
 from pathlib import Path
 
-import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import sklearn
 from sklearn.datasets import load_digits
@@ -35,12 +35,20 @@ from sklearn.preprocessing import StandardScaler
 from acr_sklearn import NormalTrainSplit, ZeroShotACRDetector, concat_domains
 
 parser = argparse.ArgumentParser(description="Search the contamination of ACR in a Pipeline.")
-parser.add_argument("--save", type=Path, default=Path("grid_search.png"))
-parser.add_argument("--max-iter", type=int, default=100, help="training steps")
+parser.add_argument("--save", type=Path, help="write the picture to this file")
+parser.add_argument("--max-iter", type=int, default=30, help="training steps")
 arguments = parser.parse_args()
 
-mpl.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
+plt.rcParams.update(
+    {
+        "axes.spines.right": False,
+        "axes.spines.top": False,
+        "axes.titlesize": "medium",
+        "figure.constrained_layout.use": True,
+        "figure.titlesize": "medium",
+        "legend.frameon": False,
+    }
+)
 
 images, digit = load_digits(return_X_y=True)
 rng = np.random.default_rng(0)
@@ -115,7 +123,7 @@ final = sklearn.clone(search.estimator).set_params(**results["params"][best])
 final.fit(X[normal], acr__domains=domains[normal])
 print(f"Fitted on {final['acr'].n_domains_} domains, offset_ {final['acr'].offset_:.1f}")
 
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained", sharex=True)
+figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharex=True)
 for axis, name in zip(axes, ("balanced accuracy", "MCC"), strict=True):
     folds = np.array([results[f"split{i}_test_{name}"] for i in range(search.n_splits_)])
     axis.plot(candidates, folds.T, color="#999999", linewidth=0.8)
@@ -123,10 +131,11 @@ for axis, name in zip(axes, ("balanced accuracy", "MCC"), strict=True):
     axis.set(xscale="log", xlabel="contamination (log scale)", ylabel=name)
     axis.set_xticks(candidates, [f"{c:g}" for c in candidates])
     axis.set_xticks([], minor=True)
-    axis.spines[["top", "right"]].set_visible(False)
 axes[0].plot([], [], color="#999999", linewidth=0.8, label="one domain left out")
-axes[0].legend(frameon=False, loc="lower right")
-figure.suptitle("Each domain scored by a detector that has not seen it", fontsize="medium")
-figure.savefig(arguments.save, dpi=150)
-print(f"Picture: {arguments.save}.")
+axes[0].legend(loc="lower right")
+figure.suptitle("Each domain scored by a detector that has not seen it")
+if arguments.save:
+    figure.savefig(arguments.save, dpi=150)
+else:
+    plt.show()
 cache.cleanup()

@@ -169,31 +169,9 @@ def test_a_pattern_may_match_nothing_yet():
 # --------------------------------------------------------------------------------- the gallery
 
 
-def test_examples_are_run_unless_it_is_said_why_not():
-    run = {name for name in EXAMPLES if re.search(gallery_runs.RUN, f"/examples/{name}.py")}
-    assert run == EXAMPLES - gallery_runs.NOT_RUN.keys()
-    assert gallery_runs.NOT_RUN.keys() | gallery_runs.OPTIONS.keys() <= EXAMPLES
-
-
-def test_an_example_that_is_not_run_says_why():
-    block = gallery_runs.BLOCK
-    page = f".. _top:\n\nTitle\n=====\n\nSays.\n\n{block} 4-5\n\ncode\n\n{block} 6-7\n"
-    told = gallery_runs.with_reason(page, "it is long")
-    assert (
-        told.index("Title") < told.index("not run for the site: it is long.") < told.index("code")
-    )
-    assert (
-        told.replace(".. note::\n\n   This example was not run for the site: it is long.\n\n", "")
-        == page
-    )
-
-
-def test_an_example_saves_outside_the_repository(tmp_path):
-    options = gallery_runs.Options(tmp_path)
-    given = options({}, {"src_file": str(ROOT / "examples" / "plot_digits.py")})
-    assert given[-2:] == ["--save", str(tmp_path / "plot_digits.png")]
-    (tmp_path / "plot_bare.py").write_text("print(1)\n")
-    assert options({}, {"src_file": str(tmp_path / "plot_bare.py")}) == []
+def test_comments_for_linters_are_left_out_of_the_gallery():
+    shown = gallery_runs.FOR_LINTERS.sub("", "import a  # noqa: E402\nx = 1  # a word\n")
+    assert shown == "import a\nx = 1  # a word\n"
 
 
 # ------------------------------------------------------------------------- the Markdown copies

@@ -49,13 +49,13 @@ export MPLBACKEND := Agg
 
 # Two processes of one thread each: on tensors as small as the tests' more threads only wait for
 # one another, and on a busy machine they do so at the cost of everything else.
-test test-floor fuzz docs: export OMP_NUM_THREADS := 1
+test test-floor test-engines fuzz docs: export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-floor fuzz lint lint-workflows types bench-train bench-time bench-data bench-quality bench-curves \
+.PHONY: help demo test test-floor test-engines fuzz lint lint-workflows types bench-train bench-time bench-data bench-quality bench-curves \
 	bench-conv bench-drift bench-explain bench-known bench-letters bench-native bench-score bench-reference \
-	bench-surfaces bench-synthesis bench-resad bench-defects results-page docs docs-test clean
+	bench-surfaces bench-synthesis bench-resad bench-defects bench-distributed results-page docs docs-test clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,10 +64,13 @@ demo: $(VENV)/.installed ## meta-train on seven digit classes, score the three o
 	@$(VENV)/bin/python examples/plot_digits.py --batches 10 --save demo.png
 
 test: lint ## format, lint, types, and every test and doctest
-	@$(VENV)/bin/python -m pytest $(PYTEST_ARGS) $(COV)
+	@$(VENV)/bin/python -m pytest --ignore=tests/distributed/engines $(PYTEST_ARGS) $(COV)
 
 test-floor: $(FLOOR)/.installed ## scikit-learn's checks on the oldest supported versions
 	@$(FLOOR)/bin/python -m pytest $(PYTEST_ARGS) tests/test_compliance.py
+
+test-engines: $(VENV)/.engines ## scoring on Dask, Spark (needs Java) and DuckDB, with workers that die
+	@$(VENV)/bin/python -m pytest tests/distributed/engines
 
 fuzz: $(VENV)/.installed ## 50,000 hostile inputs instead of the 2,200 of make test, kills, threads
 	@ACR_FUZZ_INPUTS=50000 $(VENV)/bin/python -m pytest -q tests/test_fuzz.py
@@ -160,6 +163,9 @@ bench-resad: $(VENV)/.bench ## a few references of unseen domains: ResAD, ablati
 bench-defects: $(VENV)/.bench ## MVTec AD or VisA with a few references; DATA=folder TRAIN=other BENCH_ARGS="--references 4"
 	@$(VENV)/bin/python benchmarks/quality/fetch.py mobilenet
 	@$(VENV)/bin/python benchmarks/bench_defects.py $(DATA) $(if $(TRAIN),--train $(TRAIN)) $(BENCH_ARGS)
+
+bench-distributed: $(VENV)/.engines ## fleets on Dask and Spark against one process; BENCH_ARGS=--quick
+	@$(VENV)/bin/python benchmarks/bench_distributed.py $(BENCH_ARGS)
 
 bench-reference: $(VENV)/.bench ## p-values and reference mode on unseen validation domains
 	@$(VENV)/bin/python benchmarks/bench_reference.py $(BENCH_ARGS)

@@ -5,6 +5,7 @@ __all__ = [
     "EarlyStoppingWarning",
     "IgnoredDomainsWarning",
     "LeftOutWarning",
+    "MissingDomainWarning",
     "NoKnownAnomaliesWarning",
     "PooledDomainsWarning",
     "SingleDomainWarning",
@@ -194,6 +195,28 @@ class LeftOutWarning(ACRWarning):
     ...     load(file.name)
     Traceback (most recent call last):
     acr_sklearn.exceptions.LeftOutWarning: ...
+    """
+
+
+class MissingDomainWarning(ACRWarning):
+    """Rows have no name of a domain, so they are scored as one domain of their own.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from acr_sklearn import ZeroShotACRDetector
+    >>> from acr_sklearn.distributed import score_frame
+    >>> from acr_sklearn.exceptions import MissingDomainWarning
+    >>> frame = pd.DataFrame(np.random.default_rng(0).normal(size=(200, 2)), columns=["a", "b"])
+    >>> frame["site"] = ["v", "x", "y", "z", None] * 40
+    >>> detector = ZeroShotACRDetector(max_iter=1, domain_column="site", random_state=0)
+    >>> detector = detector.fit(frame.dropna())
+    >>> warnings.simplefilter("error", MissingDomainWarning)
+    >>> score_frame(frame, detector)
+    Traceback (most recent call last):
+    acr_sklearn.exceptions.MissingDomainWarning: ...
     """
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import torch
 from hostile_parameters import HUGE, SETTINGS
 from hostile_tables import ODD, WIDTH, held, labels
@@ -15,7 +16,7 @@ from sklearn.ensemble import IsolationForest
 from sklearn.frozen import FrozenEstimator
 
 import acr_sklearn
-from acr_sklearn import datasets, metrics, model_selection, outliers, plotting
+from acr_sklearn import datasets, distributed, metrics, model_selection, outliers, plotting
 from acr_sklearn.exceptions import ACRWarning
 
 N_ROWS = 24
@@ -464,6 +465,54 @@ def few_shot(draw):
     return live.score_samples(draw.numbers(4, 2, 3, 3), image_size=draw.setting(None, 6))
 
 
+def frame_of(draw):
+    """A frame of two domains with an odd cell or name somewhere, or something that is none."""
+    columns = [f"f{i}" for i in range(WIDTH)]
+    frame = pd.DataFrame(draw.rng.normal(size=(N_ROWS, WIDTH)), columns=columns)
+    frame["site"] = np.arange(N_ROWS) % 2
+    if draw.rng.random() < 0.5:
+        column = draw.one("f1", "site")
+        frame[column] = frame[column].astype(object)
+        with contextlib.suppress(ValueError, TypeError):  # what pandas does not take as a cell
+            frame.at[3, column] = draw.one(*ODD)
+    other = draw.one(
+        frame, frame.iloc[:0], frame.iloc[:1], frame[["f0", "site"]], frame.iloc[:, ::-1]
+    )
+    return draw.one(frame, other, draw.setting())
+
+
+def fleets(draw):
+    """Tables of whole domains, and what the doors of engines are given instead of theirs."""
+    columns = [f"f{i}" for i in range(WIDTH)]
+    frame, chosen = frame_of(draw), draw.setting(columns, hostile=0.1)
+    domain = draw.setting("site", hostile=0.1)
+    if draw.rng.random() < 0.2:
+        small = acr_sklearn.ZeroShotACRDetector(max_iter=2, n_tasks=2, task_size=8, random_state=0)
+        most, seed = draw.setting(9, hostile=0.2), draw.setting(0, hostile=0.2)
+        given = {"columns": chosen, "max_rows": most, "random_state": seed}
+        fitted = distributed.fit_frame(frame, small, domain_column=domain, **given)
+        return fitted.detector.offset_
+    given = {
+        "domain_column": domain,
+        "key": draw.setting(None, "f0", ["f0", "site"], hostile=0.1),
+        "columns": chosen,
+        "if_single": draw.setting("raise", "missing", hostile=0.1),
+    }
+    scored = draw.setting(detector(), hostile=0.1)
+    if draw.rng.random() < 0.7:
+        found = distributed.score_frame(frame, scored, **given)
+        return np.nan_to_num(found["score"].to_numpy())  # of a domain of one row
+    door = draw.one(distributed.score_dask, distributed.score_spark, distributed.score_duckdb)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of engines that are imported
+        try:
+            door(frame, scored, **given)
+        except ImportError as error:
+            if 'pip install "acr-sklearn[' not in str(error):
+                raise
+    return 0.0
+
+
 #: What is called, and whom an error may name.
 CALLS = {
     contamination_threshold: ("ContaminationThreshold", "ZeroShotACRDetector"),
@@ -492,6 +541,7 @@ CALLS = {
     segment: ("ZeroShotSegmenter", "ZeroShotACRDetector"),
     stored: ("acr_sklearn.load", "ZeroShotACRDetector", "DomainScaler.load"),
     few_shot: ("FewShotSegmenter", "ResADDetector"),
+    fleets: ("score_frame", "score_dask", "score_spark", "score_duckdb", "fit_frame", "ZeroShot"),
 }
 
 

@@ -133,6 +133,7 @@ def test_ci_runs_targets_of_the_makefile_and_nothing_else():
         'cd "$(dirname "${BASH_SOURCE[0]}")/.."',
         "make test",
         "make test-floor",
+        "make test-engines",
         "make types",
         "make docs",
     ]
@@ -148,6 +149,8 @@ def test_hosted_machines_run_what_ci_runs_on_every_python_and_every_week():
     assert re.findall(r"run: (.+)", workflow) == [
         "make test",
         "make test-floor",
+        "make test-engines",
+        "make types",
         "make docs",
     ]
     oldest = re.search(r">=(3\.\d+)", PROJECT["requires-python"]).group(1)

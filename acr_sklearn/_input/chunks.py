@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,8 @@ from sklearn.base import BaseEstimator
 from acr_sklearn._input.validation import LARGEST_SINGLE, column_names, read_table, refuse_odd_cells
 
 __all__ = ["CheckedChunks", "Chunks", "is_chunked", "taken_by_torch"]
+
+Result = TypeVar("Result")
 
 
 class Chunks:
@@ -63,6 +65,21 @@ class Chunks:
                 yield taken_by_torch(self.rows[start:stop])
             else:
                 yield self.rows[self.positions[start:stop]]
+
+    def each(self, function: Callable[[NDArray[Any]], Result]) -> list[Result]:
+        """Apply a function to every chunk, where the chunk is.
+
+        Parameters
+        ----------
+        function : callable
+            Of one chunk, without side effects.
+
+        Returns
+        -------
+        list
+            What it returned, in order.
+        """
+        return [function(rows) for rows in self]
 
     def __getitem__(self, positions: NDArray[np.int64]) -> NDArray[Any]:
         """Gather rows: `take`."""

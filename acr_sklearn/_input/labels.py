@@ -15,7 +15,14 @@ from sklearn.utils import column_or_1d
 
 from acr_sklearn._input.validation import FOREIGN_ERRORS, plain_array
 
-__all__ = ["distinct_labels", "read_is_normal", "read_labels", "read_y", "shown_label"]
+__all__ = [
+    "distinct_labels",
+    "is_missing",
+    "read_is_normal",
+    "read_labels",
+    "read_y",
+    "shown_label",
+]
 
 
 def read_labels(
@@ -115,7 +122,7 @@ def distinct_labels(values: Any, *, who: str, what: str) -> tuple[NDArray[Any], 
         missing = np.isnat(values) if values.dtype.kind in "Mm" else np.zeros(len(values), bool)
     else:
         values = [_label(value, row, who, what) for row, value in enumerate(values)]
-        missing = np.array([_is_missing(value) for value in values], dtype=bool)
+        missing = np.array([is_missing(value) for value in values], dtype=bool)
     if missing.any():
         raise ValueError(
             f"{who} got {int(missing.sum())} missing labels (NaN or None) in {what}, first at row "
@@ -207,11 +214,12 @@ def _is_scalar(value: object) -> bool:
     return isinstance(value, str | int | float | np.generic)
 
 
-def _is_missing(value: object) -> bool:
+def is_missing(value: object) -> bool:
+    """Whether a label is None, NaN, or another library's word for either."""
     if value is None or value is np.ma.masked or type(value).__name__ in ("NAType", "NaTType"):
         return True
     if isinstance(value, tuple):
-        return any(_is_missing(part) for part in value)
+        return any(is_missing(part) for part in value)
     if isinstance(value, Decimal):  # a signalling NaN cannot even be compared
         return value.is_nan()
     is_number = isinstance(value, float | complex | np.inexact | np.datetime64 | np.timedelta64)

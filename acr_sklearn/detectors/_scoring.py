@@ -208,6 +208,14 @@ class BatchScoring(ABC):
             return self.offset_
         return batch_offsets(scores, data.batches(), self.contamination, self.calibration_scores_)
 
+    def _judged(
+        self, data: DomainRows
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
+        """Scores, labels and p-values of rows that are checked already, scored once for all."""
+        scores = 0.0 - self._scores_of(data)  # not -s, so that no score reads -0.0
+        labels = np.where(scores >= self._offsets(scores, data), 1, -1).astype(np.int64)
+        return scores, labels, p_values(scores, self.calibration_scores_)
+
     def _one_batch(self, X: Any, method: str) -> DomainRows:
         self._check_for_scoring()
         who = f"{type(self).__name__}.{method}"

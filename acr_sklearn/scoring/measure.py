@@ -245,7 +245,7 @@ class _Builder(_Rounds):
         weights = hash_weights(scale, self.chunks.n_features)
         chosen = np.arange(n_rows)
         if n_references(n_rows) < n_rows:
-            keys = np.concatenate([row_hashes(rows, weights) for rows in self.chunks])
+            keys = np.concatenate(self.chunks.each(partial(row_hashes, weights=weights)))
             chosen = evenly_spaced(keys, n_references(n_rows))
         if kept is not None:
             chosen = chosen[kept.cpu().numpy()[chosen]]
@@ -291,7 +291,7 @@ def _measure_consensus(
     sample = chunks
     n_statistics = n_evidence_rows(len(chunks))[0]
     if n_statistics < len(chunks):
-        keys = np.concatenate([row_hashes(rows, head.weights) for rows in chunks])
+        keys = np.concatenate(chunks.each(partial(row_hashes, weights=head.weights)))
         sample = Chunks(chunks.take(evenly_spaced(keys, n_statistics)), chunks.size)
     fixed = _ConsensusBuilder(network, scale, sample).build(head, len(chunks)).eval()
     if not scored:

@@ -195,6 +195,21 @@ class Scorer:
         """
         return self._measured(self._network(chunks.dtype), self.taken(chunks))
 
+    def fixed(self, chunks: Chunks) -> FixedBatch:
+        """Fix the statistics of a batch, as `freeze` does, where its scores are wanted later.
+
+        Parameters
+        ----------
+        chunks : Chunks
+            The batch.
+
+        Returns
+        -------
+        FixedBatch
+            `score_rows` with ``of_the_batch=True`` gives every row the score of `one`.
+        """
+        return self._measured(self._network(chunks.dtype), self.taken(chunks), scored=False)[0]
+
     def taken(self, chunks: Chunks) -> Chunks:
         """Give the rows of a batch that its statistics are taken from.
 

@@ -18,6 +18,7 @@ from acr_sklearn.scoring.evidence import (
     BatchEvidence,
     Combination,
     EvidenceScale,
+    consensus,
     n_evidence_rows,
 )
 from acr_sklearn.scoring.heads import ScoreHead, mahalanobis_distances
@@ -58,7 +59,7 @@ class MeasuredBatch:
     serving : Tensor of int64
         Positions of the rows that serve as neighbours.
     known : ReferenceIndex or None
-        Finds these rows; None where all rows serve, each for itself.
+        Finds these rows; None where all rows serve and nobody asks later.
     own : Tensor of shape (n_samples,), int64
         Which of the serving rows each is, -1 for none.
     values : Tensor of shape (n_values, n_samples)
@@ -69,7 +70,7 @@ class MeasuredBatch:
 
     evidence: BatchEvidence
     serving: Tensor
-    known: ReferenceIndex
+    known: ReferenceIndex | None
     own: Tensor
     values: Tensor
     far: Tensor
@@ -161,16 +162,20 @@ class ConsensusHead:
         Tensor of shape (n_batches, n_samples)
             High for abnormal rows.
         """
+        found = [values for _, values in self.measured(network, rows, unit, indexed=False)]
+        if self.discriminant is None:
+            # Medians and logarithms of all batches at once: of 50 rows each a fifth of the time.
+            return consensus(_standardised(torch.stack(found)).transpose(0, 1))
         combination = self.combination(rows)
-        return torch.stack(
-            [
-                combination(values, combination.scale(values))
-                for _, values in self.measured(network, rows, unit)
-            ]
-        )
+        return torch.stack([combination(values, combination.scale(values)) for values in found])
 
     def measured(
-        self, network: LayeredNetwork, rows: Tensor, unit: Tensor | None
+        self,
+        network: LayeredNetwork,
+        rows: Tensor,
+        unit: Tensor | None,
+        *,
+        indexed: bool = True,
     ) -> Iterator[tuple[MeasuredBatch, Tensor]]:
         """Measure each batch, without the network and with it.
 
@@ -182,6 +187,9 @@ class ConsensusHead:
             As in `score`.
         unit : Tensor of shape (n_features,) or None
             As in `score`.
+        indexed : bool, default=True
+            Whether the serving rows can be found later, of which no rows of a batch have need
+            that all serve.
 
         Yields
         ------
@@ -190,7 +198,8 @@ class ConsensusHead:
         values : Tensor of shape (n_values, n_samples)
             All of what `combination` makes a score of.
         """
-        batches = [self.measure(batch) for batch in rows]
+        far = self._far(rows)
+        batches = [self.measure(batch, indexed=indexed, far=far[i]) for i, batch in enumerate(rows)]
         kept = self.kept(batches)
         # Not first by all rows: beside a gross one nothing would be left of the others' digits.
         x = rows if unit is None else standardize_by_mask(rows, kept, unit)
@@ -214,7 +223,14 @@ class ConsensusHead:
         """
         return Combination(self.discriminant, like)
 
-    def measure(self, rows: Tensor, n_rows: int | None = None) -> MeasuredBatch:
+    def measure(
+        self,
+        rows: Tensor,
+        n_rows: int | None = None,
+        *,
+        indexed: bool = True,
+        far: Tensor | None = None,
+    ) -> MeasuredBatch:
         """Measure a batch without the network.
 
         Parameters
@@ -223,6 +239,10 @@ class ConsensusHead:
             In the users' units; at most as many as all make up the statistics of a batch.
         n_rows : int or None, default=None
             Rows of the batch that these are taken from; None: they are the batch.
+        indexed : bool, default=True
+            As in `measured`.
+        far : Tensor of shape (n_samples,) or None, default=None
+            Mahalanobis distance of each row to the mean, if it is known.
 
         Returns
         -------
@@ -234,10 +254,15 @@ class ConsensusHead:
         chosen = np.arange(len(rows))
         if n_serving < len(rows):
             chosen = evenly_spaced(row_hashes(values, self.weights), n_serving)
-        known = ReferenceIndex.of(values[chosen], self.weights)
+        known = None
+        if indexed or n_serving < len(rows):
+            known = ReferenceIndex.of(values[chosen], self.weights)
         # Where all rows serve each is itself; else equal rows are taken for one another, here as
         # in chunks.
-        own = chosen if n_serving == len(rows) else known.positions(values)
+        own = chosen
+        if n_serving < len(rows):
+            assert known is not None
+            own = known.positions(values)
         serving = torch.from_numpy(chosen).to(rows.device)
         projection = None if self.discriminant is None else self.discriminant.values
         learnt = (self.dependence, projection)
@@ -247,10 +272,11 @@ class ConsensusHead:
         evidence = BatchEvidence(rows, serving, dependence, projected, manhattan=manhattan)
         places = torch.from_numpy(own).to(rows.device)
         found = evidence.measure(rows, places)
-        return MeasuredBatch(evidence, serving, known, places, found, self._far(rows))
+        far = self._far(rows[None])[0] if far is None else far
+        return MeasuredBatch(evidence, serving, known, places, found, far)
 
     def _far(self, rows: Tensor) -> Tensor:
-        features = self.covariance.scale.batch(rows[None])[0]
+        features = self.covariance.scale.batch(rows)
         whitening = self.covariance.whitening(ScoreHead.ridge_norm)
         return mahalanobis_distances(features, torch.as_tensor(whitening).to(features))
 
@@ -270,7 +296,11 @@ class ConsensusHead:
         if not round_down(self.trim_fraction, len(batches[0].far)):
             return None
         # Equal rows have equal evidence to the last bit: no more need count as alike.
-        outlying = torch.stack(list(map(_outlyingness, batches)))
+        # Which rows are trimmed is a question of the batches alone.
+        n = len(BatchEvidence.names)
+        seen = torch.stack([torch.cat([batch.values[:n], batch.far[None]]) for batch in batches])
+        alarms = _standardised(seen)
+        outlying = alarms.topk(_TELLING, dim=1, sorted=False).values.mean(dim=1)
         kept = most_normal(outlying, self.trim_fraction, n_roundings=4.0)
         # Where most rows are those of an idle machine, these alone would have no spread.
         highest = outlying.masked_fill(~kept, -torch.inf).amax(dim=1, keepdim=True)
@@ -299,8 +329,7 @@ class ConsensusHead:
         return Neighborhoods(layers[serving], widths, kept=None if kept is None else kept[serving])
 
 
-def _outlyingness(batch: MeasuredBatch) -> Tensor:
-    # Which rows are trimmed is a question of the batch alone.
-    values = torch.cat([batch.values[: len(BatchEvidence.names)], batch.far[None]])
-    alarms = EvidenceScale.of(values).standardise(values)
-    return alarms.topk(_TELLING, dim=0, sorted=False).values.mean(dim=0)
+def _standardised(values: Tensor) -> Tensor:
+    """Bring each kind of evidence of each batch, (n_batches, n_kinds, n_samples), to one scale."""
+    rows = values.flatten(0, 1)
+    return EvidenceScale.of(rows).standardise(rows).view_as(values)

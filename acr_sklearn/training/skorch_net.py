@@ -203,6 +203,25 @@ class _PartwiseNet(NeuralNet):
         return {"loss": torch.stack(losses).detach().sum(), "y_pred": torch.cat(outputs).detach()}
 
 
+class _LoadedNet(_PartwiseNet):
+    """Has an optimizer once somebody asks for it.
+
+    Scoring does not, and the first optimizer of a process makes PyTorch import its compiler: a
+    second, more than all the rest of loading.
+    """
+
+    def _initialize_optimizer(self, reason: str | None = None) -> _LoadedNet:
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        """Make the optimizer; other attributes that are asked for here do not exist."""
+        if name == "optimizer_" and self.__dict__.get("initialized_"):
+            self.prefixes_ = [prefix for prefix in self.prefixes_ if prefix != "optimizer"]
+            super()._initialize_optimizer()
+            return self.__dict__[name]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+
 def plain_net(
     module: nn.Module,
     criterion: type[nn.Module],
@@ -228,10 +247,10 @@ def plain_net(
     Returns
     -------
     NeuralNet
-        Initialised, with a fresh optimizer.
+        Initialised, with a fresh optimizer as soon as it is asked for.
     """
     options = {k: v for k, v in settings.items() if k.startswith("module__")}
-    net = _PartwiseNet(
+    net = _LoadedNet(
         module=module,
         criterion=criterion,
         optimizer=torch.optim.Adam,
@@ -244,6 +263,8 @@ def plain_net(
         verbose=0,
         **{k: v for k, v in settings.items() if k not in options},
     )
+    # skorch learns this name from the optimizer, and refuses its options before.
+    net.__dict__["prefixes_"] = [*net.prefixes_, "optimizer"]
     net.initialize()
     # Options beside an instance would make skorch build it anew, with other weights.
     net.__dict__.update(options, module=type(module))

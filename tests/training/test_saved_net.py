@@ -1,3 +1,7 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -45,3 +49,25 @@ def test_nothing_is_drawn():
     load_net(saved)
     assert torch.equal(before[0], torch.get_rng_state())
     assert np.random.get_state()[1].tolist() == before[1]
+
+
+def test_an_optimizer_is_made_when_it_is_asked_for():
+    # In a process of its own: here others may have made one.
+    code = (
+        "import sys, numpy as np\n"
+        "from acr_sklearn import load\n"
+        "detector = load(sys.argv[1])\n"
+        "detector.score_samples(np.sin(np.arange(80.0)).reshape(20, 4))\n"
+        "assert 'torch._dynamo' not in sys.modules\n"
+        "net = detector.net_.set_params(lr=0.5)\n"
+        "assert net.optimizer_.param_groups[0]['lr'] == 0.5\n"
+        "assert net.optimizer_ is net.optimizer_\n"
+        "net.set_params(optimizer__weight_decay=0.25)\n"
+        "assert net.optimizer_.param_groups[0]['weight_decay'] == 0.25\n"
+        "assert not hasattr(net, 'none_such_')\n"
+    )
+    file = Path(__file__).parents[1] / "persistence" / "format-2.safetensors"
+    done = subprocess.run(
+        [sys.executable, "-c", code, file], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

@@ -216,7 +216,7 @@ class _LoadedNet(_PartwiseNet):
     def __getattr__(self, name: str) -> Any:
         """Make the optimizer; other attributes that are asked for here do not exist."""
         if name == "optimizer_" and self.__dict__.get("initialized_"):
-            self.prefixes_ = [prefix for prefix in self.prefixes_ if prefix != "optimizer"]
+            del self.__dict__["prefixes_"]  # with it skorch would take no note of the optimizer
             super()._initialize_optimizer()
             return self.__dict__[name]
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")

@@ -192,7 +192,9 @@ class Encoder:
         if kind in "US":
             flat = value.ravel().tolist()
             texts = flat if kind == "U" else [one.hex() for one in flat]
-            return ["texts", value.dtype.str, list(value.shape), texts]
+            # As wide as the texts are: some names of an array have the width of all its names.
+            width = value.dtype.byteorder + kind + str(max([1, *map(len, flat)]))
+            return ["texts", np.dtype(width).str, list(value.shape), texts]
         if kind in "mM":
             return ["times", value.dtype.str, self.encode(value.view(np.int64), path)]
         if kind not in _PLAIN or value.dtype.itemsize > 8:

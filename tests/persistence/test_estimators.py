@@ -1,5 +1,6 @@
 """Save and load: the same answers, whatever was saved, and plain words for what is not."""
 
+import copy
 import errno
 import json
 import os
@@ -386,6 +387,27 @@ def test_every_estimator_of_the_package_can_be_saved():
     for kind in kinds:
         assert issubclass(kind, FileStorage), kind
         assert name_of(kind), kind
+
+
+@pytest.mark.parametrize("names", [["a", "bb", "ccc"], ["north", "s"], [b"x", b"yyyy"]])
+def test_texts_cut_from_wider_ones_come_back(names, tmp_path):
+    estimator = copy.copy(fitted("scaler"))
+    estimator.labels_ = np.array(names)[:1]
+    estimator.save(tmp_path / "it")
+    np.testing.assert_array_equal(load(tmp_path / "it").labels_, names[:1])
+
+
+def test_known_anomalies_of_domains_with_names_of_any_length(tmp_path):
+    rng = np.random.default_rng(0)
+    names = np.array(["a", "bb", "ccc", "dddddd", "e", "long name"])
+    X, site = rng.normal(size=(240, WIDTH)), np.repeat(names, 40)
+    marked = (np.arange(240) % 8 == 0) & (site != "long name")
+    X[marked] += 4.0
+    detector = ZeroShotACRDetector(**SMALL).fit(X, domains=site, known_anomalies=marked)
+    detector.save(tmp_path / "it")
+    again = load(tmp_path / "it")
+    np.testing.assert_array_equal(again.score_samples(X[:40]), detector.score_samples(X[:40]))
+    assert list(again.selection_["domains"]) == list(detector.selection_["domains"])
 
 
 # -------------------------------------------------------------------- formats of before

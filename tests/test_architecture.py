@@ -243,7 +243,7 @@ PUBLIC = {
     "plotting",
     "preprocessing",
 }
-MAX_ROOMS, MAX_ARROWS = 25, 75
+MAX_ROOMS, MAX_ARROWS = 25, 80
 
 ORDER = [
     *(

@@ -20,8 +20,8 @@ def names(tmp_path_factory):
     namespace = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("pipelines"))
-        # The code as it is, on few steps: some thirty fits at the defaults take minutes.
-        patch.setitem(ZeroShotACRDetector.__init__.__kwdefaults__, "max_iter", 5)
+        # The code as it is, on two steps: some thirty fits at the defaults take minutes.
+        patch.setitem(ZeroShotACRDetector.__init__.__kwdefaults__, "max_iter", 2)
         for block in blocks:
             exec(compile(block, PAGE.name, "exec"), namespace)
     return namespace

@@ -10,7 +10,7 @@ import numpy as np
 
 from acr_sklearn.cli.columns import Choices, choose_columns, domains_of, known_of
 from acr_sklearn.cli.declaration import CATEGORY, Column, Declaration
-from acr_sklearn.cli.models import Model, frame_of
+from acr_sklearn.cli.models import Model, frame_of, tell_empty
 from acr_sklearn.cli.outputs import check_output
 from acr_sklearn.cli.tables import Reading, Table, find_files, read_tables
 from acr_sklearn.cli.terminal import Terminal, as_option, need_packages
@@ -106,6 +106,7 @@ def _trained(
 ) -> Model:
     X = frame_of(tables, declaration)
     domains = np.concatenate([domains_of(table, declaration.domain_column) for table in tables])
+    tell_empty(X, domains, declaration, args.data, terminal)
     known: Any = None
     if declaration.known_column is not None:
         known = np.concatenate([known_of(table, declaration.known_column) for table in tables])

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from acr_sklearn.cli.columns import features_of
 from acr_sklearn.cli.declaration import NUMBER, Column, Declaration
 from acr_sklearn.cli.tables import Table
-from acr_sklearn.cli.terminal import CommandError
+from acr_sklearn.cli.terminal import CommandError, Terminal
 from acr_sklearn.datasets._tables import make_frame
 from acr_sklearn.detectors import ZeroShotACRDetector
 from acr_sklearn.persistence.estimators import load_with, save_with
 from acr_sklearn.preprocessing import DomainImputer
 
-__all__ = ["Model", "frame_of"]
+__all__ = ["Model", "frame_of", "tell_empty"]
 
 #: Under which the declaration stands in the file's metadata.
 _TEXT = "table"
@@ -43,6 +43,35 @@ def frame_of(tables: Sequence[Table], declaration: Declaration) -> Any:
     parts = [features_of(table, declaration) for table in tables]
     names = declaration.features()
     return make_frame({name: np.concatenate([part[name] for part in parts]) for name in names})
+
+
+def tell_empty(
+    X: Any, domains: NDArray[Any], declaration: Declaration, where: str, terminal: Terminal
+) -> None:
+    """Say which columns have no value in a whole domain, so that nothing of it can fill them.
+
+    Parameters
+    ----------
+    X : pandas.DataFrame
+        From `frame_of`.
+    domains : ndarray of shape (n_rows,), object
+        The domain of each row.
+    declaration : Declaration
+        What the columns are.
+    where : str
+        What was read, for the note.
+    terminal : Terminal
+        Told.
+    """
+    for column in declaration.columns:
+        there = X[column.features()[0]].notna().to_numpy(bool)
+        empty = np.setdiff1d(domains.astype(str), domains[there].astype(str))
+        if empty.size:
+            more = f" and {empty.size - 1} more" if empty.size > 1 else ""
+            terminal.note(
+                f"{where}: column {column.name!r} has no value in domain {str(empty[0])!r}{more}; "
+                "the median of training stands for it, which may be wrong there"
+            )
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from acr_sklearn.cli.columns import domains_of
 from acr_sklearn.cli.fit import reading_of
-from acr_sklearn.cli.models import Model, frame_of
+from acr_sklearn.cli.models import Model, frame_of, tell_empty
 from acr_sklearn.cli.outputs import check_output, write_table
 from acr_sklearn.cli.report import Scored, write_report
 from acr_sklearn.cli.tables import Table, find_files, read_tables
@@ -49,7 +49,7 @@ def run_score(args: Namespace, terminal: Terminal) -> None:
         For what cannot be read, scored or written.
     """
     need_packages()
-    inputs = [Path(args.model), Path(args.data)]
+    inputs = _inputs(args)
     check_output(args.output, inputs, table=True)
     if args.report is not None:
         check_output(args.report, [*inputs, Path(args.output)])
@@ -68,6 +68,13 @@ def run_score(args: Namespace, terminal: Terminal) -> None:
     if args.report is not None:
         write_report(scored, args, terminal)
         terminal.say(f"wrote {args.report}")
+
+
+def _inputs(args: Namespace) -> list[Path]:
+    """Files and folders that are read, and the files in these folders."""
+    given = [Path(one) for one in (args.data, args.adapt) if one is not None]
+    inside = [file for one in given if one.is_dir() for file in one.iterdir() if file.is_file()]
+    return [Path(args.model), *given, *inside]
 
 
 def _read(args: Namespace, given: str, model: Model, terminal: Terminal) -> list[Table]:
@@ -102,6 +109,7 @@ def _prepared(args: Namespace, tables: list[Table], model: Model, terminal: Term
     domains = np.concatenate(labels)
     X = frame_of(tables, declaration)
     if args.adapt is None:
+        tell_empty(X, domains, declaration, args.data, terminal)
         X = model.filled(X, domains)
     return _Rows(X, domains, tables)
 
@@ -110,7 +118,9 @@ def _adapted(args: Namespace, rows: _Rows, model: Model, terminal: Terminal) -> 
     """Hold rows against a reference: each by itself, and its gaps filled from the reference."""
     tables = _read(args, args.adapt, model, terminal)
     X = frame_of(tables, model.declaration)
-    reference = model.filled(X, np.zeros(len(X), int))
+    own = np.full(len(X), "reference", object)
+    tell_empty(X, own, model.declaration, args.adapt, terminal)
+    reference = model.filled(X, own)
     filled = rows.X.fillna(reference.median())
     return model.detector.adapt(reference), _Rows(filled, rows.domains, rows.tables)
 

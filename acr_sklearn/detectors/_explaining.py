@@ -244,19 +244,20 @@ class Explaining(BatchScoring):
         who = f"{type(self).__name__}.report"
         n_rows = read_count(n_rows, who=who, name="n_rows")
         refuse_chunks(X, who)
-        data = self._rows_to_score(X, domains, "report")
-        scores = -self._scores_of(data)
-        margins = scores - self._offsets(scores, data)
+        now = self._of_now()
+        data = now._rows_to_score(X, domains, "report")
+        scores = -now._scores_of(data)
+        margins = scores - now._offsets(scores, data)
         worst = np.argsort(margins, kind="stable")[:n_rows]
         found = Worst(
             positions=worst,
             scores=scores[worst],
-            p_values=p_values(scores[worst], self.calibration_scores_),
+            p_values=p_values(scores[worst], now.calibration_scores_),
             labels=np.where(margins[worst] >= 0, 1, -1),
             domains=data.labels[data.index[worst]],
-            contributions=self._explained(data, worst)[0],
+            contributions=now._explained(data, worst)[0],
             values=data.rows[worst],
-            usual=self._usual_ranges(data, worst),
+            usual=now._usual_ranges(data, worst),
         )
         return as_frame(found, row_names(X), self._names_of_features(), who=who)
 

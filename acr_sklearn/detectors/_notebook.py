@@ -32,6 +32,14 @@ class NotebookDisplay(BaseEstimator):
             bundle["text/html"] += _table(fitted_facts(self))
         return bundle
 
+    def _get_fitted_attr_html(self, doc_link: str = "") -> Any:
+        """List fitted attributes for the diagram; none where one has no value now."""
+        try:
+            return super()._get_fitted_attr_html(doc_link)
+        except (TypeError, ValueError):
+            # scikit-learn reads them all, and settings that fit no more leave no threshold.
+            return {}
+
 
 def fitted_facts(detector: Any) -> dict[str, str]:
     """Say in words what a fitted detector was trained on, and how it scores and cuts.
@@ -51,13 +59,22 @@ def fitted_facts(detector: Any) -> dict[str, str]:
     except NotFittedError:
         return {}
     names = getattr(detector, "feature_names_in_", ())
-    return {
-        "Trained on": _trained_on(detector),
-        "Features": _listed(detector.n_features_in_, names),
-        "Training": _training(detector),
-        "Rows are scored": _scored(detector),
-        "Threshold": f"{_threshold(detector)}, contamination={detector.contamination!r}",
+    facts: dict[str, Callable[[], str]] = {
+        "Trained on": lambda: _trained_on(detector),
+        "Features": lambda: _listed(detector.n_features_in_, names),
+        "Training": lambda: _training(detector),
+        "Rows are scored": lambda: _scored(detector),
+        "Threshold": lambda: f"{_threshold(detector)}, contamination={detector.contamination!r}",
     }
+    return {name: _told(fact) for name, fact in facts.items()}
+
+
+def _told(fact: Callable[[], str]) -> str:
+    """Tell a fact, or what of the settings now leaves none: a display raises no error."""
+    try:
+        return fact()
+    except (AttributeError, TypeError, ValueError) as error:
+        return f"not known: {error}"
 
 
 def _trained_on(detector: Any) -> str:

@@ -336,19 +336,20 @@ class ReferenceMixin(Explaining, SlidingReference):
         who = f"{type(self).__name__}.to_onnx"
         if not isinstance(dtype, str) or dtype not in ("float32", "float64"):
             raise ValueError(f"{who} got dtype={dtype!r}. Use 'float64' or 'float32'.")
-        singly = self._scores_rows_singly()
+        now = self._of_now()
+        singly = now._scores_rows_singly()
         texts = {
             "class": type(self).__name__,
             "mode": "reference" if singly else "batch",
-            "offset": repr(float(self.offset_)),
+            "offset": repr(float(now.offset_)),
         }
         single = dtype == "float32"
         if singly:
-            assert self._reference is not None
-            fixed = self._reference.fixed[np.dtype(np.float64)]
+            assert now._reference is not None
+            fixed = now._reference.fixed[np.dtype(np.float64)]
             data = reference_model(fixed, who, single=single, texts=texts)
         else:
-            data = batch_model(self._scorer(), who, single=single, texts=texts)
+            data = batch_model(now._scorer(), who, single=single, texts=texts)
         write_whole(path, data, who=who)
 
     def freeze(self, X_batch: Any) -> torch.nn.Module:

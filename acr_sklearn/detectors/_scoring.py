@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -91,6 +91,10 @@ class BatchScoring(ABC):
     def _scores_rows_singly(self) -> bool:
         """Whether a row's score is free of the rows it comes with."""
         return False
+
+    def _of_now(self) -> Self:
+        """Give what scores and cuts for a whole call, whatever other threads do meanwhile."""
+        return self
 
     def _rows_per_chunk(self) -> int:
         """Rows of a stream that are held at a time."""
@@ -212,9 +216,10 @@ class BatchScoring(ABC):
         self, data: DomainRows
     ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
         """Scores, labels and p-values of rows that are checked already, scored once for all."""
-        scores = 0.0 - self._scores_of(data)  # not -s, so that no score reads -0.0
-        labels = np.where(scores >= self._offsets(scores, data), 1, -1).astype(np.int64)
-        return scores, labels, p_values(scores, self.calibration_scores_)
+        now = self._of_now()
+        scores = 0.0 - now._scores_of(data)  # not -s, so that no score reads -0.0
+        labels = np.where(scores >= now._offsets(scores, data), 1, -1).astype(np.int64)
+        return scores, labels, p_values(scores, now.calibration_scores_)
 
     def _one_batch(self, X: Any, method: str) -> DomainRows:
         self._check_for_scoring()
@@ -264,8 +269,9 @@ class BatchScoring(ABC):
             For invalid input.
         """
         if X_ref is None:
-            scores, _ = self._score_rows(X, domains, "p_values")
-            return p_values(scores, self.calibration_scores_)
+            now = self._of_now()
+            scores, _ = now._score_rows(X, domains, "p_values")
+            return p_values(scores, now.calibration_scores_)
         known = self._one_batch(X_ref, "p_values")
         refuse_chunks(X, f"{type(self).__name__}.p_values")
         data = read_rows(self, X, domains, reset=False, method="p_values")

@@ -70,13 +70,15 @@ class SlidingWindow:
         SlidingWindow
             Shares what it can with this one, so that a row costs the same in a window of any size.
         """
+        # What has left the old size is gone for good, whether or not it was used in between.
+        before = self if size == self.size else self.joined()
         after = replace(
-            self,
+            before,
             size=size,
             every=every,
             waiting=self.waiting + len(rows),
-            newer=(rows, self.newer),
-            n_newer=self.n_newer + len(rows),
+            newer=(rows, before.newer),
+            n_newer=before.n_newer + len(rows),
         )
         # Rows that will never be used again are let go of when a whole window of them has come.
         return after.joined() if after.n_newer > size else after
@@ -197,11 +199,31 @@ class SlidingReference(BatchScoring):
         """Take the statistics of the window anew where rows have come."""
         if self._window is None or not self._window.due or not self._scores_rows_singly():
             return
+        self._check_settings(*self._used_in_scoring)  # offset_ is read without a check before
         with _TURN:
             window = self._window.joined()
             if window.due:  # no other thread was faster
-                self._take_reference(window.rows, window.settings)
-                self._window = replace(window, waiting=0)
+                after = self._twin()
+                after._take_reference(window.rows, window.settings)
+                after._window = replace(window, waiting=0)
+                before = self.__dict__.copy()
+                changed = {k: v for k, v in vars(after).items() if v is not before.get(k)}
+                # At once: no thread may meet one window's statistics with another's threshold.
+                self.__dict__.update(changed)
+
+    def _twin(self) -> Self:
+        """Give an object with the same attributes, as they are now."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        return twin
+
+    def _of_now(self) -> Self:
+        if self._window is None:
+            return self
+        self._check_for_scoring()
+        now = self._twin()
+        now._window = None  # it slides no more
+        return now
 
     def _check_for_scoring(self) -> None:
         super()._check_for_scoring()

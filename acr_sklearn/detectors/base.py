@@ -282,8 +282,9 @@ default=None
             ``score_samples(X) - offset_``, or with ``threshold="batch"`` relative to the offset of
             the row's own batch.
         """
-        scores, data = self._score_rows(X, domains, "decision_function")
-        return scores - self._offsets(scores, data)
+        now = self._of_now()
+        scores, data = now._score_rows(X, domains, "decision_function")
+        return scores - now._offsets(scores, data)
 
     @known_keywords
     def predict(self, X: Any, *, domains: ArrayLike | None = None) -> NDArray[np.int64]:
@@ -301,8 +302,9 @@ default=None
         ndarray of shape (n_samples,), int64
             1 for normal rows, -1 for anomalies: rows whose `decision_function` is negative.
         """
-        scores, data = self._score_rows(X, domains, "predict")
-        return np.where(scores >= self._offsets(scores, data), 1, -1).astype(np.int64)
+        now = self._of_now()
+        scores, data = now._score_rows(X, domains, "predict")
+        return np.where(scores >= now._offsets(scores, data), 1, -1).astype(np.int64)
 
     @known_keywords
     def fit_predict(

@@ -205,7 +205,7 @@ class ScoresOverTimeDisplay:
             if panel.get_legend_handles_labels()[0]:
                 add_legend(panel)
             if label is not None:
-                panel.set_title(str(label), fontsize="small", loc="left")
+                panel.set_title(str(label), fontsize="small", loc="left", parse_math=False)
             panel.set_ylabel(self.score_name)
         self.axes_[-1].set_xlabel("row" if times is None else "time")
         return self

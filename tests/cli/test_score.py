@@ -123,6 +123,19 @@ def test_declared_preprocessing_comes_back(tmp_path):
     assert "no column 'z', which --domain-column names" in done.err
 
 
+def test_a_column_without_any_value_in_a_domain_is_told(new, tmp_path):
+    frame(9).assign(b=np.nan).to_csv(new, index=False)
+    done, _ = score(new, tmp_path / "o.csv")
+    told = "column 'b' has no value in domain 'new'; the median of training stands for it"
+    assert done.code == 0
+    assert done.err.count(told) == 1
+    frame(9).to_csv(tmp_path / "full.csv", index=False)
+    done, _ = score(tmp_path / "full.csv", tmp_path / "o.csv", "--adapt", new)
+    assert "new.csv: column 'b' has no value in domain 'reference'" in done.err
+    done, _ = score(tmp_path / "full.csv", tmp_path / "o.csv")
+    assert "no value in domain" not in done.err
+
+
 def test_a_value_that_stands_for_none_in_this_call(new, tmp_path):
     table = frame(9).astype(object)
     table.iloc[15, 1] = "n/a "
@@ -142,6 +155,26 @@ def test_outputs_replace_no_input(new, tmp_path):
         assert "in use for something else" in done.err
     assert new.read_bytes() == before
     assert not (tmp_path / "o.csv").exists()
+
+
+def test_outputs_replace_no_reference_and_no_table_of_a_folder(new, tmp_path):
+    data, reference = folder(tmp_path / "d", 3), tmp_path / "ref.csv"
+    frame(9, 300).to_csv(reference, index=False)
+    inside, out = data / "s0.csv", tmp_path / "o.csv"
+    for table, output, *more in (
+        (new, reference, "--adapt", reference),
+        (new, out, "--adapt", reference, "--report", reference),
+        (new, out, "--adapt", data, "--report", inside),
+        (data, out, "--report", inside),
+    ):
+        before = reference.read_bytes(), inside.read_bytes()
+        done, _ = score(table, output, *more)
+        assert done.code == 1
+        assert "in use for something else" in done.err
+        assert (reference.read_bytes(), inside.read_bytes()) == before
+        assert not out.exists()
+    done, _ = score(new, data / "o.csv", "--adapt", data)
+    assert "it would be read as one more table the next time" in done.err
 
 
 def test_names_with_blanks_and_letters_of_other_scripts(tmp_path):

@@ -1,8 +1,10 @@
+import copy
 import re
 
 import numpy as np
 import pytest
 from sklearn import config_context
+from sklearn.pipeline import make_pipeline
 
 from acr_sklearn import OutlierSynthesisDetector, ResADDetector, ZeroShotACRDetector
 from acr_sklearn.detectors._notebook import fitted_facts
@@ -34,6 +36,23 @@ def test_notebooks_get_the_table_below_the_diagram(detector):
     for html in (detector._repr_html_(), detector._repr_mimebundle_()["text/html"]):
         assert html.index("sk-top-container") < html.index('class="acr-fitted"')
         assert all(text.replace("'", "&#x27;") in html for text in fitted_facts(detector).values())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fact"),
+    [
+        ("contamination", 7, "Threshold"),
+        ("contamination", np.array([0.1, 0.2]), "Threshold"),
+        ("norm_mode", "reference", "Rows are scored"),
+    ],
+)
+def test_settings_that_fit_no_more_are_said_and_raise_nothing(detector, name, value, fact):
+    odd = copy.deepcopy(detector).set_params(**{name: value})
+    for html in (odd._repr_html_(), odd._repr_mimebundle_()["text/html"]):
+        assert "acr-fitted" in html
+    assert "acr-fitted" not in make_pipeline(odd)._repr_html_()
+    assert fitted_facts(odd)[fact].startswith("not known: ")
+    assert fitted_facts(odd)["Trained on"] == fitted_facts(detector)["Trained on"]
 
 
 def test_before_fit_the_diagram_is_all():

@@ -66,6 +66,76 @@ def test_a_window_grows_and_shrinks(detector, stream):
     same(live.update(stream[211:300], window=500), detector.adapt(stream[81:300]), stream[:9])
 
 
+@pytest.mark.parametrize("sizes", [(70, 140), (None, 400)])
+def test_rows_that_have_left_the_window_stay_away_used_or_not(detector, stream, sizes):
+    live, used = detector.adapt(stream[:N_ROWS]), detector.adapt(stream[:N_ROWS])
+    for one in (live, used):
+        one.update(stream[N_ROWS:200], window=sizes[0])
+        if one is used:
+            one.score_samples(stream[:2])
+        one.update(stream[200:210], window=sizes[1])
+    start = 200 - (sizes[0] or N_ROWS)
+    same(live, used, stream[:9])
+    same(live, detector.adapt(stream[start:210]), stream[:9])
+
+
+def test_a_call_holds_one_window_though_a_thread_updates(detector, stream, monkeypatch):
+    """The other thread, at the worst moment: rows come in when the scores are there."""
+    X, kind = stream[:9], type(detector)
+    expected = detector.adapt(stream[:N_ROWS])
+    score = kind._scores_of
+    for name in ("decision_function", "predict", "p_values"):
+        live = detector.adapt(stream[:N_ROWS])
+
+        def scored(self, data, live=live):
+            found = score(self, data)
+            live.update(9.0 * stream[200:350])
+            return found
+
+        with monkeypatch.context() as patched:
+            patched.setattr(kind, "_scores_of", scored)
+            found = getattr(live, name)(X)
+        np.testing.assert_array_equal(found, getattr(expected, name)(X))
+        same(live, detector.adapt(9.0 * stream[200:350]), X)
+
+
+def test_a_report_holds_one_window_though_a_thread_updates(acr, stream, monkeypatch):
+    expected = acr.adapt(stream[:N_ROWS]).report(stream[:9])
+    live, score = acr.adapt(stream[:N_ROWS]), type(acr)._scores_of
+
+    def scored(self, data):
+        found = score(self, data)
+        live.update(9.0 * stream[200:350])
+        return found
+
+    monkeypatch.setattr(type(acr), "_scores_of", scored)
+    assert live.report(stream[:9]).equals(expected)
+
+
+def test_statistics_and_threshold_change_at_once(detector, stream, monkeypatch):
+    """What other threads see while the statistics are taken anew is all of the window before."""
+    live = detector.adapt(stream[:N_ROWS]).update(9.0 * stream[200:350])
+    before, take, seen = dict(vars(live)), type(detector)._take_reference, []
+
+    def taken(self, rows, settings):
+        take(self, rows, settings)
+        seen.append(all(value is before[name] for name, value in vars(live).items()))
+
+    monkeypatch.setattr(type(detector), "_take_reference", taken)
+    live.score_samples(stream[:2])
+    assert seen == [True]
+    same(live, detector.adapt(9.0 * stream[200:350]), stream[:5])
+
+
+def test_a_threshold_of_rows_that_wait_is_read_under_valid_settings_only(detector, stream):
+    live = detector.adapt(stream[:N_ROWS]).update(stream[N_ROWS:200])
+    live.set_params(contamination=9)
+    with pytest.raises(ValueError, match="'contamination' parameter"):
+        _ = live.offset_
+    live.set_params(contamination=0.1)
+    same(live, detector.adapt(stream[50:200]), stream[:5])
+
+
 def test_the_settings_of_adapt_hold(acr, stream):
     settings = {"recalibrate": False, "leave_out": 0.2}
     live = acr.adapt(stream[:N_ROWS], **settings).update(stream[N_ROWS:300])

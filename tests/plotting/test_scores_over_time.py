@@ -78,3 +78,9 @@ def test_messages():
         draw([1.0, 2.0], domains=["a", "b"], ax=pyplot.subplots()[1])
     with pytest.raises(ValueError, match="got the labels 0, 1 in y"):
         draw([1.0, 2.0], [0, 1])
+
+
+def test_a_dollar_in_a_domain_begins_no_formula():
+    display = ScoresOverTimeDisplay.from_predictions([1.0, 2.0], domains=["$a^$", "$a^$"])
+    display.figure_.canvas.draw()
+    assert display.ax_.get_title(loc="left") == "$a^$"

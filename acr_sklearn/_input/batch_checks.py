@@ -31,6 +31,11 @@ SMALL_DOMAIN = 16
 #: threshold flags 1.7 times as many rows as in batches of 500, in batches of 8 2.3 times; see
 #: docs/batches.md.
 SMALL_BATCH = 16
+#: What helps where a single row is to be scored.
+_SINGLE_REMEDY = (
+    "Score the rows of a domain together, or hold the statistics of a reference batch by "
+    "adapt(X_ref) and score rows one by one."
+)
 
 
 #: Whether the caller has said, or will say, what few rows or domains, or an unfamiliar batch, mean.
@@ -59,7 +64,9 @@ def gives_advice() -> bool:
     return _ADVICE.get()
 
 
-def require_two_rows(data: DomainRows, *, who: str, in_fit: bool) -> None:
+def require_two_rows(
+    data: DomainRows, *, who: str, in_fit: bool, remedy: str = _SINGLE_REMEDY
+) -> None:
     """Refuse domains of a single row.
 
     Parameters
@@ -70,6 +77,8 @@ def require_two_rows(data: DomainRows, *, who: str, in_fit: bool) -> None:
         For the message.
     in_fit : bool
         Whether the rows are trained on; else they are scored.
+    remedy : str
+        What helps where rows are scored, for the message.
 
     Raises
     ------
@@ -87,8 +96,7 @@ def require_two_rows(data: DomainRows, *, who: str, in_fit: bool) -> None:
         )
     raise ValueError(
         f"{who} got a batch of 1 sample{named}. Batch statistics compare rows, so a batch "
-        "needs at least 2. Score the rows of a domain together, or hold the statistics of a "
-        "reference batch by adapt(X_ref) and score rows one by one."
+        f"needs at least 2. {remedy}"
     )
 
 

@@ -12,7 +12,9 @@ from acr_sklearn._input.validation import FOREIGN_ERRORS, plain_array
 __all__ = ["count_rows", "read_numbers"]
 
 
-def read_numbers(given: Any, n_axes: int | None, *, who: str, what: str) -> NDArray[np.float64]:
+def read_numbers(
+    given: Any, n_axes: int | None, *, who: str, what: str, axes: str = ""
+) -> NDArray[np.float64]:
     """Read an array of finite numbers.
 
     Parameters
@@ -23,6 +25,8 @@ def read_numbers(given: Any, n_axes: int | None, *, who: str, what: str) -> NDAr
         Of the array; None: any number of them.
     who, what : str
         For the messages.
+    axes : str, default=""
+        What the axes are, such as "(n_images, height, width)", for the message.
 
     Returns
     -------
@@ -49,6 +53,7 @@ def read_numbers(given: Any, n_axes: int | None, *, who: str, what: str) -> NDAr
         ) from error
     if n_axes not in (None, numbers.ndim) or numbers.size == 0:
         needs = "numbers" if n_axes is None else f"numbers along {n_axes} axes"
+        needs += f": {axes}" if axes else ""
         raise ValueError(f"{who} got {what} of shape {numbers.shape}. It needs {needs}.")
     if not np.isfinite(numbers).all():
         raise ValueError(

@@ -222,7 +222,7 @@ def make_frame(columns: dict[str, Any]) -> Any:
     return _pandas().DataFrame(columns)
 
 
-def column_numbers(frame: Any, name: str, path: Path) -> NDArray[np.float64]:
+def column_numbers(frame: Any, name: str, path: Path, remedy: str = "") -> NDArray[np.float64]:
     """Return a column as numbers, also from text; missing values are nan.
 
     Parameters
@@ -233,6 +233,8 @@ def column_numbers(frame: Any, name: str, path: Path) -> NDArray[np.float64]:
         Of the column.
     path : pathlib.Path
         Where the table came from, for the message.
+    remedy : str, default=""
+        How the caller leaves a column out, for the message.
 
     Returns
     -------
@@ -247,7 +249,8 @@ def column_numbers(frame: Any, name: str, path: Path) -> NDArray[np.float64]:
     if frame[name].dtype.kind in "mM":
         raise ValueError(
             f"{path}, column {name!r} holds times ({frame[name].dtype}). Expected a column of "
-            "numbers: write hours since a start, or the hour of the day, or leave the column out."
+            "numbers: write hours since a start, or the hour of the day, or leave the column out"
+            f"{remedy}."
         )
     numbers, bad = as_numbers(frame[name])
     if bad.any():
@@ -255,7 +258,7 @@ def column_numbers(frame: Any, name: str, path: Path) -> NDArray[np.float64]:
         raise ValueError(
             f"{path}, column {name!r}, row {row}: {frame[name].iloc[row]!r} is not a number. "
             f"Expected a column of numbers: {advice(str(frame[name].iloc[row]))}encode categories "
-            "first, or leave the column out."
+            f"first, or leave the column out{remedy}."
         )
     return numbers
 

@@ -288,7 +288,7 @@ def _load(
 
 def _numbers(frame: Any, name: str, path: Path, reading: _Reading) -> NDArray[np.float64]:
     """Return a column; refuse what is not finite, or missing unless that is to be kept."""
-    numbers = column_numbers(frame, name, path)
+    numbers = column_numbers(frame, name, path, _ways_out(name, reading))
     if reading.form.decimal == "," and is_csv(path) and frame[name].dtype.kind == "O":
         odd = frame[name].astype(str).str.contains(".", regex=False).to_numpy(bool)
         if odd.any():  # what pandas left as text: it may be thousands, or a decimal point
@@ -310,6 +310,18 @@ def _numbers(frame: Any, name: str, path: Path, reading: _Reading) -> NDArray[np
             f"{advice} or drop such rows first."
         )
     return numbers
+
+
+def _ways_out(name: str, reading: _Reading) -> str:
+    """How a column is kept from being a feature, for messages."""
+    if name == reading.label:
+        return ""
+    if reading.columns is not None:
+        return f": take {name!r} out of columns=, or name it in time= if rows are ordered by it"
+    return (
+        f" by drop=[{name!r}], name the features in columns=, or pass time={name!r} if rows are "
+        "ordered by it"
+    )
 
 
 def _labels(frame: Any, label: str, path: Path, reading: _Reading) -> NDArray[np.int8]:

@@ -33,12 +33,15 @@ class ColumnPlan:
         Names of the columns that are carried over.
     if_single : {"raise", "missing"}
         What becomes of domains of one row.
+    who : str
+        The function that was called, for messages.
     """
 
     features: tuple[Any, ...]
     domain: Any
     keys: tuple[Any, ...]
     if_single: str = "raise"
+    who: str = "score_frame"
 
     @property
     def carried(self) -> tuple[Any, ...]:
@@ -120,7 +123,7 @@ def plan_columns(
     if domain_column is None and isinstance(own, str):
         domain_column = own
     features = _features(detector, columns, who)
-    plan = ColumnPlan(features, domain_column, _keys(key), if_single)
+    plan = ColumnPlan(features, domain_column, _keys(key), if_single, who)
     lacking = [name for name in plan.needed if name not in set(names)]
     if lacking:
         raise ValueError(

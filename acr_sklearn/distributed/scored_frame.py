@@ -24,6 +24,10 @@ __all__ = ["NULL", "named_domains", "numbers_of", "score_frame", "score_part"]
 #: What rows without a domain's name are called in messages.
 NULL = "(null)"
 _WHO = "score_frame"
+_SINGLE_REMEDY = (
+    "Pass if_single='missing' to give such rows NaN, leave them out, or score rows one by one with "
+    "a detector that adapt(X_ref) returns."
+)
 
 
 def score_frame(
@@ -149,10 +153,10 @@ def numbers_of(frame: Any, detector: BatchScoring, plan: ColumnPlan) -> NDArray[
     ndarray of shape (n_rows, n_features), float32 or float64
         Not looked through for NaN.
     """
-    values = values_of(frame, plan.features, who=_WHO)
+    values = values_of(frame, plan.features, who=plan.who)
     if not len(values):
         return np.empty((0, len(plan.features)), np.float32)
-    rows: NDArray[Any] = read_table(detector, values, who=_WHO, reset=None)
+    rows: NDArray[Any] = read_table(detector, values, who=plan.who, reset=None)
     return rows
 
 
@@ -179,7 +183,7 @@ def _scored(frame: Any, detector: BatchScoring, plan: ColumnPlan, *, advise: boo
     rows = numbers_of(frame, detector, plan)
     data, missing = DomainRows.one(rows), np.zeros(len(rows), bool)
     if plan.domain is not None:
-        distinct, index, missing = codes_of(frame, plan.domain, who=_WHO)
+        distinct, index, missing = codes_of(frame, plan.domain, who=plan.who)
         data = DomainRows(rows, index, named_domains(distinct), named=True)
     named = data
 
@@ -187,7 +191,7 @@ def _scored(frame: Any, detector: BatchScoring, plan: ColumnPlan, *, advise: boo
         return shown_label(named.labels[named.index[row]])
 
     about = None if plan.domain is None else domain_of
-    refuse_odd_cells(rows, who=_WHO, names=plan.features, domain_of=about)
+    refuse_odd_cells(rows, who=plan.who, names=plan.features, domain_of=about)
     if advise and missing.any():
         _warn_missing(plan, missing)
     n_rows = np.ones(len(rows), np.int64)
@@ -197,26 +201,26 @@ def _scored(frame: Any, detector: BatchScoring, plan: ColumnPlan, *, advise: boo
         n_rows = data.sizes[data.index]
     whole = np.flatnonzero(n_rows > 1) if plan.if_single == "missing" else np.arange(len(rows))
     if scores_singly(detector) or len(whole) == len(rows):
-        found = _judged(data, detector, advise) if len(rows) else _nothing(0)
+        found = _judged(data, detector, plan, advise) if len(rows) else _nothing(0)
     else:
         found = _nothing(len(rows))
         if len(whole):
             used, index = np.unique(data.index[whole], return_inverse=True)
             part = DomainRows(rows[whole], index.astype(np.int64), data.labels[used], named=True)
-            for of_all, of_part in zip(found, _judged(part, detector, advise), strict=True):
+            for of_all, of_part in zip(found, _judged(part, detector, plan, advise), strict=True):
                 of_all[whole] = of_part
     columns = dict(zip(("score", "label", "p_value"), found, strict=True))
-    return beside(frame, plan.carried, columns | {"n_rows": n_rows}, who=_WHO)
+    return beside(frame, plan.carried, columns | {"n_rows": n_rows}, who=plan.who)
 
 
 def _judged(
-    data: DomainRows, detector: BatchScoring, advise: bool
+    data: DomainRows, detector: BatchScoring, plan: ColumnPlan, advise: bool
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     if not scores_singly(detector):
-        require_two_rows(data, who=_WHO, in_fit=False)
+        require_two_rows(data, who=plan.who, in_fit=False, remedy=_SINGLE_REMEDY)
         if advise:
-            warn_small_batches(data, who=_WHO, stacklevel=5)
-            warn_unfamiliar_batches(detector._domain_shift, data, who=_WHO, stacklevel=5)
+            warn_small_batches(data, who=plan.who, stacklevel=5)
+            warn_unfamiliar_batches(detector._domain_shift, data, who=plan.who, stacklevel=5)
     return detector._judged(data)
 
 
@@ -226,8 +230,9 @@ def _nothing(n_rows: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
 
 def _warn_missing(plan: ColumnPlan, missing: NDArray[np.bool_]) -> None:
     warnings.warn(
-        f"{_WHO} got {int(missing.sum())} rows whose {plan.domain!r} is null. They are scored as "
-        "one domain of their own; if they come from several, give them names or leave them out.",
+        f"{plan.who} got {int(missing.sum())} rows whose {plan.domain!r} is null. They are scored "
+        "as one domain of their own; if they come from several, give them names or leave them "
+        "out.",
         MissingDomainWarning,
         stacklevel=4,
     )

@@ -17,6 +17,8 @@ __all__ = ["AnomalyMapDisplay"]
 
 #: Inches of one picture.
 _SIDE = 1.3
+#: Axes of maps and masks, for messages.
+_OF_MAPS = "(n_images, height, width)"
 
 
 class AnomalyMapDisplay:
@@ -69,10 +71,10 @@ class AnomalyMapDisplay:
     ):
         who = type(self).__name__
         self.images: NDArray[np.float64] = _colours(images, who)
-        self.maps: NDArray[np.float64] = read_numbers(maps, 3, who=who, what="maps")
+        self.maps: NDArray[np.float64] = read_numbers(maps, 3, who=who, what="maps", axes=_OF_MAPS)
         self.masks = None
         if masks is not None:
-            self.masks: Any = read_numbers(masks, 3, who=who, what="masks") != 0
+            self.masks: Any = read_numbers(masks, 3, who=who, what="masks", axes=_OF_MAPS) != 0
         self.titles: list[str] | None = None if titles is None else list(titles)
         wanted = self.images.shape[:3]
         for name, value in (("maps", self.maps), ("masks", self.masks)):
@@ -191,7 +193,9 @@ def _open_figure(size: tuple[float, float]) -> Any:
 
 def _colours(given: Any, who: str) -> NDArray[np.float64]:
     """As matplotlib draws them: (n_images, height, width, 3) in 0 to 1."""
-    images = read_numbers(given, 4, who=who, what="images")
+    images = read_numbers(
+        given, 4, who=who, what="images", axes="(n_images, channels, height, width)"
+    )
     if images.shape[1] not in (1, 3):
         raise ValueError(
             f"{who} got images of shape {images.shape}; it needs (n_images, 3, height, "

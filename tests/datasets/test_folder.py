@@ -53,8 +53,13 @@ def test_what_does_not_fit_is_named(folder):
     with pytest.raises(ValueError, match=r"south\.csv also has z"):
         load_folder(folder, label="fault")
     frame(0).assign(a="x").to_csv(folder / "south.csv", index=False)
-    with pytest.raises(ValueError, match=r"south\.csv, column 'a', row 0: 'x' is not a number"):
+    message = (
+        r"south\.csv, column 'a', row 0: 'x' is not a number.*drop=\['a'\].*columns=.*time='a'"
+    )
+    with pytest.raises(ValueError, match=message):
         load_folder(folder, label="fault")
+    with pytest.raises(ValueError, match=r"'x' is not a number.*take 'a' out of columns=.*time="):
+        load_folder(folder, label="fault", columns=["a"])
     frame(0).assign(a=np.nan).to_csv(folder / "south.csv", index=False)
     with pytest.raises(ValueError, match=r"south\.csv, column 'a', row 0: a value is missing"):
         load_folder(folder, label="fault")
@@ -132,7 +137,8 @@ def test_values_that_are_no_finite_numbers_are_named(folder):
     for values, what in ((times, r"datetime64\[.*"), (times - times[0], r"timedelta64\[.*")):
         frame(0).assign(a=values).to_parquet(folder / "south.parquet")
         with pytest.raises(
-            ValueError, match=rf"south\.parquet, column 'a' holds times \({what}hours since"
+            ValueError,
+            match=rf"south\.parquet, column 'a' holds times \({what}hours since.*drop=.*time=",
         ):
             load_folder(folder, label="fault")
 

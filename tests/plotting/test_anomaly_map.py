@@ -82,7 +82,18 @@ def test_a_segmenter_scores_at_the_size_of_the_images(parts):
     [
         (lambda i, m, k: (i, m[:, :5], k), r"maps of shape \(5, 5, 8\).*\(5, 6, 8\)"),
         (lambda i, m, k: (i, m, k[:4]), r"masks of shape \(4, 6, 8\)"),
-        (lambda i, m, k: (i[0], m, k), r"images of shape \(3, 6, 8\)"),
+        (
+            lambda i, m, k: (i[0], m, k),
+            r"images of shape \(3, 6, 8\).*4 axes: \(n_images, channels, height, width\)",
+        ),
+        (
+            lambda i, m, k: (i, m[0], k),
+            r"maps of shape \(6, 8\).*3 axes: \(n_images, height, width\)",
+        ),
+        (
+            lambda i, m, k: (i, m, k[0]),
+            r"masks of shape \(6, 8\).*3 axes: \(n_images, height, width\)",
+        ),
         (lambda i, m, k: (i, m, k, ["a"]), "1 titles for 5 images"),
     ],
 )

@@ -153,7 +153,11 @@ def test_rows_scored_by_themselves_are_not_shuffled(spread, fleet, named):
 def test_bad_rows_end_the_run_with_their_domain_and_bad_columns_at_once(spread, named, fleet):
     odd = fleet.assign(c=fleet["c"].where(fleet["site"] != "pump 2"))
     scored = score_dask(dd.from_pandas(odd, npartitions=4), named, domain_column="site")
-    with pytest.raises(ValueError, match=r"score_frame got NaN in X: .* domain 'pump 2'"):
+    with pytest.raises(ValueError, match=r"score_dask got NaN in X: .* domain 'pump 2'"):
+        scored.compute()
+    alone = dd.from_pandas(fleet.iloc[:1].assign(site="alone"), npartitions=1)
+    scored = score_dask(alone, named, domain_column="site")
+    with pytest.raises(ValueError, match=r"score_dask got a batch of 1 .*if_single='missing'"):
         scored.compute()
     with pytest.raises(ValueError, match=r"score_dask found no column 'c' in the table"):
         score_dask(spread.drop(columns="c"), named, domain_column="site")

@@ -52,6 +52,8 @@ def test_what_is_no_relation_is_refused(fleet, named, lake):
     with pytest.raises(TypeError, match=r"score_duckdb got a DataFrame. It needs a relation"):
         score_duckdb(fleet, named, domain_column="site")
     relation = duckdb.read_parquet(lake, union_by_name=True)
+    with pytest.raises(ValueError, match=r"score_duckdb got a batch of 1 .*if_single='missing'"):
+        list(score_duckdb(relation.limit(1), named, domain_column="site"))
     with pytest.raises(ValueError, match=r"score_duckdb got domain_column=None"):
         score_duckdb(relation, named, domain_column=None)
     with pytest.raises(ValueError, match=r"score_duckdb found no column 'plant'"):

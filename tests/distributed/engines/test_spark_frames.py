@@ -140,8 +140,11 @@ def test_bad_columns_are_refused_at_once_and_bad_rows_by_name(lake, fleet, named
         score_spark(fleet, named, domain_column="site")
     functions = sql.functions
     odd = lake.withColumn("c", functions.when(functions.col("site") != "pump 2", lake["c"]))
-    with pytest.raises(Exception, match=r"score_frame got NaN in X: .* domain"):
+    with pytest.raises(Exception, match=r"score_spark got NaN in X: .* domain"):
         score_spark(odd, named, domain_column="site").collect()
+    alone = lake.limit(1)
+    with pytest.raises(Exception, match=r"score_spark got a batch of 1 .*if_single='missing'"):
+        score_spark(alone, named, domain_column="site").collect()
 
 
 def test_a_fit_draws_a_bounded_number_of_rows(lake, fleet, quick):

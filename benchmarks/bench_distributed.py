@@ -9,6 +9,7 @@ it writes distributed.json and distributed.png to benchmarks/results.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 import tempfile
@@ -69,6 +70,20 @@ def peak_bytes() -> int:
     """Most memory that this process has held; getrusage would count what its parent held too."""
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return 1024 * int(next(line.split()[1] for line in lines if line.startswith("VmHWM")))
+
+
+def descendants_seconds() -> float:
+    """CPU time of the processes that this one has started, and of theirs, dead ones too."""
+    stats = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # ended meanwhile
+            fields = path.read_text(encoding="utf-8").rpartition(")")[2].split()
+            stats[int(path.parent.name)] = int(fields[1]), sum(map(int, fields[11:15]))
+    known = {os.getpid()}
+    while more := {pid for pid, (parent, _) in stats.items() if parent in known} - known:
+        known |= more
+    ticks = sum(stats[pid][1] for pid in known - {os.getpid()})
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def one_process(detector: Any, lake: Path, out: Path) -> dict[str, float]:
@@ -144,10 +159,13 @@ def on_spark(detector: Any, lake: Path, out: Path, args: argparse.Namespace) -> 
         score_spark(
             frame.limit(1000), detector, domain_column="machine", if_single="missing"
         ).count()
+        cpu = descendants_seconds()
         started = time.perf_counter()
         scored = score_spark(frame, detector, domain_column="machine", key="row")
         scored.write.parquet(str(out))
-        return {"seconds": time.perf_counter() - started, "buckets": n_buckets}
+        seconds = time.perf_counter() - started
+        cpu = descendants_seconds() - cpu
+        return {"seconds": seconds, "cpu_seconds": cpu, "buckets": n_buckets}
     finally:
         spark.stop()
 
@@ -171,12 +189,13 @@ def fleet(name: str, head: str, size: tuple[int, int], args: argparse.Namespace)
         lake = Path(folder) / "lake"
         write_lake(lake, args.now, n_domains)
         one = Path(folder) / "one.parquet"
-        found["one process"] = one_process(detector, lake, one)
+        load = os.getloadavg()[0]
+        found["one process"] = one_process(detector, lake, one) | {"load_before": load}
         print(name, "one process", found["one process"], flush=True)
         for engine, run in {"dask": on_dask, "spark": on_spark}.items():
             if engine in args.engines:
-                out = Path(folder) / engine
-                found[engine] = run(detector, lake, out, args)
+                out, load = Path(folder) / engine, os.getloadavg()[0]
+                found[engine] = run(detector, lake, out, args) | {"load_before": load}
                 found[engine]["largest_difference"] = largest_difference(one, out)
             print(name, engine, found.get(engine), flush=True)
     return found

@@ -12,7 +12,14 @@ from acr_sklearn._input.labels import shown_label
 from acr_sklearn._input.validation import FOREIGN_ERRORS
 from acr_sklearn.detectors._scoring import BatchScoring
 
-__all__ = ["RESULTS", "ColumnPlan", "plan_columns", "refuse_odd_names", "scores_singly"]
+__all__ = [
+    "RESULTS",
+    "ColumnPlan",
+    "plan_columns",
+    "refuse_odd_names",
+    "require_detector",
+    "scores_singly",
+]
 
 #: Columns that scoring adds.
 RESULTS = ("score", "label", "p_value", "n_rows")
@@ -106,11 +113,7 @@ def plan_columns(
     ValueError
         For missing columns, and where it is not clear what the features are.
     """
-    if not isinstance(detector, BatchScoring):
-        raise TypeError(
-            f"{who} got a detector of type {type(detector).__name__}. It needs a fitted detector "
-            "of this package, such as ZeroShotACRDetector; take it out of a pipeline or wrapper."
-        )
+    require_detector(detector, who=who)
     check_is_fitted(detector)
     detector._check_for_scoring()
     if not isinstance(if_single, str) or if_single not in _SINGLE:
@@ -141,6 +144,29 @@ def plan_columns(
             "Rename that column first."
         )
     return plan
+
+
+def require_detector(detector: Any, *, who: str) -> None:
+    """Refuse what is no detector of this package, such as a pipeline with one in it.
+
+    Parameters
+    ----------
+    detector : object
+        What a user passed.
+    who : str
+        For the message.
+
+    Raises
+    ------
+    TypeError
+        Naming its class.
+    """
+    if not isinstance(detector, BatchScoring):
+        raise TypeError(
+            f"{who} got a detector of type {type(detector).__name__}. It needs a detector of this "
+            "package by itself, such as ZeroShotACRDetector(): apply the other steps of a pipeline "
+            "to the table first, for fit and for scores, and a threshold to the scores."
+        )
 
 
 def refuse_odd_names(given: Any, what: str, *, who: str) -> None:

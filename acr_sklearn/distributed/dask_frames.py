@@ -87,7 +87,9 @@ def score_dask(
         fixed = dask.delayed(domain, pure=False, traverse=False)
         return some.map_partitions(_piece, sent, plan, fixed, meta=meta)
     if not singly:
-        some = some.shuffle(on=[plan.domain], npartitions=npartitions)
+        place = plan.needed.index(plan.domain)
+        ready = some.map_partitions(_readied, some._meta, meta=_readied(some._meta, some._meta))
+        some = ready.shuffle(on=[ready.columns[place]], npartitions=npartitions)
     return some.map_partitions(_part, sent, plan, meta=meta)
 
 
@@ -164,9 +166,24 @@ def _with_numbers(
     return function(numbers_of(frame, detector, plan), *other)
 
 
+def _readied(frame: Any, meta: Any) -> Any:
+    """Make a partition fit for a shuffle: names are strings, and null has one type everywhere.
+
+    A column of nulls alone is often of floats where it is of strings elsewhere, as files without
+    types are read, and would be hashed as another value.
+    """
+    plain = frame.set_axis([f"c{i}" for i in range(frame.shape[1])], axis=1)
+    for name, kind in zip(plain.columns, meta.dtypes, strict=True):
+        column = plain[name]
+        if column.dtype != kind and kind.kind not in "biufc" and column.isna().all():
+            nulls = type(column)([None] * len(column), column.index, kind)
+            plain = plain.assign(**{name: nulls})
+    return plain
+
+
 def _part(frame: Any, detector: BatchScoring, plan: ColumnPlan) -> Any:
     _use_one_thread()
-    return score_part(frame, detector, plan)
+    return score_part(frame.set_axis(plan.needed, axis=1), detector, plan)
 
 
 def _piece(frame: Any, detector: BatchScoring, plan: ColumnPlan, domain: FixedDomain) -> Any:

@@ -29,7 +29,8 @@ def score_duckdb(
     """Score the rows of a DuckDB relation, each domain as a batch of its own.
 
     DuckDB sorts by domain, on disk if need be, and the result comes in tables of whole domains:
-    parquet partitions larger than memory need about that of the largest domain.
+    parquet partitions larger than memory need about that of the largest domain. The connection
+    is busy until the last table is there: run other queries on ``connection.cursor()``.
 
     Parameters
     ----------
@@ -84,8 +85,16 @@ def score_duckdb(
         )
     # The columns by name, so that their order in the files does not matter.
     chosen = ", ".join(map(_quoted, plan.needed))
-    reader = _reader(relation.project(chosen).order(_quoted(plan.domain)))
+    reader = _reader(relation.project(chosen).order(_by_domain(relation, plan.domain)))
     return _tables(reader, detector, plan, pa)
+
+
+def _by_domain(relation: Any, name: str) -> str:
+    """Order in which equal names are neighbours, as are NaN and null, whatever the settings."""
+    kind = dict(zip(relation.columns, relation.types, strict=True))[name]
+    # A collation could take names for equal that are not: bytes have none.
+    column = f"encode({_quoted(name)})" if str(kind) == "VARCHAR" else _quoted(name)
+    return f"{column} ASC NULLS LAST"
 
 
 def _reader(ordered: Any) -> Any:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from acr_sklearn._input.parameters import plain_number
-from acr_sklearn.distributed.column_plan import refuse_odd_names
+from acr_sklearn.distributed.column_plan import refuse_odd_names, require_detector
 from acr_sklearn.distributed.dask_frames import draw_dask
 from acr_sklearn.distributed.drawn_rows import COUNT, draw_pandas
 from acr_sklearn.distributed.frames import codes_of, kind_of, names_of
@@ -95,6 +95,7 @@ def fit_frame(
     >>> fitted.drawn["north"]
     (100, 200)
     """
+    require_detector(detector, who=_WHO)
     number = plain_number(max_rows)
     if not isinstance(number, int) or isinstance(max_rows, bool) or number < 2:
         raise ValueError(f"{_WHO} got max_rows={max_rows!r}. A domain needs at least 2 rows.")

@@ -119,10 +119,18 @@ def _scored(some: Any, detector: Any, plan: ColumnPlan, n_buckets: int | None) -
         return some.mapInPandas(lambda frames: map(piece, frames), schema)
     if n_buckets is None:
         n_buckets = int(session.conf.get("spark.sql.shuffle.partitions"))
-    # Null has a hash too, so that its rows come together like those of any domain.
-    hashed = functions.xxhash64(some[some.columns[names.index(plan.domain)]])
+    hashed = functions.xxhash64(_name(some, some.columns[names.index(plan.domain)]))
     bucketed = some.withColumn("bucket", functions.pmod(hashed, functions.lit(n_buckets)))
     return bucketed.groupBy("bucket").applyInPandas(_without_hints(part), schema)
+
+
+def _name(some: Any, column: str) -> Any:
+    """Column of domains in which equal names hash alike: null has a hash, NaN is made null."""
+    functions, _ = _spark()
+    if some.schema[column].dataType.typeName() not in ("float", "double"):
+        return some[column]
+    # Adding 0.0 makes 0.0 of -0.0.
+    return functions.nanvl(some[column] + 0.0, functions.lit(None))
 
 
 def _plain(frame: Any, names: Sequence[str]) -> Any:

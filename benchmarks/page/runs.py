@@ -20,6 +20,7 @@ FILES = {
     "reference.json": "reference mode and p-values",
     "train.json": "time of a training step",
     "conv.json": "training step of the convolutional network",
+    "distributed.json": "fleets on Dask and Spark",
 }
 NOT_MEASURED = "Not measured."
 #: Since when the default score is the consensus of evidence (UTC), and the commit.

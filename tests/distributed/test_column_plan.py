@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from sklearn.ensemble import IsolationForest
 from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
 
-from acr_sklearn import ZeroShotACRDetector
+from acr_sklearn import ContaminationThreshold, ZeroShotACRDetector
 from acr_sklearn.distributed.column_plan import plan_columns, scores_singly
 
 ALL = ["id", "e", "d", "c", "site", "b", "a"]
@@ -64,6 +65,9 @@ def test_what_cannot_be_planned_is_named(named, changes, message):
 def test_a_detector_of_this_package_is_needed():
     with pytest.raises(TypeError, match=r"score_x got a detector of type IsolationForest"):
         plan(IsolationForest())
+    for wrapped in (make_pipeline(ZeroShotACRDetector()), ContaminationThreshold(None)):
+        with pytest.raises(TypeError, match=r"of this package by itself, .* steps of a pipeline"):
+            plan(wrapped)
     with pytest.raises(NotFittedError):
         plan(ZeroShotACRDetector())
 

@@ -8,8 +8,10 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from acr_sklearn import ContaminationThreshold
 from acr_sklearn.distributed import fit_frame
 from acr_sklearn.exceptions import ACRWarning
 
@@ -102,6 +104,12 @@ def test_features_are_all_other_columns(fit):
 def test_what_cannot_be_drawn_is_named(fit, changes, message):
     with pytest.raises(ValueError, match=message):
         fit(**changes)
+
+
+def test_a_pipeline_is_refused_before_rows_are_read(fit, quick):
+    for other in (make_pipeline(quick()), ContaminationThreshold(quick()), type(quick())):
+        with pytest.raises(TypeError, match=r"fit_frame got a detector of type \w+. It needs"):
+            fit("no table", detector=other)
 
 
 def test_what_is_no_table_is_refused(fit):

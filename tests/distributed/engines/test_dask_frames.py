@@ -97,6 +97,16 @@ def test_one_domain_over_the_partitions_of_a_cluster(client, spread, fleet, name
 
 
 @pytest.mark.usefixtures("here")
+def test_statistics_of_all_partitions_where_a_head_needs_every_row(spread, fleet, quick, domains):
+    detector = quick(score_head="objective", max_iter=2).fit(domains)
+    given = {"key": "id", "columns": FEATURES}
+    wanted = score_frame(fleet[fleet["site"] == "big"], detector, **given)
+    found = score_dask(spread[spread["site"] == "big"], detector, **given).compute()
+    np.testing.assert_array_equal(found["id"], wanted["id"])
+    np.testing.assert_allclose(found["score"], wanted["score"], rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.usefixtures("here")
 @pytest.mark.parametrize("npartitions", [1, 3, 40])
 def test_any_number_of_partitions(npartitions, spread, named, agree):
     scored = score_dask(spread, named, domain_column="site", key="id", npartitions=npartitions)
@@ -119,6 +129,33 @@ def test_categories_and_numbers_as_names(rename, fleet, named, expected):
     found = score_dask(spread, named, domain_column="site", key="id").compute()
     found = found.set_index("id").sort_index()
     np.testing.assert_allclose(found["score"], expected["score"], rtol=1e-7, atol=1e-9)
+    np.testing.assert_array_equal(found["n_rows"], expected["n_rows"])
+
+
+@pytest.mark.usefixtures("here")
+def test_null_is_one_domain_though_a_partition_holds_nothing_else(fleet, named, agree):
+    known, unknown = fleet[fleet["site"].notna()], fleet[fleet["site"].isna()]
+    # As a file without types is read: the column is of floats where it has no value.
+    parts = [known, unknown[:15], unknown[15:].assign(site=np.nan)]
+    with dask.config.set({"dataframe.convert-string": False}):
+        spread = dd.from_map(lambda part: part, parts, meta=fleet[:0])
+        agree(score_dask(spread, named, domain_column="site", key="id", npartitions=7).compute())
+
+
+def test_names_of_columns_may_be_numbers_and_rows_share_an_index(client, fleet, fitted, expected):
+    frame = fleet.rename(columns=dict(zip(FEATURES, range(5), strict=True)))
+    parts = [part.set_axis([0] * len(part)) for part in (frame[:900], frame[900:])]
+    spread = dd.from_map(lambda part: part, parts, meta=parts[0][:0])
+    given = {"domain_column": "site", "columns": list(range(5)), "key": ["id", "site"]}
+    scored = score_dask(spread, fitted, **given, npartitions=3)
+    found = scored.compute(scheduler=client)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ACRWarning)
+        wanted = score_frame(frame, fitted, **given)
+    assert list(found.columns) == list(wanted.columns)
+    assert set(found.index) == {0}
+    found, wanted = (table.set_index("id").sort_index() for table in (found, wanted))
+    np.testing.assert_allclose(found["score"], wanted["score"], rtol=1e-7, atol=1e-9)
     np.testing.assert_array_equal(found["n_rows"], expected["n_rows"])
 
 

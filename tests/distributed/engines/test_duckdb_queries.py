@@ -48,6 +48,37 @@ def test_many_domains_in_any_number_of_batches(named, make_domain, monkeypatch):
     assert set(found["n_rows"].to_pylist()) == {20}
 
 
+@pytest.mark.parametrize(
+    ("setting", "names"),
+    [
+        ("default_null_order = 'nulls_first'", [1.0, float("nan"), None]),
+        ("default_order = 'desc'", [1.0, float("nan"), None]),
+        ("default_collation = 'nocase'", ["x", "X", "y"]),
+    ],
+)
+def test_no_setting_of_the_order_cuts_a_domain(setting, names, named, make_domain, monkeypatch):
+    monkeypatch.setattr(duckdb_queries, "_ROWS", 64)
+    site = pa.array(names * 100, from_pandas=False)
+    table = pa.table(dict(zip("abcde", make_domain(1, n_rows=300).T, strict=True)) | {"site": site})
+    with duckdb.connect() as connection:
+        connection.execute(f"SET {setting}")
+        relation = connection.from_arrow(table)
+        found = pa.concat_tables(score_duckdb(relation, named, domain_column="site"))
+    sizes = {100} if isinstance(names[0], str) else {100, 200}
+    assert found.num_rows == 300
+    assert set(found["n_rows"].to_pylist()) == sizes
+
+
+def test_the_order_of_columns_is_that_of_fit(named, make_domain):
+    columns = dict(zip("abcde", make_domain(1, n_rows=200).T, strict=True))
+    straight, turned = (
+        duckdb.from_arrow(pa.table({n: columns[n] for n in names} | {"site": ["x"] * 200}))
+        for names in ("abcde", "edcba")
+    )
+    one, other = (list(score_duckdb(r, named, domain_column="site")) for r in (straight, turned))
+    np.testing.assert_array_equal(one[0]["score"], other[0]["score"])
+
+
 def test_what_is_no_relation_is_refused(fleet, named, lake):
     with pytest.raises(TypeError, match=r"score_duckdb got a DataFrame. It needs a relation"):
         score_duckdb(fleet, named, domain_column="site")

@@ -98,6 +98,23 @@ def test_whole_numbers_as_names_stay_exact_beside_a_null(spark, lake, named, exp
     assert {row.site for row in rows} == {*names.values(), None}
 
 
+def test_nan_and_null_are_one_domain(lake, named, expected):
+    functions = sql.functions
+    # Null, NaN, 0.0 and -0.0, which Spark takes for four values and pandas for two.
+    odd = functions.when(functions.col("id") % 2 == 0, functions.lit(float("nan")))
+    zero = functions.when(functions.col("id") % 2 == 0, 0.0).otherwise(-0.0)
+    site = functions.when(functions.col("site") == "big", zero)
+    site = site.when(functions.col("site") == "pump 3", 1.5)
+    frame = lake.withColumn("site", site.when(functions.isnull("site"), odd))
+    frame = frame.where("site is not null or id % 2 = 1")
+    rows = score_spark(frame, named, domain_column="site", key="id", n_buckets=64).collect()
+    sizes = expected["n_rows"]
+    found = {row.id: row.n_rows for row in rows}
+    assert {found[i] for i in sizes.index[sizes == 3000]} == {3000}
+    others = {n for i, n in found.items() if sizes[i] not in (3000, 400)}
+    assert len(others) == 1
+
+
 def test_one_domain_over_partitions(spark, lake, fleet, named, agree):
     big = fleet[fleet["site"] == "big"]
     wanted = score_frame(big, named, key="id").set_index("id").sort_index()

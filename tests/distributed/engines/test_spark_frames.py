@@ -66,7 +66,8 @@ def collected(scored):
     return pd.DataFrame([row.asDict() for row in scored.collect()], columns=scored.columns)
 
 
-def test_a_task_fails_once(spark, lake, named, agree, tmp_path):
+@pytest.mark.parametrize("when", ["before the shuffle", "after scoring"])
+def test_a_task_fails_once(when, lake, named, agree, tmp_path):
     died = str(tmp_path / "died")
 
     def fail_once(frames):
@@ -78,8 +79,11 @@ def test_a_task_fails_once(spark, lake, named, agree, tmp_path):
             else:
                 raise RuntimeError("on purpose")
 
-    broken = lake.repartition(3).mapInPandas(fail_once, lake.schema)
+    first = when == "before the shuffle"
+    broken = lake.repartition(3).mapInPandas(fail_once, lake.schema) if first else lake
     scored = score_spark(broken, named, domain_column="site", key="id")
+    if not first:
+        scored = scored.mapInPandas(fail_once, scored.schema)
     agree(collected(scored))
     assert Path(died).exists()
     types = [field.dataType.simpleString() for field in scored.schema]
@@ -94,8 +98,10 @@ def test_whole_numbers_as_names_stay_exact_beside_a_null(spark, lake, named, exp
     found = collected(score_spark(frame, named, domain_column="site", key="id", n_buckets=2))
     by_id = found.set_index("id").sort_index()
     np.testing.assert_allclose(by_id["score"], expected["score"], rtol=1e-7, atol=1e-9)
-    rows = score_spark(frame, named, domain_column="site").select("site").distinct().collect()
-    assert {row.site for row in rows} == {*names.values(), None}
+    for n_buckets in (1, 4):  # null with all others, and apart from most
+        scored = score_spark(frame, named, domain_column="site", n_buckets=n_buckets)
+        found = {row.site for row in scored.select("site").distinct().collect()}
+        assert found == {*names.values(), None}
 
 
 def test_nan_and_null_are_one_domain(lake, named, expected):

@@ -207,7 +207,9 @@ def with_references(
     with tempfile.TemporaryDirectory() as folder:
         prepared = prepare(surfaces, arguments.split, arguments.features or Path(folder))
         for seed in arguments.seeds:
-            found[str(seed)] = few_shot.measure(prepared, arguments.references, seed)
+            found[str(seed)] = few_shot.measure(
+                prepared, arguments.references, seed, ablations=arguments.ablations
+            )
     data = {"split": arguments.split, "names": prepared.names, "train": len(prepared.train)}
     settings = few_shot.SETTINGS | {"references": arguments.references}
     content = {"run": described, "data": data, "settings": settings, "by_seed": found}
@@ -223,6 +225,9 @@ def main() -> None:
     parser.add_argument("--surfaces", type=int, help="only the first so many scored surfaces")
     parser.add_argument("--skip", type=int, default=0, help="but so many before them")
     parser.add_argument("--trained", type=int, help="so many training surfaces, evenly spaced")
+    parser.add_argument(
+        "--ablations", action="store_true", help="with --references: ours without each part too"
+    )
     parser.add_argument(
         "--references", type=int, help="instead, so many normal patches of each surface are known"
     )

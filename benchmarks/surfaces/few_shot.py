@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from acr_sklearn import FewShotSegmenter
+from acr_sklearn import FewShotSegmenter, ResADDetector
 from surfaces.defects import Batch
 from surfaces.run import DEVIATIONS, LAYERS, SIGMA, Prepared, evaluate, to_pixels
 
@@ -26,6 +26,12 @@ OURS, BANK, SCALED_BANK, PADIM = (
     "memory bank, scaled",
     "PaDiM of the references",
 )
+#: Ours without a part of it.
+ABLATIONS: dict[str, dict[str, Any]] = {
+    "without residuals": {"residual": "none"},
+    "without constraintor": {"constraintor": False},
+    "without the invariant term": {"invariance": 0.0},
+}
 MEASURES = ("image_auroc", "pixel_auroc", "pixel_ap", "pro")
 #: Chosen on the first eight validation surfaces.
 SETTINGS: dict[str, Any] = {
@@ -80,23 +86,41 @@ def cases(prepared: Prepared, n_references: int) -> Iterator[tuple[Batch, Maps, 
         yield scored, *(np.asarray(maps[part], np.float32) for part in (known, rest))
 
 
+def trained(prepared: Prepared, seed: int, settings: dict[str, Any]) -> Method:
+    """Train ours."""
+    segmenter = FewShotSegmenter(random_state=seed, **settings).fit(prepared.train)
+    return lambda references, maps: segmenter.adapt(references).patch_scores(maps)
+
+
+def ablated(prepared: Prepared, seed: int) -> dict[str, Method]:
+    """Train ours without each part."""
+    return {
+        name: trained(prepared, seed, SETTINGS | {"detector": ResADDetector(**left_out)})
+        for name, left_out in ABLATIONS.items()
+    }
+
+
 def methods(prepared: Prepared, seed: int, settings: dict[str, Any]) -> dict[str, Method]:
     """Train ours, and name all."""
-    segmenter = FewShotSegmenter(random_state=seed, **settings).fit(prepared.train)
-
-    def ours(references: Maps, maps: Maps) -> Maps:
-        return segmenter.adapt(references).patch_scores(maps)
-
+    ours = trained(prepared, seed, settings)
     scale = spread_within([np.asarray(maps[::8], np.float32) for maps in prepared.train])
     return {OURS: ours, BANK: memory_bank(), SCALED_BANK: memory_bank(scale), PADIM: padim}
 
 
 def measure(
-    prepared: Prepared, n_references: int, seed: int, settings: dict[str, Any] | None = None
+    prepared: Prepared,
+    n_references: int,
+    seed: int,
+    settings: dict[str, Any] | None = None,
+    *,
+    ablations: bool = False,
 ) -> dict[str, Any]:
     """Figures of every method: one list per measure, a value per surface."""
     found: dict[str, Any] = {}
-    for name, method in methods(prepared, seed, SETTINGS | (settings or {})).items():
+    compared = methods(prepared, seed, SETTINGS | (settings or {}))
+    if ablations:
+        compared |= ablated(prepared, seed)
+    for name, method in compared.items():
         figures: dict[str, list[float]] = {}
         start = time.perf_counter()
         for batch, references, maps in cases(prepared, n_references):

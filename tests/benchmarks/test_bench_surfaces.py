@@ -262,3 +262,13 @@ def test_references_are_normal_and_not_scored():
     found = few_shot.measure(prepared, 4, 0, quick)
     assert list(found) == [few_shot.OURS, few_shot.BANK, few_shot.SCALED_BANK, few_shot.PADIM]
     assert all(len(one[m]) == 1 for one in found.values() for m in few_shot.MEASURES)
+
+
+def test_ablations_are_parameters_of_the_detector():
+    from surfaces.few_shot import ABLATIONS
+
+    from acr_sklearn import ResADDetector
+
+    for name, left_out in ABLATIONS.items():
+        changed = ResADDetector(**left_out).get_params()
+        assert changed != ResADDetector().get_params(), name

@@ -166,13 +166,15 @@ def summary(found: list[tuple[str, str, int, dict[str, float]]]) -> dict[str, An
         }
         for method, sets in by_seed.items()
     }
-    ours = table["synthesis"]
+    ours = table.get("synthesis")
     means = {}
     for method, sets in table.items():
         names = next(iter(sets.values())).keys()
         means[method] = {name: float(np.mean([f[name] for f in sets.values()])) for name in names}
-        better = [ours[data]["auroc"] >= figures["auroc"] for data, figures in sets.items()]
-        means[method] |= {"sets": len(sets), "synthesis_not_below": int(np.sum(better))}
+        means[method]["sets"] = len(sets)
+        if ours:
+            better = [ours[data]["auroc"] >= figures["auroc"] for data, figures in sets.items()]
+            means[method]["synthesis_not_below"] = int(np.sum(better))
         means[method]["seeds"] = len({seed for m, _, seed, _ in found if m == method})
     return {"means": means, "sets": table}
 
@@ -228,7 +230,7 @@ def main() -> None:
         [
             name,
             *(f"{m[x]:.4f}" for x in ("auroc", "ap")),
-            *(str(m[x]) for x in ("synthesis_not_below", "sets", "seeds")),
+            *(str(m.get(x, "")) for x in ("synthesis_not_below", "sets", "seeds")),
         ]
         for name, m in sorted(result["means"].items(), key=lambda item: -item[1]["auroc"])
     ]

@@ -54,7 +54,7 @@ test test-floor test-engines fuzz docs: export OMP_NUM_THREADS := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-floor test-engines fuzz lint lint-workflows types bench-train bench-time bench-data bench-quality bench-curves \
-	bench-conv bench-drift bench-explain bench-known bench-letters bench-native bench-score bench-reference \
+	bench-conv bench-drift bench-explain bench-guide bench-known bench-letters bench-native bench-score bench-reference \
 	bench-surfaces bench-synthesis bench-resad bench-defects bench-distributed results-page docs docs-test clean
 
 help: ## this list
@@ -150,6 +150,9 @@ bench-drift: $(VENV)/.bench ## batches that drift within themselves, with and wi
 
 bench-explain: $(VENV)/.bench ## how often explain names planted faults first, and how long it takes
 	@$(VENV)/bin/python benchmarks/bench_explain.py $(BENCH_ARGS)
+
+bench-guide: $(VENV)/.bench ## figures of the user guide that no other benchmark has; BENCH_ARGS="--topics categories"
+	@$(VENV)/bin/python benchmarks/bench_guide.py $(BENCH_ARGS)
 
 bench-score: $(VENV)/.bench ## speed and memory of scoring: large batches, many domains, single rows
 	@$(VENV)/bin/python benchmarks/bench_score.py $(BENCH_ARGS)

@@ -1,7 +1,7 @@
 """Write docs/results.md and docs/results/ from the files in benchmarks/results.
 
 Run ``make results-page``. The first page has the answer, the others the long tables behind it. No
-figure is typed by hand. What is written by people are the causes of losses, in causes.json: {set:
+figure is typed by hand. Into pages of the user guide go the figures of `make bench-guide`. What is written by people are the causes of losses, in causes.json: {set:
 {rival: cause}}.
 """
 
@@ -15,6 +15,7 @@ from pathlib import Path
 from _report import RESULTS
 from bench_reference import report as reference_report
 from page import answer, curves, known, native, paper, speed
+from page.guide import guide_pages, with_figures
 from page.headline import headline, written_into
 from page.markdown import PICTURES, picture
 from page.quality import Causes, idle_causes, losses, section
@@ -137,6 +138,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             text = path.read_text(encoding="utf-8")
             block = headline(arguments.results, docs, results)
             path.write_text(written_into(text, block), encoding="utf-8")
+
+    for name in guide_pages():
+        if (path := arguments.docs / name).is_file():
+            text = path.read_text(encoding="utf-8")
+            path.write_text(with_figures(name, text, arguments.results), encoding="utf-8")
 
 
 if __name__ == "__main__":

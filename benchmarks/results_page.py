@@ -1,8 +1,8 @@
 """Write docs/results.md and docs/results/ from the files in benchmarks/results.
 
 Run ``make results-page``. The first page has the answer, the others the long tables behind it. No
-figure is typed by hand. Into pages of the user guide go the figures of `make bench-guide`. What is written by people are the causes of losses, in causes.json: {set:
-{rival: cause}}.
+figure is typed by hand. Into pages of the user guide go the figures of `make bench-guide`. What is
+written by people are the causes of losses, in causes.json: {set: {rival: cause}}.
 """
 
 from __future__ import annotations

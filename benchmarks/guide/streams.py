@@ -38,18 +38,21 @@ def measure(seeds: Sequence[int], quick: bool) -> dict[str, Any]:
     found = []
     for window in WINDOWS:
         held, coming = rows(window), rows(n_updates)
-        live = detector.adapt(held)
-        rounds = []
-        for _ in range(n_rounds):
-            update = _milliseconds(lambda: [live.update(row[None]) for row in coming]) / n_updates
-            renewed = _milliseconds(lambda: live.score_samples(coming[:1]))
-            scored = _milliseconds(lambda: [live.score_samples(row[None]) for row in coming[:50]])
-            adapted = _milliseconds(lambda: detector.adapt(held))
-            rounds.append((update, renewed, scored / len(coming[:50]), adapted))
-        middle = np.median(rounds, axis=0).round(4).tolist()
-        names = ("update", "next_use", "score", "adapt")
-        found.append({"window": window, **dict(zip(names, middle, strict=True))})
+        costs = [_round(detector, held, coming) for _ in range(n_rounds)]
+        middle = {name: round(float(np.median([c[name] for c in costs])), 4) for name in costs[0]}
+        found.append({"window": window, **middle})
     return {"n_features": N_FEATURES, "rounds": n_rounds, "milliseconds": found}
+
+
+def _round(detector: ZeroShotACRDetector, held: np.ndarray, coming: np.ndarray) -> dict[str, float]:
+    """Return what each call costs, in milliseconds."""
+    live, few = detector.adapt(held), coming[:50]
+    return {
+        "update": _milliseconds(lambda: [live.update(row[None]) for row in coming]) / len(coming),
+        "next_use": _milliseconds(lambda: live.score_samples(few[:1])),
+        "score": _milliseconds(lambda: [live.score_samples(row[None]) for row in few]) / len(few),
+        "adapt": _milliseconds(lambda: detector.adapt(held)),
+    }
 
 
 def _milliseconds(call: Callable[[], Any]) -> float:

@@ -50,7 +50,7 @@ def with_figures(page: str, text: str, folder: Path) -> str:
 
 def topics_of(page: str) -> list[str]:
     """Return the topics whose figures stand on a page."""
-    return [name for name in TOPICS if topic(name).PAGE == page]
+    return [name for name in TOPICS if page == topic(name).PAGE]
 
 
 def guide_pages() -> list[str]:

@@ -246,7 +246,8 @@ def main() -> None:
     print(run_in_words(described), flush=True)
     figures = measure(args)
     print("\n".join([report(figures), *figures["single_rows"]["objective"]["profile"]]))
-    save_json(args.save / "score.json", {"run": described, **figures})
+    setting = {"rows": args.rows, "features": N_FEATURES, "sample": SAMPLE}
+    save_json(args.save / "score.json", {"run": described, "setting": setting, **figures})
     draw(figures, args.save / "score.png")
 
 

@@ -8,10 +8,10 @@ from typing import Any
 from quality.protocol import KINDS
 from quality.summary import PARTS
 
-from . import known, native
+from . import known, native, speed
 from .markdown import signed, table
+from .names import in_words
 from .runs import FORMER, NOT_MEASURED, load, measured
-from .speed import in_one_line
 
 OURS = "acr"
 INTRODUCTION = (
@@ -21,9 +21,9 @@ INTRODUCTION = (
     "[native.md](native.md)."
 )
 NATIVE = (
-    "Anomalies that were labelled where they happened, in domains never seen; ours (`acr`, in "
-    "bold) at its defaults, `acr_combined` the former default, the controls (the same without "
-    "training; the statistics of the batch without the network) and the best rivals."
+    "Anomalies that were labelled where they happened, in domains never seen. Ours at its defaults "
+    "is in bold; the controls are ours before training, and without its network. Rivals are "
+    "refitted on each batch, where nothing else is said; these are the best of them."
 )
 CLASSES = (
     "Natural anomalies: rows of other classes, on FARS fatal accidents. The best rival is that of "
@@ -53,14 +53,12 @@ def page(folder: Path) -> list[str]:
     """Return the paragraphs."""
     real, quality = load(folder, "native.json"), load(folder, "quality-test.json")
     labelled = load(folder, "known.json")
-    flagged = native.thresholds_in_one_line(real) if real else ""
     return [
         "# Results",
         INTRODUCTION,
         FORMER,
         "## Real anomalies",
-        *([NATIVE, *native.answer(real)] if real else [NOT_MEASURED]),
-        *([flagged] if flagged else []),
+        *([NATIVE, *native.answer(real), *native.flagged(real)] if real else [NOT_MEASURED]),
         "## Known anomalies",
         *(known.answer(labelled) if labelled else [NOT_MEASURED]),
         "## Rows of other classes",
@@ -68,7 +66,7 @@ def page(folder: Path) -> list[str]:
         "## Synthetic kinds",
         *([MADE, *of_kinds(quality, "made")] if quality else [NOT_MEASURED]),
         "## Speed",
-        in_one_line(folder),
+        *speed.answer(folder),
         "## The long tables",
         "\n".join(
             f"- [results/{name}.md](results/{name}.md): {words}" for name, words in LONG.items()
@@ -89,7 +87,8 @@ def of_kinds(result: Figures, part: str) -> list[str]:
     header = ["set", "ours", *beside, "best rival", "its AUROC", "difference"]
     header += ["90 % interval"] if own else ["of all kinds", "90 % interval of that"]
     header += ["AP of ours", "best AP of a rival"]
-    said = [_reading(sets, part), *([] if own else [ALL_KINDS]), measured(result["run"])]
+    said = [_reading(sets, part), *([] if own else [ALL_KINDS])]
+    said.append(measured(result["run"], "quality-test.json"))
     return [table(header, rows), " ".join(said)]
 
 
@@ -127,7 +126,7 @@ def _row(name: str, one: Figures, part: str, beside: list[str], own: bool) -> li
     methods, rival = one["methods"], _best(one, part)
     ours = value(methods[OURS], part)
     row = [name, f"**{ours:.3f}**", *(f"{value(methods[b], part):.3f}" for b in beside)]
-    row += [rival, f"{value(methods[rival], part):.3f}"]
+    row += [in_words(rival), f"{value(methods[rival], part):.3f}"]
     row.append(signed(ours - value(methods[rival], part)))
     pair = (one["parts"][OURS][part] if own else one.get("against", {}).get(OURS, {})).get(rival)
     interval = f"{signed(pair['low'])} to {signed(pair['high'])}" if pair else ""
@@ -148,7 +147,7 @@ def _means(sets: Figures, part: str, beside: list[str]) -> list[str]:
     best = max(rivals, key=mean)
     own = all("parts" in one for one in sets.values())
     row = ["mean", f"**{mean(OURS):.3f}**", *(f"{mean(name):.3f}" for name in beside)]
-    row += [best, f"{mean(best):.3f}", signed(mean(OURS) - mean(best)), ""]
+    row += [in_words(best), f"{mean(best):.3f}", signed(mean(OURS) - mean(best)), ""]
     row += [] if own else [""]
     best_ap = max(mean(name, "ap") for name in rivals)
     return [*row, f"{mean(OURS, 'ap'):.3f}", f"{best_ap:.3f}"]

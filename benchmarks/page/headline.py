@@ -8,23 +8,17 @@ from typing import Any
 
 from .answer import OURS, value
 from .markdown import table
+from .names import in_words
 from .runs import load
 
 START, END = "<!-- headline: written by make results-page -->", "<!-- end of headline -->"
 HEADER = (
     "what is to be found",
     "ours",
-    "IsolationForest, refitted",
+    "IsolationForest",
     "best rival",
-    "ours minus the best rival",
+    "difference",
 )
-#: Names of the rivals in the files, for readers.
-_NAMES = {
-    "iforest": "IsolationForest",
-    "mahalanobis_centred": "Mahalanobis distance",
-    "knn_centred": "kNN, centred",
-    "knn_batch": "kNN in the batch",
-}
 #: The rest of the file of outlier synthesis are ablations of ours.
 _RIVALS_OF_SYNTHESIS = (
     *("IsolationForest", "OCSVM", "kNN", "LOF", "ECOD", "DeepSVDD", "AutoEncoder"),
@@ -78,7 +72,7 @@ def _line(
         what,
         f"**{ours:.3f}**",
         "" if forest is None else f"{forest:.3f}",
-        f"{_NAMES.get(rival[0], rival[0])} {rival[1]:.3f}",
+        f"{in_words(rival[0]).partition(',')[0]} {rival[1]:.3f}",
         f"{ours - rival[1]:+.3f}",
         file,
     ]

@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from .markdown import picture, signed, table
+from .names import in_words
 from .runs import measured
 
 OURS = "known"
 NAMES = {"auroc": "AUROC", "ap": "AP"}
 ABOUT = (
     "Anomalies of the training domains are known and passed as `known_anomalies=`; found are those "
-    "of domains never seen, unlabelled. `default` is the same detector without them, `iforest` is "
-    "refitted on the batch, `raw trees` are boosted trees on the pooled labelled rows."
+    "of domains never seen, unlabelled. IsolationForest is refitted on each batch; the trees learn "
+    "from the pooled rows of the training domains and their labels."
 )
 CURVES = {
     "domains": "labelled training domains, all known anomalies of each",
@@ -30,7 +31,7 @@ def answer(result: Figures) -> list[str]:
     """Return a row per method, with its distance to ours."""
     rows = []
     for name, one in result["methods"].items():
-        row = [f"**{name}**" if name == OURS else name]
+        row = [f"**{in_words(name)}**" if name == OURS else in_words(name)]
         row += [f"{one[metric]['mean']:.3f}" for metric in NAMES]
         for metric in NAMES:
             pair = result["against"][metric].get(name)
@@ -40,7 +41,11 @@ def answer(result: Figures) -> list[str]:
     header = ["method", *NAMES.values()]
     for metric in NAMES.values():
         header += [f"ours minus it, {metric}", "90 % interval"]
-    return [ABOUT, table(header, rows), f"{_reading(result)} {measured(result['run'])}"]
+    return [
+        ABOUT,
+        table(header, rows),
+        f"{_reading(result)} {measured(result['run'], 'known.json')}",
+    ]
 
 
 def _reading(result: Figures) -> str:

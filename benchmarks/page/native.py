@@ -8,6 +8,7 @@ from typing import Any
 from native.cuts import MEASURES
 
 from .markdown import picture, signed, table
+from .names import in_words
 from .runs import measured
 
 NAMES = {"auroc": "AUROC", "ap": "AP"}
@@ -23,13 +24,23 @@ THRESHOLDS = (
     "and `contamination`; of IsolationForest refitted on the batch a stated share of .1, as PyOD "
     "takes it, and the methods of pythresh on its scores."
 )
+FLAGGED = (
+    "What is called an anomaly: F1 and balanced accuracy of the calls, and false alarms, the share "
+    "of normal rows that are flagged."
+)
 Figures = dict[str, Any]
 
 
 def answer(result: Figures) -> list[str]:
     """Return ours, the controls and the best rivals, each with its distance to ours."""
     shown = [name for name in result["methods"] if name in _chosen(result["methods"])]
-    return [table(*_against(result, shown)), _reading(result), measured(result["run"])]
+    header, rows = _against(result, shown)
+    rows = [[_name(name), *row[1:]] for name, row in zip(shown, rows, strict=True)]
+    return [table(header, rows), _reading(result), measured(result["run"], "native.json")]
+
+
+def _name(method: str) -> str:
+    return f"**{in_words(method)}**" if method == OURS else in_words(method)
 
 
 def _chosen(methods: Figures) -> set[str]:
@@ -69,14 +80,14 @@ def _reading(result: Figures) -> str:
     if not rivals:
         return "No rival was run."
     best = max(rivals, key=lambda name: methods[name]["auroc"]["mean"])
-    said = [f"The best rival in AUROC is {best} ({_in_words(pairs[best])})."]
+    said = [_lead(best, pairs[best])]
     if "iforest" in pairs:
+        said += [] if best == "iforest" else [_lead("iforest", pairs["iforest"])]
         sets = pairs["iforest"]["sets"]
         worst = min(sets, key=lambda name: sets[name])
         behind = sum(value < 0 for value in sets.values())
         said.append(
-            f"IsolationForest refitted on the batch is {_in_words(pairs['iforest'])}; ours is "
-            f"behind it on {behind} of {len(sets)} sets, at worst on {worst} "
+            f"Ours is behind IsolationForest on {behind} of {len(sets)} sets, at worst on {worst} "
             f"({signed(sets[worst])})."
         )
     for control, words in (
@@ -88,8 +99,12 @@ def _reading(result: Figures) -> str:
     return " ".join(said)
 
 
+def _lead(rival: str, pair: Figures) -> str:
+    return f"Ours minus {in_words(rival)}, in AUROC: {_in_words(pair)}."
+
+
 def _in_words(pair: Figures) -> str:
-    return f"{pair['mean']:+.4f}, {pair['low']:+.4f} to {pair['high']:+.4f}"
+    return f"{pair['mean']:+.4f} (90 % interval {pair['low']:+.4f} to {pair['high']:+.4f})"
 
 
 def section(result: Figures, folder: Path) -> list[str]:
@@ -173,22 +188,28 @@ def _thresholds(result: Figures) -> list[str]:
     return out
 
 
-def thresholds_in_one_line(result: Figures) -> str:
-    """Return what is flagged at the defaults, under "auto", and by the best of the others."""
+def flagged(result: Figures) -> list[str]:
+    """Return what is flagged by each setting of ours, and by the best of the others."""
     found = result.get("thresholds", {})
     if OURS not in found:
-        return ""
-    others = {f"{k}, {cut}": m for k, cuts in found.items() if k != OURS for cut, m in cuts.items()}
-    said = [f"{cut}: {_rates(found[OURS][cut])}" for cut in found[OURS]]
-    words = f"What is flagged (threshold, contamination): {'; '.join(said)}."
+        return []
+    rows = [[f"ours: {cut}", *_rates(measures)] for cut, measures in found[OURS].items()]
+    others = {
+        f"{in_words(name)}, refitted: {cut}": measures
+        for name, cuts in found.items()
+        if name != OURS
+        for cut, measures in cuts.items()
+    }
     if others:
         best = max(others, key=lambda name: others[name]["f1"]["mean"])
-        words += f" The best F1 of the others has {best}: {_rates(others[best])}."
-    return words
+        rows.append([best, *_rates(others[best])])
+    header = ("threshold and contamination", "F1", "balanced accuracy", "false alarms")
+    says = FLAGGED + (" The last line has the best F1 of all others tried." if others else "")
+    return [says, table(header, rows)]
 
 
-def _rates(measures: Figures) -> str:
-    return ", ".join(f"{name} {measures[name]['mean']:.3f}" for name in MEASURES)
+def _rates(measures: Figures) -> list[str]:
+    return [f"{measures[name]['mean']:.3f}" for name in MEASURES]
 
 
 def _seconds(result: Figures) -> str:

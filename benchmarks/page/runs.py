@@ -38,13 +38,17 @@ def load(folder: Path, name: str) -> Any:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
-def measured(run: dict[str, Any]) -> str:
-    """Say where a table stands: its commit, day and seeds, and whether that is the default."""
+def measured(run: dict[str, Any], file: str = "") -> str:
+    """Say where a table stands: its commit, day and seeds, and whether that is the default.
+
+    With `file`, for docs/results.md: which file it is from.
+    """
     # Of one offset and form, so that they sort as text.
     former = ', with the former default, `score_head="combined"`'
     seeds = ", ".join(map(str, run["seeds"]))
     return (
-        f"Measured at commit {run['commit']} on {run['date'][:10]}, seeds {seeds}"
+        f"{f'[{file}](../benchmarks/results/{file}), measured' if file else 'Measured'} at commit "
+        f"{run['commit']} on {run['date'][:10]}, seeds {seeds}"
         f"{former if run['date'] < CONSENSUS else ''}."
     )
 

@@ -9,6 +9,7 @@ from bench_conv import report as conv_report
 from bench_score import report as score_report
 
 from .markdown import picture, table
+from .names import in_words
 from .runs import NOT_MEASURED, load, measured
 
 
@@ -50,32 +51,35 @@ def _training(result: dict[str, Any] | None, folder: Path) -> list[str]:
     ]
 
 
-def in_one_line(folder: Path) -> str:
+def answer(folder: Path) -> list[str]:
     """Return what a reader wants to know of speed, or that it was not measured."""
     said = []
     if score := load(folder, "score.json"):
-        seconds = score["large"]["seconds"]
+        taken, setting = score["large"]["seconds"], score["setting"]
         calls = score["single_rows"]["default"]["calls_per_second"]
-        said.append(
-            f"one large batch takes {seconds['default head, sample']:.1f} s "
-            f"({seconds['default head, exact']:.1f} s exactly), IsolationForest "
-            f"{seconds['iforest']:.1f} s, ECOD {seconds['ecod']:.1f} s, and single rows go at "
-            f"{calls:,.0f} a second (commit {score['run']['commit']})"
-        )
-    if train := load(folder, "train.json"):
-        said.append(
-            f"a training step is {train['speedup']['looped']:.1f} times as fast as a plain loop "
-            f"over tasks (commit {train['run']['commit']})"
-        )
+        batch = f"a batch of {setting['rows']:,} rows of {setting['features']} features"
+        said += [
+            f"Scoring {batch}: {taken['default head, exact']:.1f} s, under the statistics of a "
+            f"sample of its rows {taken['default head, sample']:.1f} s; IsolationForest "
+            f"{taken['iforest']:.1f} s, ECOD {taken['ecod']:.1f} s.",
+            f"Single rows after `adapt`: {calls:,.0f} a second ({_source(score, 'score.json')}).",
+        ]
     if native := load(folder, "native.json"):
         methods = native["methods"]
         timed = [
-            f"{name} {1000 * methods[name]['score_seconds']:.0f} ms"
-            for name in ("acr", "acr_combined", "iforest")
+            f"{in_words(name)} {1000 * methods[name]['score_seconds']:.0f} ms"
+            for name in ("acr", "iforest")
             if name in methods
         ]
-        said.append(f"a batch of real anomalies takes {', '.join(timed)}")
-    if not said:
-        return NOT_MEASURED
-    words = "; ".join(said)
-    return f"{words[0].upper()}{words[1:]}."
+        source = _source(native, "native.json")
+        said.append(f"A batch of real anomalies: {', '.join(timed)} ({source}).")
+    if train := load(folder, "train.json"):
+        said.append(
+            f"A training step is {train['speedup']['looped']:.1f} times as fast as a plain loop "
+            f"over tasks ({_source(train, 'train.json')})."
+        )
+    return ["\n".join(f"- {line}" for line in said)] if said else [NOT_MEASURED]
+
+
+def _source(result: dict[str, Any], file: str) -> str:
+    return f"[{file}](../benchmarks/results/{file}), commit {result['run']['commit']}"

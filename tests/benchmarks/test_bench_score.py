@@ -28,6 +28,7 @@ def test_benchmark_times_large_batches_and_streams(tmp_path):
     assert "calls per second" in done.stdout
     assert (tmp_path / "score.png").read_bytes().startswith(b"\x89PNG")
     figures = json.loads((tmp_path / "score.json").read_text())
+    assert figures["setting"] == {"rows": 6000, "features": 64, "sample": 65536}
     large = figures["large"]
     for name, share in large["share_of_sgemm"].items():
         work = 2 * (64 * 512 + 512 * 32) * 6_000

@@ -113,7 +113,7 @@ def test_figures_come_from_the_files(copied):
         ("train.json", step, "| 7777.7 |", "results/speed.md"),
         ("native.json", real, "| 5.432 |", "results.md"),
         ("native.json", real, "| 5.432 |", "results/native.md"),
-        ("native.json", flagged, "f1 6.543", "results.md"),
+        ("native.json", flagged, "| ours: train, 0.1 | 6.543 |", "results.md"),
         ("native.json", flagged, "| 6.543 |", "results/native.md"),
     ):
         shutil.copy(RESULTS / name, copied / name)
@@ -271,11 +271,14 @@ def test_the_answer_on_real_anomalies_shows_ours_controls_and_the_best_rivals():
 
     table, says, _ = answer(_native())
     shown = [line.split(" | ")[0].strip("| ") for line in table.splitlines()[2:]]
-    assert shown == ["**acr**", "untrained", "iforest", "a", "b", "c", "d"], "by AUROC or by AP"
-    assert "| iforest | rival | 0.700 | 0.300 | +0.1000 | +0.0900 to +0.1100 |" in table
-    assert "The best rival in AUROC is a (+0.0500, +0.0400 to +0.0600)." in says
-    assert "behind it on 0 of 2 sets, at worst on two (+0.080)" in says
-    assert "What training the network adds: +0.0100, +0.0000 to +0.0200." in says
+    assert shown == [
+        *("**ours**", "ours, untrained network", "IsolationForest", "a", "b", "c", "d")
+    ], "by AUROC or by AP"
+    assert "| IsolationForest | rival | 0.700 | 0.300 | +0.1000 | +0.0900 to +0.1100 |" in table
+    assert "Ours minus a, in AUROC: +0.0500 (90 % interval +0.0400 to +0.0600)." in says
+    assert "Ours minus IsolationForest, in AUROC: +0.1000" in says
+    assert "behind IsolationForest on 0 of 2 sets, at worst on two (+0.080)" in says
+    assert "What training the network adds: +0.0100 (90 % interval +0.0000 to +0.0200)." in says
     few = _native()
     del few["methods"]["d"], few["against"]["acr"]["auroc"]["d"]
     few["methods"]["c"]["ap"]["mean"] = 0.0

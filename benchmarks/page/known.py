@@ -41,11 +41,8 @@ def answer(result: Figures) -> list[str]:
     header = ["method", *NAMES.values()]
     for metric in NAMES.values():
         header += [f"ours minus it, {metric}", "90 % interval"]
-    return [
-        ABOUT,
-        table(header, rows),
-        f"{_reading(result)} {measured(result['run'], 'known.json')}",
-    ]
+    says = f"{_reading(result)} {measured(result['run'], 'known.json')}"
+    return [ABOUT, table(header, rows), says]
 
 
 def _reading(result: Figures) -> str:

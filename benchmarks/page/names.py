@@ -27,6 +27,15 @@ _METHODS = {
 #: What a rival was fitted on; without a word, on the batch.
 _FITTED_ON = {"batch": "", "centred": ", centred training rows", "train": ", training rows"}
 
+LEGEND = (
+    "Names: `acr` is ours at its defaults, `acr_combined` ours with the former default score, "
+    "`untrained` ours before training; `head_raw` and `head_batch` have raw rows, or rows "
+    "standardised by their batch, in the place of the network's layers, `statistics` no network. "
+    "Rivals are fitted on the batch (`_batch`, or no ending), on all training rows (`_train`), or "
+    "on training rows that are centred and scaled domain by domain (`_centred`); `iforest` is "
+    "IsolationForest, `knn` has five neighbours and `knn10%` a tenth of the batch."
+)
+
 
 def in_words(name: str) -> str:
     """Return the name of a method for readers; one that is not known stays as it is.

@@ -8,7 +8,7 @@ from typing import Any
 from native.cuts import MEASURES
 
 from .markdown import picture, signed, table
-from .names import in_words
+from .names import LEGEND, in_words
 from .runs import measured
 
 NAMES = {"auroc": "AUROC", "ap": "AP"}
@@ -121,6 +121,7 @@ def section(result: Figures, folder: Path) -> list[str]:
     return [
         measured(result["run"]),
         protocol,
+        LEGEND,
         *picture(folder, "native.png", "Real anomalies"),
         "## Against ours",
         DIFFERENCES,

@@ -9,6 +9,7 @@ from quality.protocol import KINDS
 from quality.summary import METRICS
 
 from .markdown import picture, signed, table
+from .names import LEGEND
 from .runs import measured
 
 NAMES = {"auroc": "AUROC", "ap": "AP"}
@@ -32,6 +33,7 @@ def section(part: str, result: Figures, causes: Causes, folder: Path) -> list[st
     out = [
         measured(result["run"]),
         protocol,
+        LEGEND,
         *picture(folder, f"quality-{part}.png", f"Quality on {part} domains"),
     ]
     for name, figures in result["sets"].items():

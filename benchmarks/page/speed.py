@@ -58,12 +58,12 @@ def answer(folder: Path) -> list[str]:
         taken, setting = score["large"]["seconds"], score["setting"]
         calls = score["single_rows"]["default"]["calls_per_second"]
         batch = f"a batch of {setting['rows']:,} rows of {setting['features']} features"
-        said += [
+        said.append(
             f"Scoring {batch}: {taken['default head, exact']:.1f} s, under the statistics of a "
             f"sample of its rows {taken['default head, sample']:.1f} s; IsolationForest "
-            f"{taken['iforest']:.1f} s, ECOD {taken['ecod']:.1f} s.",
-            f"Single rows after `adapt`: {calls:,.0f} a second ({_source(score, 'score.json')}).",
-        ]
+            f"{taken['iforest']:.1f} s, ECOD {taken['ecod']:.1f} s. Single rows after `adapt`: "
+            f"{calls:,.0f} a second ({_source(score, 'score.json')})."
+        )
     if native := load(folder, "native.json"):
         methods = native["methods"]
         timed = [

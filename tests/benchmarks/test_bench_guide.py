@@ -47,7 +47,7 @@ def test_figures_come_from_the_file(tmp_path):
 def test_a_page_without_a_place_is_refused():
     from page.guide import with_figures
 
-    with pytest.raises(ValueError, match=r"streams\.md has places for \[\], the file has"):
+    with pytest.raises(ValueError, match=r"streams\.md has places for \[\], guide-streams"):
         with_figures("streams.md", "# Streams", RESULTS)
 
 

@@ -356,9 +356,12 @@ def displays(draw):
             sizes, n = draw.setting((4, 8), hostile=0.3), draw.setting(2, hostile=0.2)
             X = draw.rng.normal(size=(N_ROWS, WIDTH))
             kind.from_estimator(detector(), X, y, domains=domains, sizes=sizes, n_batches=n)
+            kind.from_values(sizes, draw.setting({"a": [[0.5, 0.7], [0.8, 0.9]]}, hostile=0.5))
         elif kind is plotting.DomainMapDisplay:
             statistic = draw.setting("spread", "mean", hostile=0.2)
             kind.from_estimator(detector(), draw.table(), domains=domains, statistic=statistic)
+            known, new = draw.numbers(3, WIDTH), draw.numbers(2, WIDTH)
+            kind.from_values(known, new, draw.numbers(2), batch_labels=draw.setting(None, "ab"))
         elif kind is plotting.TrainingCurveDisplay:
             kind.from_history(draw.setting(detector().history_, hostile=0.8))
         elif kind is plotting.SelectionCurveDisplay:
@@ -371,9 +374,9 @@ def displays(draw):
             shown.plot(row=row, n_rows=draw.setting(5), n_features=draw.setting(2))
         elif kind is plotting.AnomalyMapDisplay:
             images, maps = draw.rng.random((3, 3, 6, 6)), draw.numbers(3, 6, 6)
-            shown = kind(draw.one(images, draw.numbers(3, 3, 6, 6)), maps, draw.one(None, maps))
+            given = draw.one(images, draw.numbers(3, 3, 6, 6)), maps, draw.one(None, maps)
             rows, columns = draw.setting(None, [0], hostile=0.2), draw.setting(1, 2, hostile=0.2)
-            shown.plot(rows=rows, n_columns=columns)
+            kind.from_predictions(*given, rows=rows, n_columns=columns)
         else:
             kind.from_predictions(y, scores, domains=domains)
     finally:

@@ -180,7 +180,7 @@ CALLS = {
     "anomaly_roc_auc_scorer": lambda p: anomaly_roc_auc_scorer(
         p["fitted"], p["X"][:100], p["y"][:100]
     ),
-    "AnomalyMapDisplay": lambda p: AnomalyMapDisplay.from_segmenter(
+    "AnomalyMapDisplay": lambda p: AnomalyMapDisplay.from_estimator(
         p["segmenter"], p["maps"][3], p["images"]
     ),
     "BatchSizeCurveDisplay": lambda p: BatchSizeCurveDisplay.from_estimator(

@@ -24,6 +24,8 @@ _OF_MAPS = "(n_images, height, width)"
 class AnomalyMapDisplay:
     """Rows of image, anomaly map and mask.
 
+    Use `from_estimator`, or `from_predictions` with maps that are at hand.
+
     Parameters
     ----------
     images : array-like of shape (n_images, channels, height, width)
@@ -54,7 +56,7 @@ class AnomalyMapDisplay:
     >>> import numpy as np
     >>> from acr_sklearn import AnomalyMapDisplay
     >>> images, maps = np.zeros((4, 3, 8, 8)), np.zeros((4, 8, 8))
-    >>> AnomalyMapDisplay(images, maps).plot(n_columns=2).axes_.shape
+    >>> AnomalyMapDisplay.from_predictions(images, maps, n_columns=2).axes_.shape
     (2, 4)
     """
 
@@ -87,7 +89,7 @@ class AnomalyMapDisplay:
             raise ValueError(f"{who} got {len(self.titles)} titles for {wanted[0]} images.")
 
     @classmethod
-    def from_segmenter(
+    def from_estimator(
         cls,
         segmenter: Any,
         X: ArrayLike,
@@ -101,8 +103,8 @@ class AnomalyMapDisplay:
 
         Parameters
         ----------
-        segmenter : ZeroShotSegmenter
-            Fitted.
+        segmenter : ZeroShotSegmenter or FewShotSegmenter
+            Fitted; a FewShotSegmenter after `adapt`.
         X : array-like of shape (n_images, channels, map_height, map_width)
             Feature maps, one batch.
         images : array-like of shape (n_images, channels, height, width)
@@ -121,6 +123,46 @@ class AnomalyMapDisplay:
         """
         size = np.asarray(images).shape[-2:]
         return cls(images, segmenter.anomaly_maps(X, size), masks, titles).plot(**plot)
+
+    #: The name of before.
+    from_segmenter = from_estimator
+
+    @classmethod
+    def from_predictions(
+        cls,
+        images: ArrayLike,
+        maps: ArrayLike,
+        masks: ArrayLike | None = None,
+        *,
+        titles: Sequence[str] | None = None,
+        **plot: Any,
+    ) -> Self:
+        """Draw maps that are at hand.
+
+        Parameters
+        ----------
+        images : array-like of shape (n_images, channels, height, width)
+            Colours or grey values, 0 to 255 or 0 to 1.
+        maps : array-like of shape (n_images, height, width)
+            Anomaly maps, high = abnormal.
+        masks : array-like of shape (n_images, height, width) or None, default=None
+            True on defects.
+        titles : sequence of str or None, default=None
+            One per image.
+        **plot : Any
+            Of `plot`.
+
+        Returns
+        -------
+        AnomalyMapDisplay
+            Drawn.
+
+        Raises
+        ------
+        ValueError
+            For arrays that do not belong together.
+        """
+        return cls(images, maps, masks, titles).plot(**plot)
 
     def plot(
         self,

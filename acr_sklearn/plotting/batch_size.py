@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -12,8 +12,9 @@ from sklearn.utils import _safe_indexing, check_random_state
 from acr_sklearn._input.batch_checks import SMALL_BATCH
 from acr_sklearn._input.domain_rows import is_domain_list
 from acr_sklearn._input.labels import read_is_normal, read_y
-from acr_sklearn._input.numbers import count_rows
+from acr_sklearn._input.numbers import count_rows, read_numbers
 from acr_sklearn._input.parameters import are_counts, read_count
+from acr_sklearn._input.validation import FOREIGN_ERRORS, plain_array
 from acr_sklearn.metrics.detection import anomaly_roc_auc
 from acr_sklearn.model_selection.domain_lists import concat_domains
 from acr_sklearn.model_selection.normality import (
@@ -32,9 +33,9 @@ _SIZES = (16, 32, 64, 128, 256, 512)
 class BatchSizeCurveDisplay:
     """Detection against the number of rows that are scored together.
 
-    Use `from_estimator`; the parameters are stored as attributes. From each labelled domain
-    batches of several sizes are drawn at random, with the domain's own fraction of anomalies (at
-    least one), and each is scored by itself.
+    Use `from_estimator` or `from_values`; the parameters are stored as attributes. From each
+    labelled domain batches of several sizes are drawn at random, with the domain's own fraction of
+    anomalies (at least one), and each is scored by itself.
 
     Parameters
     ----------
@@ -59,7 +60,7 @@ class BatchSizeCurveDisplay:
     >>> import numpy as np
     >>> from acr_sklearn.plotting import BatchSizeCurveDisplay
     >>> values = {"north": np.array([[0.6, 0.8], [0.9, 0.9]])}
-    >>> BatchSizeCurveDisplay([16, 64], values).plot().means_["north"].tolist()
+    >>> BatchSizeCurveDisplay.from_values([16, 64], values).means_["north"].tolist()
     [0.7, 0.9]
     """
 
@@ -165,6 +166,55 @@ class BatchSizeCurveDisplay:
         name = "AUROC" if metric is None else getattr(metric, "__name__", "measure")
         return cls(sizes, values, name).plot(ax=ax)
 
+    @classmethod
+    def from_values(
+        cls,
+        sizes: Sequence[int],
+        values: Mapping[Any, ArrayLike],
+        *,
+        metric_name: str = "AUROC",
+        ax: Any = None,
+    ) -> Self:
+        """Draw figures that are at hand.
+
+        Parameters
+        ----------
+        sizes : sequence of n_sizes int
+            Rows per batch, ascending.
+        values : mapping of label to array-like of shape (n_sizes, n_batches) or (n_sizes,)
+            The measure on each batch of each domain; nan where a domain has fewer rows.
+        metric_name : str, default="AUROC"
+            Label of the vertical axis.
+        ax : matplotlib.axes.Axes, default=None
+            Where to draw; None opens a figure.
+
+        Returns
+        -------
+        BatchSizeCurveDisplay
+            With the picture drawn.
+
+        Raises
+        ------
+        ValueError
+            For sizes that are no ascending whole numbers, and values that do not fit them, are
+            infinite, or are all nan.
+        """
+        who = f"{cls.__name__}.from_values"
+        if not are_counts(sizes) or list(sizes) != sorted(set(sizes)):
+            raise ValueError(
+                f"{who} got sizes={sizes!r}. It needs ascending whole numbers of rows."
+            )
+        if not isinstance(values, Mapping) or not values:
+            raise ValueError(
+                f"{who} got values of type {type(values).__name__}. It needs a mapping of the "
+                "label of each domain to an array of shape (n_sizes, n_batches)."
+            )
+        counts = [int(size) for size in sizes]
+        read = {label: _read_values(one, len(counts), label, who) for label, one in values.items()}
+        if all(np.isnan(one).all() for one in read.values()):
+            raise ValueError(f"{who} got values that are all nan: there is nothing to draw.")
+        return cls(counts, read, metric_name).plot(ax=ax)
+
     def plot(self, ax: Any = None) -> Self:
         """Draw.
 
@@ -207,6 +257,24 @@ class BatchSizeCurveDisplay:
         self.ax_.set(xlabel="rows scored together (log scale)", ylabel=self.metric_name)
         add_legend(self.ax_)
         return self
+
+
+def _read_values(given: Any, n_sizes: int, label: Any, who: str) -> NDArray[np.float64]:
+    """Read the measures of a domain, nan among them, as (n_sizes, n_batches)."""
+    what, given = f"values of {label!s}", plain_array(given, who=who, what="values")
+    try:
+        absent = np.isnan(np.asarray(given, dtype=np.float64))
+    except FOREIGN_ERRORS:  # no numbers: read_numbers says so
+        absent = np.zeros(np.shape(given), dtype=bool)
+    numbers = read_numbers(np.where(absent, 0.0, given), None, who=who, what=what)
+    numbers[absent] = np.nan
+    numbers = numbers[:, None] if numbers.ndim == 1 else numbers
+    if numbers.ndim != 2 or len(numbers) != n_sizes:
+        raise ValueError(
+            f"{who} got {what} of shape {np.shape(given)}. It needs one row of measures for each "
+            f"of the {n_sizes} sizes."
+        )
+    return numbers
 
 
 def _draw(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from acr_sklearn._input.domain_rows import DomainRows, is_domain_list, read_rows
+from acr_sklearn._input.numbers import read_numbers
 from acr_sklearn.domains.domain_shift import UNFAMILIAR
 from acr_sklearn.model_selection.normality import final_detector
 from acr_sklearn.plotting.canvas import ANOMALY, NORMAL, open_axes
@@ -25,12 +26,12 @@ _MOST_NAMED = 15
 class DomainMapDisplay:
     """Map of batch statistics: one point per training domain, one per new batch.
 
-    Use `from_estimator`; the parameters are stored as attributes. With ``statistic="spread"`` a
-    point stands for how the rows of a data set vary around their mean, which is what scores
-    respond to; with "center" for where they lie, which scoring cancels. The two axes are the
-    directions in which all points differ most (their principal axes), so a batch unlike the
-    training domains lies away from them. Beside each batch stands its distance to the nearest
-    training domain, over all directions, as a multiple of what 19 in 20 new domains of the
+    Use `from_estimator` or `from_values`; the parameters are stored as attributes. With
+    ``statistic="spread"`` a point stands for how the rows of a data set vary around their mean,
+    which is what scores respond to; with "center" for where they lie, which scoring cancels. The
+    two axes are the directions in which all points differ most (their principal axes), so a batch
+    unlike the training domains lies away from them. Beside each batch stands its distance to the
+    nearest training domain, over all directions, as a multiple of what 19 in 20 new domains of the
     training's kind would keep; from 1 on scoring warns (`UnfamiliarBatchWarning`).
 
     Parameters
@@ -152,6 +153,68 @@ class DomainMapDisplay:
             np.array([known.distance(part) for part in parts]),
             statistic,
         ).plot(ax=ax)
+
+    @classmethod
+    def from_values(
+        cls,
+        training: ArrayLike,
+        batches: ArrayLike,
+        distances: ArrayLike,
+        *,
+        training_labels: Sequence[Any] | None = None,
+        batch_labels: Sequence[Any] | None = None,
+        statistic: str = "spread",
+        ax: Any = None,
+    ) -> Self:
+        """Draw statistics that are at hand.
+
+        Parameters
+        ----------
+        training : array-like of shape (n_training, n_statistics)
+            Statistics of the training domains.
+        batches : array-like of shape (n_batches, n_statistics)
+            Those of the new batches.
+        distances : array-like of shape (n_batches,)
+            Distance of each batch to the nearest training domain; 1 and above is unfamiliar.
+        training_labels, batch_labels : sequence of labels, default=None
+            Names of the domains and of the batches; None numbers them.
+        statistic : str, default="spread"
+            What the statistics are, for the axes.
+        ax : matplotlib.axes.Axes, default=None
+            Where to draw; None opens a figure.
+
+        Returns
+        -------
+        DomainMapDisplay
+            With the picture drawn.
+
+        Raises
+        ------
+        ValueError
+            For shapes or numbers of labels that do not fit one another, and values that are not
+            finite.
+        """
+        who = f"{cls.__name__}.from_values"
+        known = read_numbers(training, 2, who=who, what="training", axes="(n_training, n)")
+        new = read_numbers(batches, 2, who=who, what="batches", axes="(n_batches, n)")
+        far = read_numbers(distances, 1, who=who, what="distances")
+        if known.shape[1] != new.shape[1]:
+            raise ValueError(
+                f"{who} got {known.shape[1]} statistics of each training domain and "
+                f"{new.shape[1]} of each batch. It needs the same for both."
+            )
+        names: list[list[str]] = []
+        for what, labels, n in (
+            ("training_labels", training_labels, len(known)),
+            ("batch_labels", batch_labels, len(new)),
+        ):
+            named = list(range(n)) if labels is None else list(labels)
+            if len(named) != n:
+                raise ValueError(f"{who} got {len(named)} {what}. It needs {n}.")
+            names.append([str(name) for name in named])
+        if len(far) != len(new):
+            raise ValueError(f"{who} got {len(far)} distances. It needs {len(new)}.")
+        return cls(known, new, names[0], names[1], far, statistic).plot(ax=ax)
 
     def plot(self, ax: Any = None, *, names: bool | None = None) -> Self:
         """Draw.

@@ -70,7 +70,7 @@ def test_a_segmenter_scores_at_the_size_of_the_images(parts):
             assert tuple(image_size) == (6, 8)
             return maps
 
-    display = AnomalyMapDisplay.from_segmenter(
+    display = AnomalyMapDisplay.from_estimator(
         Segmenter(), "features", images, masks, rows=[1], titles=list("abcde")
     )
     assert np.array_equal(drawn(display.axes_[0, 1]), maps[1])
@@ -100,3 +100,11 @@ def test_a_segmenter_scores_at_the_size_of_the_images(parts):
 def test_parts_that_do_not_belong_together_are_refused(parts, change, message):
     with pytest.raises(ValueError, match=message):
         AnomalyMapDisplay(*change(*parts))
+
+
+def test_maps_at_hand_are_drawn():
+    images, maps = np.random.default_rng(0).random((3, 1, 6, 6)), np.zeros((3, 6, 6))
+    display = AnomalyMapDisplay.from_predictions(images, maps, maps > 0, rows=[2, 0])
+    assert display.axes_.shape == (2, 3)
+    with pytest.raises(ValueError, match="maps of shape"):
+        AnomalyMapDisplay.from_predictions(images, maps[:2])

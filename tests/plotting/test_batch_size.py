@@ -90,3 +90,33 @@ def test_messages(fitted, unseen):
         BatchSizeCurveDisplay.from_estimator(fitted, X, y, domains=site, sizes=[128])
     with pytest.raises(ValueError, match="got the labels 0, 1 in y"):
         BatchSizeCurveDisplay.from_estimator(fitted, X, (y == -1).astype(int), domains=site)
+
+
+def test_values_at_hand_are_drawn_as_they_are():
+    values = {"north": [[0.6, 0.8], [0.9, 0.9]], "south": [[0.5, 0.7], [np.nan, np.nan]]}
+    display = BatchSizeCurveDisplay.from_values([16, 64], values, metric_name="recall")
+    assert display.means_["north"] == pytest.approx([0.7, 0.9])
+    assert np.isnan(display.means_["south"]).tolist() == [False, True]
+    assert display.ax_.get_ylabel() == "recall"
+    again = BatchSizeCurveDisplay.from_values((16, 64), {"north": [0.6, 0.9]}, ax=display.ax_)
+    assert again.ax_ is display.ax_
+    assert again.means_["north"].tolist() == [0.6, 0.9]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "values", "says"),
+    [
+        ([64, 16], {"a": [0.5, 0.6]}, "ascending whole numbers"),
+        ([16, 16], {"a": [0.5, 0.6]}, "ascending whole numbers"),
+        ([16, 64.5], {"a": [0.5, 0.6]}, "ascending whole numbers"),
+        ([16, 64], [[0.5, 0.6]], "needs a mapping"),
+        ([16, 64], {}, "needs a mapping"),
+        ([16, 64], {"a": [0.5]}, r"values of a of shape \(1,\).*each of the 2 sizes"),
+        ([16, 64], {"a": [0.5, np.inf]}, "not finite"),
+        ([16, 64], {"a": [0.5, "x"]}, "no numbers"),
+        ([16, 64], {"a": [np.nan, np.nan]}, "all nan"),
+    ],
+)
+def test_values_that_do_not_fit_are_refused(sizes, values, says):
+    with pytest.raises(ValueError, match=rf"BatchSizeCurveDisplay\.from_values got .*{says}"):
+        BatchSizeCurveDisplay.from_values(sizes, values)

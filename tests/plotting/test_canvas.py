@@ -5,6 +5,7 @@ import sys
 import pytest
 from matplotlib import pyplot
 
+from acr_sklearn import plotting
 from acr_sklearn.plotting.canvas import GREY, domain_lines, open_axes
 
 
@@ -33,3 +34,11 @@ def test_few_domains_are_named_and_told_apart_many_are_grey():
     [(label, style)] = domain_lines([None])
     assert label is None
     assert "label" not in style
+
+
+@pytest.mark.parametrize("name", plotting.__all__)
+def test_every_display_draws_from_an_estimator_and_from_what_is_at_hand(name):
+    kind = getattr(plotting, name)
+    ways = {way for way in dir(kind) if way.startswith("from_")}
+    assert "from_estimator" in ways
+    assert ways & {"from_predictions", "from_values", "from_history"}

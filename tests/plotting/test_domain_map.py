@@ -87,3 +87,36 @@ def test_messages(whole, quick, domains):
     two = quick(early_stopping=False).fit(domains[:2])
     with pytest.raises(ValueError, match="no measurements of training domains.*at least 3"):
         DomainMapDisplay.from_estimator(two, domains[0])
+
+
+def test_statistics_at_hand_are_drawn_as_they_are(fitted, unseen):
+    X, _, site = unseen
+    one = DomainMapDisplay.from_estimator(fitted, X, domains=site)
+    again = DomainMapDisplay.from_values(
+        *(one.training, one.batches, one.distances),
+        training_labels=one.training_labels,
+        batch_labels=one.batch_labels,
+    )
+    np.testing.assert_array_equal(again.training_points_, one.training_points_)
+    np.testing.assert_array_equal(again.batch_points_, one.batch_points_)
+    texts = [[t.get_text() for t in display.ax_.texts] for display in (one, again)]
+    assert texts[0] == texts[1]
+    bare = DomainMapDisplay.from_values(one.training, one.batches, one.distances)
+    assert bare.batch_labels == [str(i) for i in range(len(one.batches))]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"batches": np.zeros((2, 4))}, "3 statistics of each training domain and 4 of each batch"),
+        ({"distances": [0.5]}, r"1 distances\. It needs 2"),
+        ({"batch_labels": ["a"]}, r"1 batch_labels\. It needs 2"),
+        ({"training_labels": list("abc")}, r"3 training_labels\. It needs 4"),
+        ({"training": [[np.nan] * 3] * 4}, "not finite"),
+        ({"batches": np.zeros(3)}, "2 axes"),
+    ],
+)
+def test_statistics_that_do_not_fit_are_refused(change, says):
+    given = {"training": np.eye(4, 3), "batches": np.zeros((2, 3)), "distances": [0.5, 2.0]}
+    with pytest.raises(ValueError, match=rf"DomainMapDisplay\.from_values got .*{says}"):
+        DomainMapDisplay.from_values(**given | change)

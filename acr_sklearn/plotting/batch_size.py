@@ -264,9 +264,10 @@ def _read_values(given: Any, n_sizes: int, label: Any, who: str) -> NDArray[np.f
     what, given = f"values of {label!s}", plain_array(given, who=who, what="values")
     try:
         absent = np.isnan(np.asarray(given, dtype=np.float64))
+        given = np.where(absent, 0.0, given)
     except FOREIGN_ERRORS:  # no numbers: read_numbers says so
         absent = np.zeros(np.shape(given), dtype=bool)
-    numbers = read_numbers(np.where(absent, 0.0, given), None, who=who, what=what)
+    numbers = read_numbers(given, None, who=who, what=what)
     numbers[absent] = np.nan
     numbers = numbers[:, None] if numbers.ndim == 1 else numbers
     if numbers.ndim != 2 or len(numbers) != n_sizes:

@@ -24,6 +24,7 @@ import api_pages  # noqa: E402
 import check_links  # noqa: E402
 import gallery_runs  # noqa: E402
 import navigation  # noqa: E402
+import repository_links  # noqa: E402
 from markdown_copies import first_sentence, from_source  # noqa: E402
 from repository_links import PLACES, copied_pages, with_links  # noqa: E402
 
@@ -128,6 +129,25 @@ def test_pages_from_outside_stand_in_docs():
             path = (ROOT / place).parent.joinpath(target).resolve()
             made_here = path.relative_to(ROOT).as_posix() in PLACES.values()
             assert made_here or "gallery" in path.parts or path.is_file(), (place, target)
+
+
+def test_what_is_no_page_any_more_is_gone(tmp_path, monkeypatch):
+    monkeypatch.setattr(repository_links, "ROOT", tmp_path)
+    monkeypatch.setattr(repository_links, "copied_pages", lambda: {"docs/copies/now.md": "now"})
+    folder = tmp_path / "docs" / "copies"
+    folder.mkdir(parents=True)
+    (folder / "before.md").write_text("before")
+    repository_links._write_pages(None)
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {"now.md": "now"}
+
+
+def test_records_of_prototypes_are_no_pages():
+    records = [path.relative_to(ROOT).as_posix() for path in ROOT.glob("benchmarks/*/findings.md")]
+    assert len(records) == 2
+    for record in records:
+        assert record not in PLACES
+        for page in WRITTEN:
+            assert f"{record})" not in (ROOT / page).read_text(encoding="utf-8"), page
 
 
 @pytest.mark.parametrize("page", WRITTEN)

@@ -121,8 +121,8 @@ class Explaining(BatchScoring):
         contributions : ndarray of shape (n_samples, n_features), float64
             High for the features that are the reason, in the columns of `X`; 0 for a domain column.
             A row adds up: ``base + contributions.sum(axis=1)`` is ``-score_samples(X)`` up to
-            rounding. What the integration misses, most often 1 to 2 % of it, is shared out in
-            proportion.
+            rounding. What the integration misses is shared out in proportion; docs/explanations.md
+            says how much that is.
         base : ndarray of shape (n_samples,), float64
             Anomaly score of the counterpart; only if `return_base`.
 

@@ -28,7 +28,6 @@ results/surfaces
 results/curves
 results/*
 How real anomalies are measured <native>
-repository/findings
 repository/benchmarks
 ```
 """,

@@ -23,7 +23,6 @@ PAGES = {
     "CONTRIBUTING.md": "docs/repository/contributing.md",
     "SECURITY.md": "docs/repository/security.md",
     "benchmarks/README.md": "docs/repository/benchmarks.md",
-    "benchmarks/native/findings.md": "docs/repository/findings.md",
 }
 #: Files outside docs/ that a page stands for.
 PLACES = PAGES | {
@@ -103,7 +102,11 @@ def write_if_changed(path: Path, text: str) -> None:
 
 
 def _write_pages(app: Sphinx) -> None:
-    for place, text in copied_pages().items():
+    pages = copied_pages()
+    for left in {path for place in pages for path in (ROOT / place).parent.glob("*.md")}:
+        if left.relative_to(ROOT).as_posix() not in pages:
+            left.unlink()  # of a file that was a page at the last build
+    for place, text in pages.items():
         write_if_changed(ROOT / place, text)
 
 

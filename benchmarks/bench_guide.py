@@ -47,6 +47,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"{name}: {found['seconds']} s", file=sys.stderr, flush=True)
         if folder is not None:
             save_json(folder / f"guide-{name}.json", found)
+            if hasattr(topic(name), "draw"):
+                topic(name).draw(found, folder / f"guide-{name}.png")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ KINDS = np.array(["a", "b", "c", "d"])
 
 @pytest.fixture(scope="module")
 def names():
-    """What is defined after the python block of the page was run."""
+    """What is defined after the python blocks of the page were run."""
     blocks = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.M | re.S)
     namespace = {}
     for block in blocks:
@@ -65,3 +65,14 @@ def test_the_kind_as_domain_treats_rare_and_frequent_kinds_alike(names):
     assert np.mean(names["p"][names["kind"] == "d"] <= 0.05) < 0.25
     assert np.mean(names["flags"] < 0) < 0.2
     assert len(names["detector"].domains_) == 48
+
+
+def test_each_kind_centred_by_itself_is_treated_alike_in_one_batch(names):
+    rare, others = shares_flagged(
+        names["centred"],
+        lambda X, kind: names["centre"].fit_transform(X, domains=kind),
+        own_numbers=True,
+    )
+    assert rare < 0.2
+    assert others < 0.15
+    assert names["scores"].shape == (len(names["X"]),)

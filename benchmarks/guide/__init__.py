@@ -7,6 +7,8 @@ sentences that stand on the page (``blocks``), so that no figure there is typed 
     Raw figures, in forms that JSON keeps; ``quick`` is a look that takes seconds.
 ``blocks(found) -> dict of str``
     Markdown by name, from what ``measure`` returned.
+``draw(found, path)``, where a picture says more
+    Saves it as ``guide-<module>.png``; the page links it.
 
 `make bench-guide` writes ``guide-<module>.json`` in benchmarks/results, `make results-page` the
 blocks into the pages, between the marks of `page.guide`.

@@ -174,11 +174,11 @@ def test_a_list_goes_through_a_pipeline(machines, quick):
 
 def test_the_page_runs():
     blocks = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.M | re.S)
-    assert len(blocks) == 3
+    assert len(blocks) == 5
     names = {}
     for block in blocks:
         exec(compile(block, PAGE.name, "exec"), names)
+        assert share_of_gaps(names["scores"], names["new"]) <= 0.2
     assert sklearn.get_config()["enable_metadata_routing"] is False
-    assert share_of_gaps(names["scores"], names["new"]) <= 0.2
     assert names["flags"].shape == (len(names["new"]) + len(names["other"]),)
     assert not np.isnan(names["filled"][0]).any()

@@ -32,9 +32,8 @@ _ROUNDING = 3e-5
 #: Widths of the neighbourhoods.
 _NEAR_AND_WIDE = (0.1, 0.3)
 #: Up to so many rows of a batch all serve as neighbours, of a larger one so many, and of one whose
-#: rows do not even all make up its statistics so few, by Euclidean distances. 128 in place of all
-#: cost .0010 in mean AUROC on the native sets, Euclidean distances .0003 and .003 in average
-#: precision; 400,000 rows of 64 features take .61 to .74 of the time.
+#: rows do not even all make up its statistics so few, by Euclidean distances. docs/scores.md says
+#: what this costs; 400,000 rows of 64 features take .61 to .74 of the time.
 _ALL_NEIGHBORS, _SOME_NEIGHBORS, _FEW_NEIGHBORS = 512, 256, 128
 #: Up to so many rows of a batch all make up its statistics.
 _ALL_ROWS = 2048

@@ -135,12 +135,12 @@ def recorded() -> Iterator[list[Rows]]:
 
     modules = (attribution, residual_attribution)
     for module in modules:
-        module.completed = recording  # type: ignore[attr-defined]
+        vars(module)["completed"] = recording
     try:
         yield parts
     finally:
         for module in modules:
-            module.completed = completed  # type: ignore[attr-defined]
+            vars(module)["completed"] = completed
 
 
 def _seconds(call: Callable[[], Any]) -> float:

@@ -19,6 +19,12 @@ __all__ = [
 class ACRWarning(UserWarning):
     """Base class of every warning that this package raises.
 
+    Attributes
+    ----------
+    domains : tuple of str
+        Names of all domains that it is about, of which the message has the first few; empty where
+        it is about none, or about rows whose domain was not named.
+
     Examples
     --------
     In tests of your own, whatever the package warns of can be an error:
@@ -27,6 +33,8 @@ class ACRWarning(UserWarning):
     >>> from acr_sklearn.exceptions import ACRWarning
     >>> warnings.simplefilter("error", ACRWarning)
     """
+
+    domains: tuple[str, ...] = ()
 
 
 class SmallDomainWarning(ACRWarning):

@@ -20,6 +20,11 @@ def frame(seed, n_rows=60):
     return pd.DataFrame(rng.normal(rng.normal(0, 3, 3), 1, (n_rows, 3)), columns=list("abc"))
 
 
+def hours(n_rows):
+    """Times of the first hours of a year, as text."""
+    return pd.date_range("2026-01-01", periods=n_rows, freq="h").strftime("%Y-%m-%dT%H").tolist()
+
+
 def folder(path, n_files=5, **more):
     """A folder of tables; `more` are columns, made from the number of the file."""
     path.mkdir(parents=True)

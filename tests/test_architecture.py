@@ -218,6 +218,7 @@ ROOMS = {
         "terminal",
         "tables",
         "declaration",
+        "times",
         "columns",
         "models",
         "outputs",

@@ -113,13 +113,13 @@ def warn_small_domains(data: DomainRows, *, who: str) -> None:
     small = np.flatnonzero(data.sizes < SMALL_DOMAIN)
     if len(small) == 0 or not gives_advice():
         return
-    warnings.warn(
+    warning = SmallDomainWarning(
         f"{who} got domains with fewer than {SMALL_DOMAIN} rows: {_listed(data, small)}. Their "
         "tasks draw rows with replacement, so little is learnt from them. Give each domain more "
-        "rows, or leave the small ones out.",
-        SmallDomainWarning,
-        stacklevel=7,
+        "rows, or leave the small ones out."
     )
+    warning.domains = _names(data, small)
+    warnings.warn(warning, stacklevel=7)
 
 
 def warn_small_batches(data: DomainRows, *, who: str, stacklevel: int = 5) -> None:
@@ -138,14 +138,19 @@ def warn_small_batches(data: DomainRows, *, who: str, stacklevel: int = 5) -> No
     if len(small) == 0 or not gives_advice():
         return
     shown = _listed(data, small) if data.named else f"{data.sizes[0]} rows"
-    warnings.warn(
+    warning = SmallBatchWarning(
         f"{who} got a batch of fewer than {SMALL_BATCH} rows: {shown}. A row is compared with the "
         "others of its batch, and so few of them say little about what is normal: scores are "
         "uncertain, and threshold='train' flags too many rows. Collect more rows of the domain "
-        "and score them together.",
-        SmallBatchWarning,
-        stacklevel=stacklevel,
+        "and score them together."
     )
+    warning.domains = _names(data, small)
+    warnings.warn(warning, stacklevel=stacklevel)
+
+
+def _names(data: DomainRows, chosen: NDArray[np.int64]) -> tuple[str, ...]:
+    """Names of domains, none where the caller gave none."""
+    return tuple(str(data.labels[i]) for i in chosen) if data.named else ()
 
 
 def _listed(data: DomainRows, chosen: NDArray[np.int64]) -> str:

@@ -11,12 +11,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from acr_sklearn._input.validation import LARGEST
 from acr_sklearn.cli.declaration import CATEGORY, NUMBER, Column, Declaration
 from acr_sklearn.cli.tables import Table
 from acr_sklearn.cli.terminal import CommandError, as_option
 from acr_sklearn.datasets._tables import advice, as_numbers
 
-__all__ = ["Choices", "choose_columns", "domains_of", "features_of", "known_of"]
+__all__ = [
+    "Choices",
+    "choose_columns",
+    "domains_of",
+    "features_of",
+    "known_of",
+    "pooled_categories",
+]
 
 #: Share of the rows that a category needs for a feature of its own, and features at most.
 _RARE, _MOST_KEPT = 0.05, 20
@@ -41,6 +49,8 @@ class Choices:
         Features whose cells are names, whatever they look like.
     domain_column, known_column : str or None
         Columns with the domain, and with whether a row is a known anomaly.
+    time_column : str or None
+        Column with the time, carried into the scores too.
     """
 
     columns: tuple[str, ...] = ()
@@ -49,11 +59,16 @@ class Choices:
     categories: tuple[str, ...] = ()
     domain_column: str | None = None
     known_column: str | None = None
+    time_column: str | None = None
+
+    def needed(self) -> list[str]:
+        """Columns that every table needs, beside the features."""
+        others = (self.domain_column, self.known_column, self.time_column)
+        return [*self.keys, *(c for c in others if c is not None)]
 
     def no_features(self) -> list[str]:
         """Columns that are no features."""
-        others = [c for c in (self.domain_column, self.known_column) if c is not None]
-        return [*self.ignore, *self.keys, *others]
+        return [*self.ignore, *self.needed()]
 
     def as_written(self) -> tuple[str, ...]:
         """Columns whose cells stay as they are written."""
@@ -94,8 +109,7 @@ def choose_columns(tables: Sequence[Table], choices: Choices) -> tuple[Column, .
     if odd := [name for name in choices.categories if name not in names]:
         raise CommandError(f"column {odd[0]!r} is named as a category, but is no feature")
     for table in tables[1:]:
-        others = [c for c in (choices.domain_column, choices.known_column) if c is not None]
-        table.refuse_lack_of([*names, *choices.keys, *others], f"{first.path} has")
+        table.refuse_lack_of([*names, *choices.needed()], f"{first.path} has")
         extra = [c for c in table.frame.columns if c not in names and c not in out]
         if extra and not choices.columns:
             raise CommandError(
@@ -150,9 +164,10 @@ def _kind(tables: Sequence[Table], name: str) -> str:
 
 def _no_dates(name: str) -> str:
     return (
-        "dates and times are no features. Carry them into the scores by "
-        f"{as_option('key', name)}, leave them out by {as_option('ignore', name)}, or write hours "
-        "since a start, or the hour of the day"
+        "dates and times are no features. Name them as the times of rows by "
+        f"{as_option('time-column', name)}, carry them along as text by {as_option('key', name)}, "
+        f"leave them out by {as_option('ignore', name)}, or write hours since a start, or the hour "
+        "of the day"
     )
 
 
@@ -236,6 +251,13 @@ def _numbers(table: Table, name: str) -> NDArray[np.float64]:
         raise CommandError(
             f"{table.cell(row, name)}: the value is infinite. Write a number, or nothing"
         )
+    if (large := np.abs(numbers) > LARGEST).any():
+        row = int(np.flatnonzero(large)[0])
+        raise CommandError(
+            f"{table.cell(row, name)}: {numbers[row]:.3g} is too large to compute with. Change the "
+            f"unit of the column, or pass {as_option('missing-value', f'{numbers[row]:g}')} if it "
+            "stands for no value"
+        )
     return numbers
 
 
@@ -245,6 +267,27 @@ def _one_hot(table: Table, column: Column) -> dict[str, NDArray[np.float64]]:
     found = {f: texts == value for f, value in zip(own, column.kept, strict=True)}
     found[other] = ~np.isin(texts, column.kept)
     return {name: np.where(missing, np.nan, hot) for name, hot in found.items()}
+
+
+def pooled_categories(table: Table, column: Column) -> Counter[str]:
+    """Count the rows of each category that has no feature of its own.
+
+    Parameters
+    ----------
+    table : Table
+        With the column.
+    column : Column
+        Of the model; one of numbers has none.
+
+    Returns
+    -------
+    Counter
+        Of str.
+    """
+    if column.kind == NUMBER:
+        return Counter()
+    texts, missing = table.texts(column.name)
+    return Counter(texts[~missing & ~np.isin(texts, column.kept)].tolist())
 
 
 def domains_of(table: Table, column: str | None) -> NDArray[Any]:

@@ -9,11 +9,24 @@ from typing import Any
 
 from acr_sklearn.cli.terminal import CommandError
 
-__all__ = ["CATEGORY", "FORMAT", "NUMBER", "OTHER", "Column", "Declaration"]
+__all__ = [
+    "CATEGORY",
+    "DATES",
+    "FORMAT",
+    "NUMBER",
+    "NUMBERS",
+    "OTHER",
+    "ZONED",
+    "Column",
+    "Declaration",
+]
 
 #: Raised by one when a declaration of the next version could not be read by the version before.
-FORMAT = 1
+FORMAT = 2
 NUMBER, CATEGORY = "number", "category"
+#: What times are written as; files of format 1 tell nothing of times.
+TIMES = NUMBERS, DATES, ZONED = "numbers", "dates without a time zone", "dates with a time zone"
+_SINCE_2 = ("time_column", "time_kind")
 #: Stands for the categories that are rare, or that fit did not see.
 OTHER = "other"
 
@@ -65,6 +78,10 @@ class Declaration:
         What fills a feature of which a batch has no value at all.
     files : tuple of (str, int)
         Names of the training files, and their rows.
+    time_column : str or None
+        Column with the time of each row, which is carried into the scores too.
+    time_kind : {"numbers", "dates without a time zone", "dates with a time zone"} or None
+        What its times are.
     """
 
     columns: tuple[Column, ...]
@@ -76,6 +93,8 @@ class Declaration:
     missing_values: tuple[str, ...] = ()
     fallback: tuple[float, ...] = ()
     files: tuple[tuple[str, int], ...] = ()
+    time_column: str | None = None
+    time_kind: str | None = None
 
     def features(self) -> list[str]:
         """Names of all features."""
@@ -120,6 +139,8 @@ class Declaration:
                     f"{where}: its columns are declared in format {number}; this version reads "
                     f"formats up to {FORMAT}. Update acr-sklearn"
                 )
+            if number == 1:
+                found = dict.fromkeys(_SINCE_2) | found
             found["columns"] = tuple(_column(one) for one in found["columns"])
             found["files"] = tuple((_text(name), int(rows)) for name, rows in found["files"])
             found["fallback"] = tuple(map(float, found["fallback"]))
@@ -150,10 +171,12 @@ def _text(given: Any) -> str:
 
 def _is_whole(declaration: Declaration) -> bool:
     kinds = {column.kind for column in declaration.columns}
-    named = (declaration.domain_column, declaration.known_column)
+    named = (declaration.domain_column, declaration.known_column, declaration.time_column)
     return (
         kinds <= {NUMBER, CATEGORY}
         and all(name is None or isinstance(name, str) for name in named)
+        and declaration.time_kind in (*TIMES, None)
+        and (declaration.time_kind is None) == (declaration.time_column is None)
         and declaration.missing in ("fill", "refuse")
         and len(declaration.fallback) == len(declaration.features())
         and all(map(math.isfinite, declaration.fallback))

@@ -51,14 +51,16 @@ def run_demo(args: Namespace, terminal: Terminal, parser: ArgumentParser) -> Non
     write_table(_site(rng, n_faults=_N_FAULTS), str(folder / "new.csv"), who="demo")
     terminal.say(f"made {len(_SITES)} tables of normal rows in {folder / 'sites'}, and new.csv")
     model = str(folder / "model.safetensors")
-    fit = ["fit", str(folder / "sites"), "-o", model, "--key", "time", "--max-iter", "60"]
+    fit = ["fit", str(folder / "sites"), "-o", model]
+    fit += ["--time-column", "time", "--max-iter", "60"]
     score = ["score", model, str(folder / "new.csv"), "-o", str(folder / "scores.csv")]
     score += ["--threshold", "batch", "--contamination", "auto"]
     for words, run in ((fit, run_fit), (score, run_score)):
         terminal.say(f"\n$ acr-sklearn {shlex.join(words)}")
         run(parser.parse_args(words), terminal)
     terminal.say(f"\nIn new.csv {_N_FAULTS} rows are faults: rows 1 to {_N_FAULTS}. Next:")
-    for words in ([*score, "--report", str(folder / "report.html")], ["info", model]):
+    report = ["--fdr", "0.1", "--report", str(folder / "report.html")]
+    for words in ([*score, *report], ["info", model]):
         terminal.say(f"  acr-sklearn {shlex.join(words)}")
 
 

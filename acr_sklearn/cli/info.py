@@ -44,6 +44,7 @@ def run_info(args: Namespace, terminal: Terminal) -> None:
     for what, name in (
         ("domain column", declaration.domain_column),
         ("known anomalies", declaration.known_column),
+        ("times", _times(declaration)),
         ("carried along", ", ".join(declaration.keys)),
         ("left out", ", ".join(declaration.ignored)),
         ("stands for no value", ", ".join(declaration.missing_values)),
@@ -58,6 +59,10 @@ def run_info(args: Namespace, terminal: Terminal) -> None:
     if detector.selection_ is not None:
         terminal.say(f"weight of known anomalies: {detector.selection_['weight']:g}")
     terminal.say("versions: " + ", ".join(f"{k} {v}" for k, v in model.versions.items()))
+
+
+def _times(declaration: Declaration) -> str:
+    return f"{declaration.time_column} ({declaration.time_kind})" if declaration.time_kind else ""
 
 
 def _tell_files(declaration: Declaration, terminal: Terminal) -> None:

@@ -12,6 +12,7 @@ from importlib import metadata
 from acr_sklearn.cli.demo import run_demo
 from acr_sklearn.cli.fit import run_fit
 from acr_sklearn.cli.info import run_info
+from acr_sklearn.cli.report import MOST_ROWS, N_ROWS
 from acr_sklearn.cli.score import run_score
 from acr_sklearn.cli.terminal import CommandError, Terminal
 
@@ -94,7 +95,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_fit(add("fit", parents=[debug, _reading()], help="train a model on a folder of tables"))
     _add_score(add("score", parents=[debug, _reading()], help="score new tables by a model"))
     info = add("info", parents=[debug], help="say what a model was trained on")
-    info.add_argument("model", help="file of fit")
+    info.add_argument("model", help="a file that fit wrote")
     info.add_argument("--json", action="store_true", help="what it says of its columns, as JSON")
     info.set_defaults(run=run_info)
     demo = add("demo", parents=[debug], help="make tables, train on them, score a new one")
@@ -144,11 +145,17 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--known-column", metavar="NAME", help="1, true or yes for known anomalies, else 0"
     )
+    group.add_argument(
+        "--time-column",
+        metavar="NAME",
+        help="the time of a row, a number or a date such as 2026-01-31T08:00+01:00: no feature, "
+        "but carried into the scores, and drawn in reports",
+    )
     for name, text in (
-        ("--columns", "the features; else all that are nothing else"),
-        ("--ignore", "no features"),
-        ("--key", "no features, but carried into the scores"),
-        ("--category", "features that are names, even if they look like numbers"),
+        ("--columns", "the features; else all columns that no other option names"),
+        ("--ignore", "columns that are no features"),
+        ("--key", "columns that are no features, but carried into the scores as text"),
+        ("--category", "features whose cells are names, even if they look like numbers"),
     ):
         group.add_argument(name, metavar="NAME", nargs="+", action="extend", default=[], help=text)
     group.add_argument(
@@ -159,17 +166,30 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
     )
     group = parser.add_argument_group("training")
     group.add_argument("--max-iter", type=_count, help="steps")
-    group.add_argument("--random-state", type=int, default=0, help="seed (default: 0)")
+    group.add_argument("--random-state", type=_seed, default=0, help="seed (default: 0)")
     _add_threshold(group, contamination=0.1, threshold="train")
 
 
 def _add_score(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run_score)
-    parser.add_argument("model", help="file of fit")
+    parser.add_argument("model", help="a file that fit wrote")
     parser.add_argument("data", help="a table, or a folder of tables")
     parser.add_argument("-o", "--output", required=True, help="file for the scores")
     parser.add_argument("--report", metavar="HTML", help="file for a page with pictures")
-    parser.add_argument("--rows", type=_count, default=20, help="worst rows in it (default: 20)")
+    parser.add_argument(
+        "--rows",
+        type=_count,
+        help=f"rows that the page shows, the worst first (default: {N_ROWS}; with --fdr the whole "
+        f"list, up to {MOST_ROWS})",
+    )
+    parser.add_argument(
+        "--fdr",
+        type=_rate,
+        metavar="RATE",
+        help="list rows at this false discovery rate, such as 0.1: the share of a list that is "
+        "expected to be false alarms, if normal rows score as in training. Each domain has a list "
+        "of its own, which does not depend on what else is scored",
+    )
     parser.add_argument(
         "--adapt",
         metavar="TABLE",
@@ -177,6 +197,11 @@ def _add_score(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--domain-column", metavar="NAME", help="names the domain of a row; else as in fit"
+    )
+    times = parser.add_mutually_exclusive_group()
+    times.add_argument("--time-column", metavar="NAME", help="the time of a row; else as in fit")
+    times.add_argument(
+        "--no-time-column", action="store_true", help="leave out the times that fit was told of"
     )
     _add_threshold(parser, contamination=None, threshold=None)
 
@@ -203,6 +228,22 @@ def _count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
     return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 to {2**32 - 1}")
+    return int(text)
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number between 0 and 1, such as 0.1")
+    return rate
 
 
 def _contamination(text: str) -> float | str:

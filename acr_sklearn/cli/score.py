@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from argparse import Namespace
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from acr_sklearn.cli.columns import domains_of
+from acr_sklearn.cli.columns import domains_of, pooled_categories
+from acr_sklearn.cli.declaration import Declaration
 from acr_sklearn.cli.fit import reading_of
 from acr_sklearn.cli.models import Model, frame_of, tell_empty
 from acr_sklearn.cli.outputs import check_output, write_table
-from acr_sklearn.cli.report import Scored, write_report
+from acr_sklearn.cli.report import Scored, Shortlist, write_report
 from acr_sklearn.cli.tables import Table, find_files, read_tables
-from acr_sklearn.cli.terminal import CommandError, Terminal, need_packages
+from acr_sklearn.cli.terminal import CommandError, Terminal, as_option, listed, need_packages
+from acr_sklearn.cli.times import Times, times_of
 from acr_sklearn.datasets._tables import make_frame
 from acr_sklearn.exceptions import ACRWarning
 
@@ -26,11 +30,12 @@ __all__ = ["run_score"]
 
 @dataclass(frozen=True)
 class _Rows:
-    """Rows to be scored: features without gaps, the domain of each, and whence they came."""
+    """Rows to be scored: features without gaps, their domains and times, and whence they came."""
 
     X: Any
     domains: NDArray[Any]
     tables: list[Table]
+    times: Times | None
 
 
 def run_score(args: Namespace, terminal: Terminal) -> None:
@@ -61,7 +66,7 @@ def run_score(args: Namespace, terminal: Terminal) -> None:
     detector = model.detector
     if args.adapt is not None:
         detector, rows = _adapted(args, rows, model, terminal)
-    scored = _scored(detector, rows, singly=args.adapt is not None)
+    scored = _scored(detector, rows, args.fdr, singly=args.adapt is not None)
     write_table(_output(scored, rows.tables, model), args.output, who="score")
     _summarize(scored, terminal)
     terminal.say(f"wrote {args.output}")
@@ -88,44 +93,98 @@ def _read(args: Namespace, given: str, model: Model, terminal: Terminal) -> list
 
 def _prepared(args: Namespace, tables: list[Table], model: Model, terminal: Terminal) -> _Rows:
     declaration = model.declaration
-    named = (declaration.domain_column, declaration.known_column, args.domain_column)
-    used = {*declaration.keys, *declaration.ignored, *filter(None, named)}
-    used |= {column.name for column in declaration.columns}
-    labels = []
+    times = _times(args, tables, declaration)
+    _tell_unused(args, tables, declaration, terminal)
+    _tell_pooled(tables, declaration, terminal)
+    column = args.domain_column or declaration.domain_column
+    labels, lacking = [], []
     for table in tables:
-        if extra := [repr(c) for c in table.frame.columns if c not in used]:
-            terminal.note(f"{table.path}: not looked at, as in training: {', '.join(extra)}")
-        column = args.domain_column
-        if column is not None:
-            table.refuse_lack_of([column], "--domain-column names")
-        elif declaration.domain_column in table.frame:
-            column = declaration.domain_column
-        elif declaration.domain_column is not None:
-            terminal.note(
-                f"{table.path}: no column {declaration.domain_column!r}, so that its rows are "
-                "compared as rows of one domain"
-            )
-        labels.append(domains_of(table, column))
+        if args.domain_column is not None:
+            table.refuse_lack_of([args.domain_column], "--domain-column names")
+        elif column is not None and column not in table.frame:
+            lacking.append(str(table.path))
+        labels.append(domains_of(table, column if column in table.frame else None))
+    if lacking:
+        terminal.note(
+            f"{listed(lacking)}: no column {column!r}, so that all rows of a file are compared as "
+            "rows of one domain"
+        )
     domains = np.concatenate(labels)
     X = frame_of(tables, declaration)
     if args.adapt is None:
         tell_empty(X, domains, declaration, args.data, terminal)
         X = model.filled(X, domains)
-    return _Rows(X, domains, tables)
+    return _Rows(X, domains, tables, times)
+
+
+def _times(args: Namespace, tables: list[Table], declaration: Declaration) -> Times | None:
+    """Read the times of all rows, in the order of the tables."""
+    name = args.time_column or declaration.time_column
+    if name is None or args.no_time_column:
+        return None
+    why, lacking, remedy, like = "--time-column names", "", "", None
+    if args.time_column is None:
+        why, without = "holds the times, as training was told", "score without by --no-time-column"
+        lacking, remedy = f"Name another by --time-column, or {without}", f"; or {without}"
+        as_is = as_option("time-column", name)
+        unlike = f", take them as they are by {as_is}, or {without}"
+        like = (declaration.time_kind or "", "in training", unlike)
+    parts: list[Times] = []
+    for table in tables:
+        table.refuse_lack_of([name], why, lacking)
+        parts.append(times_of(table, name, remedy, like))
+        like = like or (parts[0].kind, f"in {table.path}", "")
+    values, cells = (
+        np.concatenate([getattr(part, what) for part in parts]) for what in ("values", "cells")
+    )
+    return replace(parts[0], values=values, cells=cells)
+
+
+def _tell_unused(
+    args: Namespace, tables: list[Table], declaration: Declaration, terminal: Terminal
+) -> None:
+    """Say which columns play no part, each choice of them once."""
+    named = (declaration.domain_column, declaration.known_column, declaration.time_column)
+    used = {*declaration.keys, *declaration.ignored, *named, args.domain_column, args.time_column}
+    used |= {column.name for column in declaration.columns}
+    found: dict[tuple[str, ...], list[str]] = {}
+    for table in tables:
+        extra = tuple(repr(name) for name in table.frame.columns if name not in used)
+        found.setdefault(extra, []).append(str(table.path))
+    for extra, paths in found.items():
+        if extra:
+            terminal.note(f"{listed(paths)}: not looked at, as in training: {', '.join(extra)}")
+
+
+def _tell_pooled(tables: list[Table], declaration: Declaration, terminal: Terminal) -> None:
+    """Say which categories are none of those that the model tells apart."""
+    for column in declaration.columns:
+        counts = sum((pooled_categories(table, column) for table in tables), Counter())
+        if counts:
+            names = [repr(name) for name, _ in counts.most_common()]
+            terminal.note(
+                f"column {column.name!r}: {listed(names)} in {counts.total():,} rows, rare in "
+                f"training or new: such rows count as {column.features()[-1]}"
+            )
 
 
 def _adapted(args: Namespace, rows: _Rows, model: Model, terminal: Terminal) -> tuple[Any, _Rows]:
     """Hold rows against a reference: each by itself, and its gaps filled from the reference."""
     tables = _read(args, args.adapt, model, terminal)
     X = frame_of(tables, model.declaration)
+    if len(X) < 2:
+        raise CommandError(
+            f"{args.adapt}: has one row, and it takes several to say what is normal. Give 64 or "
+            "more normal rows"
+        )
     own = np.full(len(X), "reference", object)
     tell_empty(X, own, model.declaration, args.adapt, terminal)
     reference = model.filled(X, own)
     filled = rows.X.fillna(reference.median())
-    return model.detector.adapt(reference), _Rows(filled, rows.domains, rows.tables)
+    return model.detector.adapt(reference), replace(rows, X=filled)
 
 
-def _scored(detector: Any, rows: _Rows, *, singly: bool) -> Scored:
+def _scored(detector: Any, rows: _Rows, rate: float | None, *, singly: bool) -> Scored:
     domains = None if singly else rows.domains
     if not singly:
         _refuse_single(rows)
@@ -134,8 +193,20 @@ def _scored(detector: Any, rows: _Rows, *, singly: bool) -> Scored:
         warnings.simplefilter("ignore", ACRWarning)  # each has been given by now
         margins = detector.decision_function(rows.X, domains=domains)
         p_values = detector.p_values(rows.X, domains=domains)
+    shortlist = None if rate is None else Shortlist.of(p_values, rows.domains, rate)
     places = _places(rows.tables)
-    return Scored(detector, rows.X, rows.domains, singly, scores, margins, p_values, places)
+    return Scored(
+        detector,
+        rows.X,
+        rows.domains,
+        singly,
+        scores,
+        margins,
+        p_values,
+        places,
+        rows.times,
+        shortlist,
+    )
 
 
 def _refuse_single(rows: _Rows) -> None:
@@ -162,15 +233,20 @@ def _output(scored: Scored, tables: list[Table], model: Model) -> Any:
         names = [table.path.name for table in tables for _ in range(len(table.frame))]
         columns["file"] = np.array(names, object)
     columns["row"] = np.concatenate([np.arange(1, len(t.frame) + 1) for t in tables])
-    own = {"file", "row", "domain", "score", "p_value", "label"}
+    found: dict[str, Any] = {"domain": scored.domains, "score": scored.scores}
+    found["p_value"] = scored.p_values
+    if scored.shortlist is not None:
+        found["q_value"] = scored.shortlist.q_values
+    found["label"] = scored.labels
+    if scored.shortlist is not None:
+        found["listed"] = scored.shortlist.listed.astype(int)
+    carried = {} if scored.times is None else {scored.times.name: scored.times.cells}
     for key in model.declaration.keys:
-        name = f"key_{key}" if key in own else key
-        columns[name] = np.concatenate([_key(table, key) for table in tables])
-    columns["domain"] = scored.domains
-    columns["score"] = scored.scores
-    columns["p_value"] = scored.p_values
-    columns["label"] = scored.labels
-    return make_frame(columns)
+        if key not in carried:
+            carried[key] = np.concatenate([_key(table, key) for table in tables])
+    own = {"file", "row", *found}
+    columns |= {f"key_{name}" if name in own else name: cells for name, cells in carried.items()}
+    return make_frame(columns | found)
 
 
 def _key(table: Table, key: str) -> NDArray[Any]:
@@ -180,7 +256,25 @@ def _key(table: Table, key: str) -> NDArray[Any]:
 
 
 def _summarize(scored: Scored, terminal: Terminal) -> None:
+    shortlist = scored.shortlist
     for domain in scored.by_domain()[:20]:
-        terminal.say(f"{domain.name}: {domain.n_flagged:,} of {domain.n_rows:,} rows flagged")
+        more = "" if shortlist is None else f", {domain.n_listed:,} listed"
+        terminal.say(f"{domain.name}: {domain.n_flagged:,} of {domain.n_rows:,} rows flagged{more}")
     if (n_more := len(scored.by_domain()) - 20) > 0:
         terminal.say(f"and {n_more:,} more domains")
+    if shortlist is not None:
+        terminal.say(scored.list_summary())
+        _tell_too_few(scored, shortlist, terminal)
+
+
+def _tell_too_few(scored: Scored, shortlist: Shortlist, terminal: Terminal) -> None:
+    """Say why a list may be empty, whatever the rows are."""
+    least = 1 / (len(scored.detector.calibration_scores_) + 1)
+    n_rows = max(domain.n_rows for domain in scored.by_domain())
+    n_needed = math.ceil(least * n_rows / shortlist.rate)
+    if n_needed > 1 and not shortlist.listed.any():
+        what = "can be listed" if n_needed > n_rows else f"is listed unless {n_needed:,} have it"
+        terminal.note(
+            f"by this model no p-value is below {least:.2g}, so that of {n_rows:,} rows of a "
+            f"domain none {what}. Look at the rows with the lowest scores, or train on more rows"
+        )

@@ -13,15 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from acr_sklearn.cli.terminal import CommandError, Terminal
+from acr_sklearn.cli.terminal import CommandError, Terminal, listed
 from acr_sklearn.datasets._csv_form import CsvForm, fields_of_header, is_csv, open_text
 from acr_sklearn.datasets._tables import MAX_VALUES, read_table, table_files, table_name
 
 __all__ = ["Reading", "Table", "find_files", "read_tables"]
 
 _EXPECTED = ".csv, .csv.gz or .parquet files"
-#: Left-out files that are named.
-_MOST_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,7 @@ class Table:
         missing = missing | (texts == "")
         return np.where(missing, "", texts), missing
 
-    def refuse_lack_of(self, columns: Sequence[str], why: str) -> None:
+    def refuse_lack_of(self, columns: Sequence[str], why: str, remedy: str = "") -> None:
         """Refuse a file without some column.
 
         Parameters
@@ -110,6 +108,8 @@ class Table:
             What is needed.
         why : str
             What needs it, to stand behind "which".
+        remedy : str, default=""
+            What helps.
 
         Raises
         ------
@@ -120,7 +120,7 @@ class Table:
             word = "column" if len(missing) == 1 else "columns"
             raise CommandError(
                 f"{self.path}: no {word} {', '.join(map(repr, missing))}, which {why}. It has "
-                f"{', '.join(map(repr, self.frame.columns))}"
+                f"{', '.join(map(repr, self.frame.columns))}{remedy and f'. {remedy}'}"
             )
 
 
@@ -162,8 +162,7 @@ def _tell_left_out(folder: Path, read: set[Path], terminal: Terminal) -> None:
     shown = sorted(p for p in folder.iterdir() if not p.name.startswith(".") and p not in read)
     names = [f"{p.name}/" if p.is_dir() else p.name for p in shown]
     if names:
-        more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-        terminal.note(f"left out in {folder}: {', '.join(names[:_MOST_NAMED])}{more}")
+        terminal.note(f"left out in {folder}: {listed(names)}")
 
 
 def read_tables(

@@ -33,6 +33,7 @@ __all__ = [
     "MAX_VALUES",
     "advice",
     "as_numbers",
+    "as_times",
     "column_numbers",
     "make_frame",
     "read_table",
@@ -43,6 +44,8 @@ __all__ = [
 
 MAX_VALUES = 50_000_000  # 400 MB in float64
 _SUFFIXES = (".csv", ".csv.gz", ".parquet")
+#: A time of day, and behind it a zone.
+_ZONED = re.compile(r".*[T ]\d\d.*(Z|[-+]\d\d(:?\d\d)?)", re.IGNORECASE)
 _OTHER_TABLES = (".arrow", ".feather", ".ods", ".pq", ".tsv", ".xls", ".xlsx")
 
 
@@ -151,7 +154,7 @@ def read_table(
             there = frame.columns if is_csv(path) else _parquet_names(path)
             raise ValueError(f"no column {', '.join(missing)} among {', '.join(there)}")
         if len(frame) == 0:
-            raise ValueError("no rows")
+            raise FormError("it has a header and no rows: fetch it again, or leave it out")
     return frame if columns is None else frame[list(columns)]
 
 
@@ -191,6 +194,8 @@ def _read_csv(
         frame = pandas.read_csv(path, decimal=form.decimal, nrows=limit, dtype=types, **given)
     except UnicodeError as error:
         raise FormError(badly_encoded(path, form)) from error
+    except pandas.errors.EmptyDataError as error:
+        raise FormError("it is empty: fetch it again, or leave it out") from error
     except pandas.errors.ParserError as error:
         raise FormError(unlike_header(str(error), form)) from error
     if max_values is not None and len(frame) * n_columns > max_values:
@@ -287,6 +292,44 @@ def as_numbers(column: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     return numbers, np.isnan(numbers) & ~missing.to_numpy(bool)
 
 
+def as_times(column: Any) -> tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Read a column as times.
+
+    Parameters
+    ----------
+    column : pandas.Series
+        Of numbers, of dates in text (ISO 8601), or of times.
+
+    Returns
+    -------
+    values : ndarray of shape (n_samples,)
+        Numbers, or time stamps, those with a zone in UTC.
+    zoned : ndarray of shape (n_samples,), bool
+        Where a zone is given.
+    bad : ndarray of shape (n_samples,), bool
+        Where a value is missing or no time.
+    """
+    kind, none = column.dtype.kind, np.zeros(len(column), bool)
+    if kind in "biu" and isinstance(column.dtype, np.dtype):
+        return column.to_numpy(), none, none
+    if kind == "m":
+        column = column.dt.total_seconds()
+    if kind == "M":
+        zoned, stamps = np.full(len(column), column.dt.tz is not None), column
+        stamps = stamps.dt.tz_convert("UTC") if column.dt.tz is not None else stamps
+    else:
+        numbers, bad = as_numbers(column)
+        if bad.sum() <= np.isfinite(numbers).sum() or not bad.any():
+            return numbers, none, bad | ~np.isfinite(numbers)
+        text = column.astype(object).where(column.notna(), "").astype(str).str.strip()
+        zoned = text.str.fullmatch(_ZONED).to_numpy(bool)
+        # What begins otherwise is missing, or a word such as "now".
+        text = text.where(text.str.match(r"\d"))
+        stamps = _pandas().to_datetime(text, format="ISO8601", errors="coerce", utc=True)
+    values = stamps.dt.tz_localize(None).to_numpy()
+    return values, zoned, np.isnat(values)
+
+
 def row_order(frame: Any, name: str, path: Path) -> NDArray[np.int64]:
     """Put rows in the order of time, equal times as they stand.
 
@@ -307,19 +350,18 @@ def row_order(frame: Any, name: str, path: Path) -> NDArray[np.int64]:
     Raises
     ------
     ValueError
-        If a time is missing, or neither a number nor a date.
+        If a time is missing, or neither a number nor a date, or if some have a zone and some none.
     """
-    pandas = _pandas()
-    times = frame[name]
-    if times.dtype.kind not in "biufmM":
-        times = pandas.to_datetime(times, format="ISO8601", errors="coerce", utc=True)
-    if (bad := times.isna().to_numpy(bool)).any():
-        row = int(np.flatnonzero(bad)[0])
+    times, zoned, bad = as_times(frame[name])
+    odd = bad if bad.any() else zoned != zoned[0]
+    if odd.any():
+        row = int(np.flatnonzero(odd)[0])
+        what = "is no time" if bad.any() else "and others differ in having a time zone"
         raise ValueError(
-            f"{path}, column {name!r}, row {row}: {frame[name].iloc[row]!r} is no time. Expected "
+            f"{path}, column {name!r}, row {row}: {frame[name].iloc[row]!r} {what}. Expected "
             "numbers, or dates such as 2026-01-31 or 2026-01-31T08:00, in every row."
         )
-    return np.argsort(times.to_numpy(), kind="stable")
+    return np.argsort(times, kind="stable")
 
 
 def advice(value: str, form: CsvForm = PLAIN) -> str:

@@ -208,21 +208,21 @@ def warn_unfamiliar_batches(
         times = domain_shift.distance(data.rows[spaced(batch)])
         if times > UNFAMILIAR:
             name = f"domain {shown_label(label)}" if data.named else "the batch"
-            odd.append((times, f"{name} ({times:.1f} times)"))
+            odd.append((times, f"{name} ({times:.1f} times)", str(label)))
     if not odd:
         return
     odd.sort(reverse=True)
-    shown = ", ".join(text for _, text in odd[:5])
+    shown = ", ".join(text for _, text, _ in odd[:5])
     more = f" and {len(odd) - 5} more" if len(odd) > 5 else ""
-    warnings.warn(
+    warning = UnfamiliarBatchWarning(
         f"{who} got a batch unlike every training domain: {shown}{more}, as multiples of the "
         "distance to the nearest training domain that 95 % of new domains of their kind would "
         "keep. What was learnt may not hold there. Check the order, the units and the "
         "preprocessing of the features, not single anomalous rows, which hardly count; if they "
-        "are right, fit again with such a domain.",
-        UnfamiliarBatchWarning,
-        stacklevel=stacklevel,
+        "are right, fit again with such a domain."
     )
+    warning.domains = tuple(label for *_, label in odd) if data.named else ()
+    warnings.warn(warning, stacklevel=stacklevel)
 
 
 def _distances(some: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, tzinfo
 from typing import Any
 
 __all__ = [
@@ -166,13 +167,14 @@ def add_legend(ax: Any, loc: str = "best") -> None:
     ax.legend(framealpha=0.8, edgecolor="none", fontsize="small", loc=loc)
 
 
-def date_axis(ax: Any) -> None:
-    """Label a horizontal axis of time stamps with few and short dates."""
+def date_axis(ax: Any, zone: tzinfo | None = None) -> None:
+    """Label a horizontal axis of time stamps of UTC with few and short dates of a zone."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    locator = AutoDateLocator(minticks=3, maxticks=8)
+    zone = UTC if zone is None else zone
+    locator = AutoDateLocator(tz=zone, minticks=3, maxticks=8)
     ax.xaxis.set_major_locator(locator)
-    ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    ax.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=zone))
 
 
 def domain_lines(labels: Sequence[Any]) -> Iterator[tuple[Any, dict[str, Any]]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Self
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from acr_sklearn._input.labels import read_is_normal, read_y
 from acr_sklearn._input.numbers import read_numbers
 from acr_sklearn._input.parameters import is_real
-from acr_sklearn._input.validation import plain_array
+from acr_sklearn._input.validation import LARGEST, plain_array
 from acr_sklearn.model_selection.normality import domain_parts, scored_rows
 from acr_sklearn.plotting.canvas import (
     ANOMALY,
@@ -28,6 +29,8 @@ __all__ = ["ScoresOverTimeDisplay"]
 #: Scores lower than this many times the distance from the threshold to the highest score are drawn
 #: at the edge: one gross anomaly would make all others one line.
 _FARTHEST = 4.0
+#: So are scores higher than this many times the distance from the median to the upper tenth.
+_HIGHEST = 10.0
 
 
 class ScoresOverTimeDisplay:
@@ -47,8 +50,9 @@ class ScoresOverTimeDisplay:
     domains : array-like of shape (n_samples,), default=None
         Label of each row's domain.
     times : array-like of shape (n_samples,), default=None
-        Numbers or time stamps (``datetime64``) of the rows, in any order; without them rows are
-        numbered within their domain.
+        Numbers or time stamps of the rows (``datetime64``, `datetime`, a column of pandas or
+        polars), in any order; without them rows are numbered within their domain. Time stamps
+        with a time zone are drawn in the zone of the first.
     threshold : float, default=0.0
         Rows with lower scores are flagged; None flags none and draws no line.
     score_name : str, default="score"
@@ -72,6 +76,9 @@ class ScoresOverTimeDisplay:
     >>> display.flagged_
     array([False, False,  True])
     """
+
+    #: Name of the ringed rows.
+    _ringed = "known anomaly"
 
     def __init__(
         self,
@@ -189,7 +196,7 @@ class ScoresOverTimeDisplay:
         if self.y is not None:
             y = read_y(self.y, len(scores), who=who)
             anomalous = ~read_is_normal(y, len(scores), who=who)
-        times = self._read_times(len(scores), who)
+        times, zone = self._read_times(len(scores), who)
         parts = list(domain_parts(len(scores), self.domains, who=who))
         self.axes_, self.figure_ = open_panels(ax, len(parts), who=f"{who}.plot")
         self.ax_ = self.axes_[0]
@@ -201,21 +208,30 @@ class ScoresOverTimeDisplay:
             self._draw(panel, own[order], scores[rows[order]], self.flagged_[rows[order]])
             self._ring(panel, own, scores[rows], anomalous[rows])
             if own.dtype.kind == "M":
-                date_axis(panel)
+                date_axis(panel, zone)
             if panel.get_legend_handles_labels()[0]:
                 add_legend(panel)
             if label is not None:
                 panel.set_title(str(label), fontsize="small", loc="left", parse_math=False)
             panel.set_ylabel(self.score_name)
-        self.axes_[-1].set_xlabel("row" if times is None else "time")
+        self.axes_[-1].set_xlabel("row" if times is None else f"time{_in_zone(zone)}")
         return self
 
-    def _read_times(self, n_rows: int, who: str) -> NDArray[Any] | None:
+    def _read_times(self, n_rows: int, who: str) -> tuple[NDArray[Any] | None, tzinfo | None]:
+        """Read times as numbers or as stamps of UTC, with the zone that they are drawn in."""
         if self.times is None:
-            return None
-        times: NDArray[Any] = np.asarray(plain_array(self.times, who=who, what="times"))
-        if times.dtype == object and all(_is_plain_stamp(time) for time in times.flat):
-            times = times.astype("datetime64[us]")
+            return None, None
+        given = plain_array(self.times, who=who, what="times")
+        times: NDArray[Any] = np.asarray(given)
+        # A column of polars becomes stamps of UTC, and tells its zone by its type alone.
+        name = getattr(getattr(given, "dtype", None), "time_zone", None)
+        zone: tzinfo | None = None if name is None else ZoneInfo(name)
+        if times.dtype.kind in "OUT" and any(isinstance(time, str) for time in times.flat):
+            raise ValueError(
+                f"{who} got times as text. Turn it into time stamps, as pandas.to_datetime does."
+            )
+        if times.dtype == object and all(isinstance(time, datetime) for time in times.flat):
+            times, zone = _plain_stamps(times, who)
         if times.dtype.kind != "M":
             times = read_numbers(times, 1, who=who, what="times")
         if times.shape != (n_rows,):
@@ -225,12 +241,12 @@ class ScoresOverTimeDisplay:
             )
         if times.dtype.kind == "M" and np.isnat(times).any():
             raise ValueError(f"{who} got times that are missing (NaT). Leave their rows out.")
-        return times
+        return times, zone
 
     def _draw(
         self, panel: Any, times: NDArray[Any], scores: NDArray[np.float64], flagged: NDArray[Any]
     ) -> None:
-        shown, low = self._within_reach(scores)
+        shown, low, high = self._within_reach(scores)
         panel.plot(times, shown, color=GREY, linewidth=0.6, zorder=1)
         panel.plot(times[~flagged], shown[~flagged], ".", color=NORMAL, markersize=4)
         if flagged.any():
@@ -239,10 +255,12 @@ class ScoresOverTimeDisplay:
                 times[flagged], shown[flagged], "v", color=ANOMALY, markersize=5, label=label
             )
         if self.threshold is not None:
-            label = "threshold"
-            panel.axhline(self.threshold, color=MEAN, linewidth=1, linestyle="--", label=label)
-        if (n_lower := int((scores < low).sum())) > 0:
-            text = f"at the edge: {n_lower} of the rows lie below {low:.3g}"
+            cut = float(np.clip(self.threshold, -LARGEST, LARGEST))
+            panel.axhline(cut, color=MEAN, linewidth=1, linestyle="--", label="threshold")
+        edges = ((scores < low, "below", low), (scores > high, "above", high))
+        out = [f"{own.sum()} {where} {edge:.3g}" for own, where, edge in edges if own.any()]
+        if out:
+            text = f"rows at the edge: {', '.join(out)}"
             panel.set_title(text, fontsize="small", loc="right")
 
     def _ring(
@@ -252,20 +270,43 @@ class ScoresOverTimeDisplay:
         scores: NDArray[np.float64],
         anomalous: NDArray[np.bool_],
     ) -> None:
-        shown, _ = self._within_reach(scores)
+        shown, *_ = self._within_reach(scores)
         style = {"markersize": 9, "markerfacecolor": "none", "color": MEAN, "markeredgewidth": 0.8}
         if anomalous.any():
-            label = f"known anomaly ({anomalous.sum()})"
+            label = f"{self._ringed} ({anomalous.sum()})"
             panel.plot(times[anomalous], shown[anomalous], "o", label=label, **style)
 
-    def _within_reach(self, scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-        """Bring scores that are far below to the edge, and say where that is."""
-        high, low = float(scores.max()), float(scores.min())
+    def _within_reach(
+        self, scores: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], float, float]:
+        """Bring scores that are far from the others to the edges, and say where these are."""
+        shown = np.clip(scores, -LARGEST, LARGEST)  # of larger ones no axis has the range
+        low, high = float(shown.min()), float(shown.max())
+        middle, upper = np.quantile(shown, [0.5, 0.9])
+        if upper > middle:
+            high = min(high, float(middle + _HIGHEST * (upper - middle)))
         if self.threshold is not None and high > self.threshold:
             low = max(low, self.threshold - _FARTHEST * (high - self.threshold))
-        return np.clip(scores, low, None), low
+        return np.clip(shown, low, high), low, high
 
 
-def _is_plain_stamp(time: Any) -> bool:
-    # NumPy's times have no zone; one that is dropped would move the rows of one among others.
-    return isinstance(time, datetime) and time.tzinfo is None
+def _plain_stamps(stamps: NDArray[Any], who: str) -> tuple[NDArray[Any], tzinfo | None]:
+    """Turn objects into NumPy's stamps, which have no zone: those with one into UTC."""
+    n_zoned = sum(stamp.tzinfo is not None for stamp in stamps.flat)
+    if n_zoned == 0:
+        return stamps.astype("datetime64[us]"), None
+    if any(stamp != stamp for stamp in stamps.flat):  # NaT, which has no zone either
+        return np.full(stamps.shape, "NaT", "datetime64[us]"), None
+    if n_zoned < stamps.size:
+        raise ValueError(
+            f"{who} got {n_zoned} times with a time zone and {stamps.size - n_zoned} without one. "
+            "Give all of them a zone (pandas: Series.dt.tz_localize), or take it off all of them."
+        )
+    plain = [stamp.astimezone(UTC).replace(tzinfo=None) for stamp in stamps.flat]
+    return np.array(plain, "datetime64[us]").reshape(stamps.shape), stamps.flat[0].tzinfo
+
+
+def _in_zone(zone: tzinfo | None) -> str:
+    """Name a zone behind "time"; some classes of zones say nothing of theirs that can be read."""
+    name = str(zone)
+    return "" if zone is None or "(" in name else f" ({name})"

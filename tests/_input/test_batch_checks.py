@@ -25,12 +25,18 @@ def test_what_is_small_is_named_in_one_warning(warn, category, rest):
     assert len(seen) == 1
     with pytest.warns(category, match=r"d4 \(2 rows\) and 2 more\. "):
         warn(rows_of([2] * 7), who="X")
+    with pytest.warns(category) as seen:
+        warn(rows_of([2] * 7), who="X")
+    assert seen[0].message.domains == tuple(f"d{i}" for i in range(7))
     warn(rows_of([16, 17]), who="X")
 
 
 def test_a_batch_without_a_name_is_told_by_its_rows():
-    with pytest.warns(SmallBatchWarning, match="^X got a batch of fewer than 16 rows: 5 rows. A"):
+    with pytest.warns(
+        SmallBatchWarning, match="^X got a batch of fewer than 16 rows: 5 rows. A"
+    ) as seen:
         warn_small_batches(rows_of([5], named=False), who="X")
+    assert seen[0].message.domains == ()
 
 
 def test_one_row_is_refused_in_the_words_of_the_method():

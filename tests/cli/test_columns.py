@@ -69,7 +69,9 @@ def test_a_cell_that_is_no_number_is_named_with_all_remedies(tmp_path):
     ],
 )
 def test_dates_are_refused_with_the_remedy(tmp_path, dates):
-    with pytest.raises(CommandError, match=r"column 'when'.*--key when, .*--ignore when"):
+    with pytest.raises(
+        CommandError, match=r"'when'.*--time-column when, .*--key when, .*--ignore when"
+    ):
         chosen(table(tmp_path, x=[1, 2], when=dates))
 
 

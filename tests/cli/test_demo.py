@@ -36,6 +36,7 @@ def test_the_page_shows_what_the_commands_write(shown):
     assert {command: done.code for command, (_, done) in found.items()} == {
         "demo": 0,
         "info": 0,
+        "score": 0,
         "fit": 1,
     }
     for said, done in found.values():
@@ -48,6 +49,13 @@ def test_the_demo_finds_its_faults(shown):
     assert (scores["label"][:8] < 0).mean() >= 0.75
     assert (scores["label"][8:] < 0).mean() < 0.05
     assert scores["time"][0] == "2026-01-01T00"
+
+
+def test_the_list_of_the_demo_is_mostly_its_faults(shown):
+    scores = pd.read_csv(shown[1] / "machines" / "list.csv")
+    assert f"\n{','.join(scores.columns)}\n" in PAGE
+    assert scores["listed"][:8].sum() >= 6
+    assert scores["listed"][8:].sum() <= 2
 
 
 def test_the_commands_that_it_names_run(shown, monkeypatch):

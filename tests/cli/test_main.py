@@ -24,6 +24,13 @@ ROOT = Path(__file__).parents[2]
         ["fit", "d", "-o", "m", "--delimiter", ";;"],
         ["fit", "d", "-o", "m", "--max-iter", "0"],
         ["fit", "d", "-o", "m", "--colum", "a"],
+        ["fit", "d", "-o", "m", "--random-state", "-1"],
+        ["fit", "d", "-o", "m", "--random-state", "4294967296"],
+        ["score", "m", "d", "-o", "s.csv", "--fdr", "0"],
+        ["score", "m", "d", "-o", "s.csv", "--fdr", "1"],
+        ["score", "m", "d", "-o", "s.csv", "--fdr", "nan"],
+        ["score", "m", "d", "-o", "s.csv", "--fdr", "few"],
+        ["score", "m", "d", "-o", "s.csv", "--time-column", "t", "--no-time-column"],
         ["score", "m", "d", "-o", "s.csv", "--threshold", "none"],
     ],
 )

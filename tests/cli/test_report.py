@@ -3,9 +3,10 @@ import re
 import sys
 from xml.etree import ElementTree
 
+import numpy as np
 import pandas as pd
 import pytest
-from command_line import FEW_STEPS, folder, frame, run, trained
+from command_line import FEW_STEPS, folder, frame, hours, run, trained
 
 from acr_sklearn.cli.report import _short
 
@@ -43,6 +44,67 @@ def test_the_page_says_what_the_table_says(tmp_path):
     drawn = pictures(page)
     assert len(drawn) == 2
     assert all(ElementTree.fromstring(svg).tag.endswith("svg") for svg in drawn)
+
+
+def test_a_list_is_shown_whole_in_the_order_of_its_p_values(tmp_path):
+    table = frame(9, 300)
+    table.iloc[:40] += 9 * np.random.default_rng(0).normal(size=(40, 3))
+    table.assign(site=["x", "y"] * 150).to_csv(tmp_path / "new.csv", index=False)
+    options = ("--fdr", "0.3", "--threshold", "batch", "--domain-column", "site")
+    done, page = report_of(tmp_path / "new.csv", tmp_path, *options)
+    found = pd.read_csv(tmp_path / "out.csv")
+    n_listed = int(found["listed"].sum())
+    assert n_listed > 20
+    assert f"<p>{n_listed} of 300 rows listed, in 2 of 2 domains, at a false discovery" in page
+    assert f"{n_listed} of 300 rows listed" in done.out
+    worst = cells(page, f"The {n_listed} worst rows")
+    assert sorted(int(row[0]) for row in worst) == found[found["listed"] == 1]["row"].tolist()
+    assert [row[4] for row in worst] == ["yes"] * n_listed
+    domains = {row[0]: row[4] for row in cells(page, "Domains")}
+    assert domains == found.groupby("domain")["listed"].sum().astype(str).to_dict()
+    _, page = report_of(tmp_path / "new.csv", tmp_path, *options, "--rows", "3")
+    assert f"Of {n_listed} listed rows these are 3; all are in out.csv." in page
+    assert len(cells(page, "The 3 worst rows")) == 3
+
+
+@pytest.mark.parametrize("zone", ["", "+02:00"])
+def test_scores_are_drawn_over_time(tmp_path, zone):
+    data = folder(tmp_path / "d", 8)
+    for i in range(8):
+        when = [f"{hour}:00{zone}" for hour in hours(60)]
+        frame(i).assign(when=when).sample(frac=1, random_state=i).to_csv(
+            data / f"s{i}.csv", index=False
+        )
+    options = ("--time-column", "when", "--fdr", "0.5", "--rows", "3")
+    _, page = report_of(data, tmp_path, *options)
+    found = pd.read_csv(tmp_path / "out.csv")
+    section = page.partition("<h2>Scores over time")[2].partition("</section>")[0]
+    assert section.count("<figure>") == 6
+    assert "Shown are the first 6 of 8 domains." in section
+    svg = base64.b64decode(re.search(r"base64,([^\"]+)", section)[1]).decode()
+    assert (f"time (UTC{zone})" in svg) == bool(zone)
+    name, n_flagged, n_listed = re.search(
+        r"<figcaption>(s\d): (\d+) of 60 rows flagged, (\d+) listed", section
+    ).groups()
+    own = found[found["domain"] == name]
+    assert [int(n_flagged), int(n_listed)] == [(own["label"] < 0).sum(), own["listed"].sum()]
+    worst = cells(page, "The 3 worst rows")
+    assert len(worst) == 3
+    assert '<th scope="col" class=number>when</th>' in page
+    rows = {f"{row.file}, {row.row}": row.when for row in found.itertuples()}
+    assert all(rows[row[0]] == row[1] for row in worst)
+
+
+def test_many_points_are_one_image_of_a_picture(tmp_path, monkeypatch):
+    frame(9).assign(when=range(60)).to_csv(tmp_path / "new.csv", index=False)
+    options = ("--time-column", "when", "--rows", "1")
+    _, page = report_of(tmp_path / "new.csv", tmp_path, *options)
+    assert b"<image" not in pictures(page.partition("<h2>Scores over time")[2])[0]
+    monkeypatch.setattr("acr_sklearn.cli.report._MOST_POINTS", 50)
+    _, page = report_of(tmp_path / "new.csv", tmp_path, *options)
+    svg = pictures(page.partition("<h2>Scores over time")[2])[0]
+    assert b"<image" in svg
+    assert ElementTree.fromstring(svg).tag.endswith("svg")
 
 
 def test_several_domains_are_told_apart(tmp_path):

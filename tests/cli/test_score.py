@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from command_line import FEW_STEPS, folder, frame, run, trained
+from command_line import FEW_STEPS, folder, frame, hours, run, trained
 
 from acr_sklearn import load
 
@@ -86,7 +86,167 @@ def test_one_row_without_a_reference_is_refused(new, tmp_path):
 def test_a_warning_is_given_once(new, tmp_path):
     frame(9, 9).to_csv(new, index=False)
     done, _ = score(new, tmp_path / "o.csv", "--report", tmp_path / "r.html")
-    assert done.err.count("got a batch of fewer than 16 rows") == 1
+    assert done.err.startswith("acr-sklearn: warning: fewer than 16 rows in 1 domain (new). A row ")
+    assert "--threshold train flags too many rows" in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_a_domain_and_a_reference_unlike_those_of_training_are_told(new, tmp_path):
+    frame(9).assign(b=lambda f: 1000 * f["b"]).to_csv(new, index=False)
+    done, _ = score(new, tmp_path / "o.csv")
+    assert "warning: in 1 domain (new) the columns vary as in no domain of training" in done.err
+    done, _ = score(new, tmp_path / "o.csv", "--adapt", new)
+    assert "in the table of --adapt the columns vary as in no domain of training" in done.err
+    assert "warning: fewer than 64 rows in the table of --adapt" in done.err
+
+
+def test_categories_that_the_model_does_not_tell_apart_are_told(tmp_path):
+    data, model = folder(tmp_path / "d", 4, k=lambda i: ["u", "v"] * 30), tmp_path / "m"
+    assert run("fit", data, "-o", model, *FEW_STEPS).code == 0
+    frame(9).assign(k=["u", "w", "w", "x"] * 15).to_csv(tmp_path / "new.csv", index=False)
+    done, _ = score(tmp_path / "new.csv", tmp_path / "o.csv", model=model)
+    assert (
+        "column 'k': 'w', 'x' in 45 rows, rare in training or new: such rows count as" in done.err
+    )
+    frame(9).assign(k="u").to_csv(tmp_path / "new.csv", index=False)
+    done, _ = score(tmp_path / "new.csv", tmp_path / "o.csv", model=model)
+    assert "rare in training" not in done.err
+
+
+def test_a_value_beyond_all_computing_is_named(new, tmp_path):
+    table = frame(9)
+    table.iloc[4, 1] = -1e301
+    table.to_csv(new, index=False)
+    done, _ = score(new, tmp_path / "o.csv")
+    assert "new.csv, line 6, column 'b': -1e+301 is too large to compute with" in done.err
+
+
+def listed_by_hand(p_values, rate):
+    """Benjamini and Hochberg, as they wrote it down."""
+    order = np.argsort(p_values, kind="stable")
+    ranks = np.arange(1, len(order) + 1)
+    below = np.flatnonzero(p_values[order] <= rate * ranks / len(order))
+    return p_values <= (p_values[order[below[-1]]] if below.size else -1.0)
+
+
+def test_a_list_at_a_false_discovery_rate(tmp_path):
+    """Of each domain by itself: what else is scored plays no part."""
+    data = tmp_path / "d"
+    data.mkdir()
+    for i in range(3):
+        table = frame(i, 200)
+        table.iloc[: 12 * i] += 9 * np.random.default_rng(i).normal(size=(12 * i, 3))
+        table.to_csv(data / f"s{i}.csv", index=False)
+    _, plain = score(data, tmp_path / "o.csv")
+    done, found = score(data, tmp_path / "o.csv", "--fdr", "0.2")
+    pd.testing.assert_frame_equal(found.drop(columns=["q_value", "listed"]), plain)
+    for name, own in found.groupby("domain"):
+        by_hand = listed_by_hand(own["p_value"].to_numpy(), 0.2)
+        np.testing.assert_array_equal(own["listed"] == 1, by_hand)
+        n_flagged = (own["label"] < 0).sum()
+        line = f"{name}: {n_flagged} of 200 rows flagged, {by_hand.sum()} listed\n"
+        assert line in done.out
+    np.testing.assert_array_equal(found["listed"] == 1, found["q_value"] <= 0.2)
+    n_listed, n_with = found["listed"].sum(), found[found["listed"] == 1]["domain"].nunique()
+    assert 10 < n_listed < 60
+    summary = (
+        f"{n_listed} of 600 rows listed, in {n_with} of 3 domains, at a false discovery rate of"
+    )
+    assert f"{summary} 20 % in each\n" in done.out
+    _, alone = score(data / "s2.csv", tmp_path / "o.csv", "--fdr", "0.2")
+    assert alone["listed"].tolist() == found[found["domain"] == "s2"]["listed"].tolist()
+
+
+def test_a_list_that_must_be_empty_says_why(new, tmp_path):
+    frame(9, 400).to_csv(new, index=False)
+    least = 1 / (len(load(trained().model).calibration_scores_) + 1)
+    n_needed = int(np.ceil(400 * least / 0.01))
+    done, found = score(new, tmp_path / "o.csv", "--fdr", "0.01")
+    assert found["listed"].sum() == 0
+    assert "0 of 400 rows listed, at a false discovery rate of 1 %\n" in done.out
+    assert f"of 400 rows of a domain none is listed unless {n_needed} have it" in done.err
+    done, _ = score(new, tmp_path / "o.csv", "--fdr", "0.001")
+    assert "of 400 rows of a domain none can be listed. Look at" in done.err
+
+
+@pytest.fixture
+def timed(tmp_path):
+    """A model that was told of times."""
+    data, model = folder(tmp_path / "timed", 4, when=lambda i: hours(60)), tmp_path / "timed.m"
+    assert run("fit", data, "-o", model, "--time-column", "when", *FEW_STEPS).code == 0
+    return model
+
+
+def test_times_are_carried_in_the_order_of_the_file(timed, tmp_path):
+    new, plain = tmp_path / "new.csv", tmp_path / "plain.csv"
+    mixed = np.random.default_rng(0).permutation(60)
+    when = np.array(hours(60))[mixed]
+    frame(9).assign(when=when, z=1).to_csv(new, index=False)
+    done, found = score(new, tmp_path / "o.csv", model=timed)
+    assert "not looked at, as in training: 'z'\n" in done.err
+    assert list(found.columns) == ["row", "when", "domain", "score", "p_value", "label"]
+    assert found["when"].tolist() == when.tolist()
+    frame(9).to_csv(plain, index=False)
+    _, without = score(plain, tmp_path / "o.csv", "--no-time-column", model=timed)
+    np.testing.assert_array_equal(without["score"], found["score"])
+    assert "when" not in without
+
+
+def test_numbers_as_times_stay_numbers_and_files_stand_one_after_the_other(tmp_path):
+    data = folder(tmp_path / "d", 4, row=lambda i: 1_700_000_000_000_000_001 + np.arange(60))
+    model = tmp_path / "m"
+    assert run("fit", data, "-o", model, "--time-column", "row", *FEW_STEPS).code == 0
+    _, found = score(data, tmp_path / "o.csv", model=model)
+    assert list(found.columns)[:3] == ["file", "row", "key_row"]
+    expected = np.tile(1_700_000_000_000_000_001 + np.arange(60), 4)
+    np.testing.assert_array_equal(found["key_row"], expected)
+
+
+def test_a_file_without_the_times_or_with_others_is_refused_with_the_remedy(timed, tmp_path):
+    new = tmp_path / "new.csv"
+    frame(9).assign(clock=hours(60)).to_csv(new, index=False)
+    done, _ = score(new, tmp_path / "o.csv", model=timed)
+    assert done.code == 1
+    assert "no column 'when', which holds the times, as training was told. It has" in done.err
+    assert "Name another by --time-column, or score without by --no-time-column\n" in done.err
+    done, found = score(new, tmp_path / "o.csv", "--time-column", "clock", model=timed)
+    assert found["clock"].tolist() == hours(60)
+    assert "not looked at" not in done.err
+    done, _ = score(new, tmp_path / "o.csv", "--time-column", "o'clock", model=timed)
+    assert 'no column "o\'clock", which --time-column names' in done.err
+    for when, kind in ((range(60), "numbers"), ([f"{h}:00Z" for h in hours(60)], "dates with a")):
+        frame(9).assign(when=when).to_csv(new, index=False)
+        done, _ = score(new, tmp_path / "o.csv", model=timed)
+        assert f"new.csv, column 'when': holds {kind}" in done.err
+        assert "but dates without a time zone in training. Write them alike, take" in done.err
+        assert "take them as they are by --time-column when, or score without by --no" in done.err
+        done, _ = score(new, tmp_path / "o.csv", "--time-column", "when", model=timed)
+        assert done.code == 0, done.err
+    frame(9).assign(when=[*hours(59), None]).to_csv(new, index=False)
+    done, _ = score(new, tmp_path / "o.csv", model=timed)
+    assert "new.csv, line 61, column 'when': the time is missing" in done.err
+    assert score(new, tmp_path / "o.csv", "--no-time-column", model=timed)[0].code == 0
+
+
+def test_times_of_a_model_without_any(new, tmp_path):
+    frame(9).assign(when=hours(60)).to_csv(new, index=False)
+    done, found = score(new, tmp_path / "o.csv", "--time-column", "when")
+    assert done.err == ""
+    assert found["when"].tolist() == hours(60)
+
+
+def test_notes_on_many_files_are_one_line(tmp_path):
+    data = folder(tmp_path / "d", 8, z=lambda i: i)
+    done, _ = score(data, tmp_path / "o.csv")
+    assert done.err.count("not looked at, as in training: 'z'") == 1
+    assert "s4.csv and 3 more: not looked at" in done.err
+
+
+def test_a_reference_of_one_row_is_refused(new, tmp_path):
+    frame(9, 1).to_csv(tmp_path / "ref.csv", index=False)
+    done, _ = score(new, tmp_path / "o.csv", "--adapt", tmp_path / "ref.csv")
+    assert done.code == 1
+    assert "ref.csv: has one row, and it takes several to say what is normal" in done.err
 
 
 def test_declared_preprocessing_comes_back(tmp_path):
@@ -118,7 +278,7 @@ def test_declared_preprocessing_comes_back(tmp_path):
     done, found = score(tmp_path / "new.csv", tmp_path / "o.csv", model=model)
     assert set(found["domain"]) == {"new"}
     assert found["when"].isna().all()
-    assert "no column 'site', so that its rows are compared as rows of one domain" in done.err
+    assert "no column 'site', so that all rows of a file are compared as rows of one" in done.err
     done, _ = score(tmp_path / "new.csv", tmp_path / "o.csv", "--domain-column", "z", model=model)
     assert "no column 'z', which --domain-column names" in done.err
 

@@ -1,10 +1,16 @@
 import contextlib
+import re
 import sys
 import warnings
 
 import pytest
+from command_line import run
 
+from acr_sklearn import exceptions
+from acr_sklearn._input.batch_checks import SMALL_BATCH, SMALL_DOMAIN
+from acr_sklearn.cli.main import make_parser
 from acr_sklearn.cli.terminal import (
+    _SENTENCES,
     Bar,
     CommandError,
     Terminal,
@@ -12,7 +18,18 @@ from acr_sklearn.cli.terminal import (
     need_packages,
     printable,
 )
-from acr_sklearn.exceptions import SmallBatchWarning
+from acr_sklearn.detectors._reference import _SMALL_REFERENCE
+from acr_sklearn.detectors.parts import FEWEST_TO_HOLD_OUT
+from acr_sklearn.exceptions import (
+    ACRWarning,
+    EarlyStoppingWarning,
+    IgnoredDomainsWarning,
+    MissingDomainWarning,
+    PooledDomainsWarning,
+    SmallBatchWarning,
+    SmallDomainWarning,
+    SmallReferenceWarning,
+)
 
 
 def test_control_characters_do_not_reach_the_terminal(capsys):
@@ -71,6 +88,45 @@ def test_bars_are_shown_on_a_terminal_only_and_go_when_the_work_fails(monkeypatc
 def test_a_warning_is_a_note_once_and_those_of_libraries_are_none(capsys):
     with Terminal().warnings_as_notes():
         for _ in range(2):
-            warnings.warn("few rows", SmallBatchWarning, stacklevel=1)
+            warnings.warn("few rows", UserWarning, stacklevel=1)
         warnings.warn("old call", DeprecationWarning, stacklevel=1)
     assert capsys.readouterr().err == "acr-sklearn: warning: few rows\n"
+
+
+def test_a_kind_of_the_package_is_given_once_in_a_sentence_of_the_command(capsys):
+    with Terminal().warnings_as_notes():
+        for who in ("score_samples", "predict"):
+            message = f"Detector.{who} got few rows"
+            warning = SmallBatchWarning(message)
+            warning.domains = tuple(f"m{i}" for i in range(7))
+            warnings.warn(warning, stacklevel=1)
+    [line] = capsys.readouterr().err.splitlines()
+    assert "fewer than 16 rows in 7 domains (m0, m1, m2, m3, m4 and 2 more)." in line
+
+
+#: Of calls that the command does not make.
+NEVER = {IgnoredDomainsWarning, MissingDomainWarning, PooledDomainsWarning}
+
+
+def test_every_warning_that_the_command_can_give_has_a_sentence():
+    kinds = {getattr(exceptions, name) for name in exceptions.__all__} - {ACRWarning}
+    assert set(_SENTENCES) == kinds - NEVER
+
+
+@pytest.mark.parametrize("kind", _SENTENCES, ids=lambda kind: kind.__name__)
+def test_sentences_speak_to_somebody_at_a_shell(kind):
+    sentence = _SENTENCES[kind].format(domains="2 domains (a, b)")
+    words = r"\b\w+=|\w\(|\bX\b|X_ref|\b(fit|adapt|score|predict)\b|[A-Z][a-z]+[A-Z]"
+    assert re.findall(words, re.sub(r"--[a-z-]+", "", sentence)) == []
+    parser = make_parser().format_help() + "".join(run(c, "-h").out for c in ("fit", "score"))
+    assert all(option in parser for option in re.findall(r"--[a-z-]+", sentence))
+
+
+def test_the_figures_of_sentences_are_those_of_the_package():
+    for kind, figure in (
+        (SmallBatchWarning, SMALL_BATCH),
+        (SmallDomainWarning, SMALL_DOMAIN),
+        (EarlyStoppingWarning, FEWEST_TO_HOLD_OUT),
+        (SmallReferenceWarning, _SMALL_REFERENCE),
+    ):
+        assert f"fewer than {figure} " in _SENTENCES[kind]

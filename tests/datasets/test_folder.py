@@ -284,6 +284,11 @@ def test_a_row_without_a_time_is_named(tmp_path):
     (tmp_path / "a.csv").write_text("when,x\n2026-01-01,1\nlater,2\n")
     with pytest.raises(ValueError, match=r"column 'when', row 1: 'later' is no time\. Expected"):
         load_folder(tmp_path, time="when")
+    (tmp_path / "a.csv").write_text("when,x\n2026-01-01,1\n2026-01-01T08:00Z,2\n")
+    with pytest.raises(ValueError, match=r"row 1: '2026-01-01T08:00Z' and others differ in having"):
+        load_folder(tmp_path, time="when")
+    (tmp_path / "a.csv").write_text("when,x\n2026-01-01T09:00+02:00,1\n2026-01-01T08:00+00:00,2\n")
+    assert load_folder(tmp_path, time="when").train[0].tolist() == [[1], [2]]
     with pytest.raises(ValueError, match=r"no column 'then', named in time="):
         load_folder(tmp_path, time="then")
     with pytest.raises(ValueError, match="got 'x' in columns= and in drop= or as label= or time="):

@@ -32,11 +32,16 @@ def test_a_truncated_parquet_file_is_named(tmp_path):
             read_table(path, "a table")
 
 
-@pytest.mark.parametrize("content", [b"", b"a,b\n", b"\0\1\2"])
-def test_a_broken_csv_file_is_named(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [(b"", "is empty"), (b"a,b\n", "has a header and no"), (b"\0\1\2", "has a header and no")],
+)
+def test_a_csv_file_without_rows_is_named(tmp_path, content, what):
     path = tmp_path / "t.csv"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"t\.csv cannot be read: it is not, .* a table"):
+    with pytest.raises(
+        ValueError, match=rf"t\.csv cannot be read: it {what}.*: fetch it again, or"
+    ):
         read_table(path, "a table")
 
 

@@ -169,6 +169,7 @@ def test_unfamiliar_batches_are_named_in_one_warning(known):
     for name, rows in (("north", odd[0]), ("west", odd[1])):
         assert f"domain '{name}' ({known.distance(rows):.1f} times)" in text
     assert "south" not in text
+    assert sorted(seen[0].message.domains) == ["north", "west"]
     assert "Check the order, the units" in text
 
 
@@ -176,8 +177,9 @@ def test_many_unfamiliar_batches_are_counted_and_a_nameless_one_is_the_batch(kno
     odd = domain(1)[:, ::-1]
     with pytest.warns(UnfamiliarBatchWarning, match=r"times\) and 2 more, as multiples"):
         warn_unfamiliar_batches(known, scored([odd] * 7, range(7)), who="X")
-    with pytest.warns(UnfamiliarBatchWarning, match=r"domain: the batch \("):
+    with pytest.warns(UnfamiliarBatchWarning, match=r"domain: the batch \(") as seen:
         warn_unfamiliar_batches(known, scored([odd], [0], named=False), who="X")
+    assert seen[0].message.domains == ()
 
 
 def test_familiar_and_small_batches_get_no_warning(known):

@@ -1,11 +1,13 @@
 """ScoresOverTimeDisplay: every row is drawn at its time, and flagged as the detector flags it."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
 import pandas as pd
+import polars
 import pytest
 from matplotlib import pyplot
+from matplotlib.dates import date2num
 
 from acr_sklearn.plotting import ScoresOverTimeDisplay
 
@@ -47,10 +49,71 @@ def test_rows_are_drawn_in_the_order_of_their_times():
         assert display.ax_.get_xlabel() == "time"
 
 
+BERLIN = pd.Series(pd.date_range("2026-03-28T22:00", periods=4, freq="6h", tz="Europe/Berlin"))
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        BERLIN,
+        pd.DatetimeIndex(BERLIN),
+        BERLIN.tolist(),
+        [BERLIN[0], *BERLIN[1:].dt.tz_convert("Asia/Tokyo")],
+        polars.Series(BERLIN.tolist()),
+    ],
+    ids=["series", "index", "objects", "two zones", "polars"],
+)
+def test_times_with_a_zone_are_drawn_in_it(times):
+    """The clock goes forward between the first and the second of them."""
+    display = ScoresOverTimeDisplay.from_predictions([1.0, 2.0, -1.0, 0.5], times=times)
+    display.figure_.canvas.draw()
+    hours = np.diff(display.ax_.lines[0].get_xdata()) / np.timedelta64(1, "h")
+    assert hours.tolist() == [6.0] * 3
+    shown = dict(zip(display.ax_.get_xticks(), display.ax_.xaxis.get_ticklabels(), strict=True))
+    noon = date2num(datetime(2026, 3, 29, 10, tzinfo=UTC))  # of Berlin's summer
+    [label] = [text.get_text() for place, text in shown.items() if abs(place - noon) < 1e-6]
+    assert label == "12:00"
+    assert display.ax_.get_xlabel() == "time (Europe/Berlin)"
+
+
+def test_a_zone_of_fixed_hours_is_named():
+    east = timezone(timedelta(hours=2))
+    stamps = [datetime(2026, 1, 1, hour, tzinfo=east) for hour in (3, 1)]
+    display = ScoresOverTimeDisplay.from_predictions([1.0, 2.0], times=stamps)
+    assert display.ax_.get_xlabel() == "time (UTC+02:00)"
+    assert list(display.ax_.lines[0].get_ydata()) == [2.0, 1.0]
+
+
+@pytest.mark.parametrize("threshold", [0.0, None, 1e308, -1e308])
+@pytest.mark.parametrize(
+    "scores",
+    [
+        [1e308, -1e308, 0.0],
+        [1e308, -1e308],
+        [*np.linspace(-1, 1, 20), 1e308],
+        [*np.linspace(-1, 1, 20), -1e308],
+        [-1e308] * 3 + [1.0, 2.0, 3.0],
+        [1e308] * 5,
+        [1e-308, 2e-308],
+    ],
+)
+def test_scores_of_any_size_are_drawn(scores, threshold):
+    display = ScoresOverTimeDisplay.from_predictions(scores, threshold=threshold)
+    display.figure_.canvas.draw()  # fails where an axis has no range
+    assert np.isfinite(display.ax_.get_ylim()).all()
+
+
+def test_one_score_far_above_does_not_make_a_line_of_the_others():
+    scores = [*np.linspace(-1, 1, 20), 1e308]
+    display = ScoresOverTimeDisplay.from_predictions(scores)
+    assert display.ax_.get_ylim()[1] < 20
+    assert "rows at the edge: 1 above" in display.ax_.get_title(loc="right")
+
+
 def test_one_gross_anomaly_does_not_make_a_line_of_the_others():
     display = ScoresOverTimeDisplay.from_predictions([1.0, 2.0, 1.5, -0.5, -1e6])
     assert display.ax_.get_ylim()[0] > -12
-    assert "1 of the rows lie below -8" in display.ax_.get_title(loc="right")
+    assert display.ax_.get_title(loc="right") == "rows at the edge: 1 below -8"
     assert marked(display.ax_, "flagged (2 of 5)")[1].tolist() == [-0.5, -8.0]
 
 
@@ -71,7 +134,15 @@ def test_messages():
     with pytest.raises(ValueError, match=r"times that are missing \(NaT\)"):
         draw([1.0, 2.0], times=np.array(["2020-01-01", "NaT"], "datetime64[D]"))
     with pytest.raises(ValueError, match="times of type ndarray that are no numbers"):
-        draw([1.0], times=[datetime(2020, 1, 1, tzinfo=UTC)])
+        draw([1.0], times=[object()])
+    for text in (["2020-01-01"], pd.Series(["2020-01-01"]), np.array(["2020-01-01"], object)):
+        with pytest.raises(ValueError, match=r"got times as text\. Turn it into time stamps"):
+            draw([1.0], times=text)
+    mixed = [datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 1, 1)]
+    with pytest.raises(ValueError, match=r"1 times with a time zone and 1 without one\. Give all"):
+        draw([1.0, 2.0], times=mixed)
+    with pytest.raises(ValueError, match=r"times that are missing \(NaT\)"):
+        draw([1.0, 2.0], times=[mixed[0], pd.NaT])
     with pytest.raises(ValueError, match="threshold='low'. It needs a number or None"):
         draw([1.0], threshold="low")
     with pytest.raises(ValueError, match="got ax= and rows of 2 domains"):

@@ -60,7 +60,7 @@ def page(folder: Path) -> list[str]:
         "## Real anomalies",
         *([NATIVE, *native.answer(real), *native.flagged(real)] if real else [NOT_MEASURED]),
         "## Known anomalies",
-        *(known.answer(labelled) if labelled else [NOT_MEASURED]),
+        *(known.answer(labelled, "known.json") if labelled else [NOT_MEASURED]),
         "## Rows of other classes",
         *([CLASSES, *of_kinds(quality, "natural")] if quality else [NOT_MEASURED]),
         "## Synthetic kinds",

@@ -27,8 +27,8 @@ CURVES = {
 Figures = dict[str, Any]
 
 
-def answer(result: Figures) -> list[str]:
-    """Return a row per method, with its distance to ours."""
+def answer(result: Figures, file: str = "") -> list[str]:
+    """Return a row per method, with its distance to ours; with the file on docs/results.md."""
     rows = []
     for name, one in result["methods"].items():
         row = [f"**{in_words(name)}**" if name == OURS else in_words(name)]
@@ -41,7 +41,7 @@ def answer(result: Figures) -> list[str]:
     header = ["method", *NAMES.values()]
     for metric in NAMES.values():
         header += [f"ours minus it, {metric}", "90 % interval"]
-    says = f"{_reading(result)} {measured(result['run'], 'known.json')}"
+    says = f"{_reading(result)} {measured(result['run'], file)}"
     return [ABOUT, table(header, rows), says]
 
 

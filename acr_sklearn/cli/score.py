@@ -268,13 +268,24 @@ def _summarize(scored: Scored, terminal: Terminal) -> None:
 
 
 def _tell_too_few(scored: Scored, shortlist: Shortlist, terminal: Terminal) -> None:
-    """Say why a list may be empty, whatever the rows are."""
+    """Say why a list is empty: too few normal scores, or p-values that are not low enough."""
+    if shortlist.listed.any():
+        return
     least = 1 / (len(scored.detector.calibration_scores_) + 1)
     n_rows = max(domain.n_rows for domain in scored.by_domain())
     n_needed = math.ceil(least * n_rows / shortlist.rate)
-    if n_needed > 1 and not shortlist.listed.any():
-        what = "can be listed" if n_needed > n_rows else f"is listed unless {n_needed:,} have it"
+    advice = "Look at the rows with the lowest scores"
+    if n_needed > n_rows:
         terminal.note(
             f"by this model no p-value is below {least:.2g}, so that of {n_rows:,} rows of a "
-            f"domain none {what}. Look at the rows with the lowest scores, or train on more rows"
+            f"domain none can be listed. {advice}, or train on more rows"
         )
+        return
+    smallest = float(scored.p_values.min())
+    n_with = math.ceil(smallest * n_rows / shortlist.rate)
+    terminal.note(
+        f"the smallest p-value is {smallest:.2g}; of {n_rows:,} rows of a domain none is listed "
+        f"unless {n_with:,} {'has one' if n_with == 1 else 'have one'} as small. {advice}: "
+        "the order of rows can be right all the same"
+    )
+

@@ -33,8 +33,8 @@ SMALL_DOMAIN = 16
 SMALL_BATCH = 16
 #: What helps where a single row is to be scored.
 _SINGLE_REMEDY = (
-    "Score the rows of a domain together, leave out domains of one row, or hold the statistics of a "
-    "reference batch by adapt(X_ref) and score rows one by one."
+    "Score the rows of a domain together, leave out domains of one row, or hold the statistics of "
+    "a reference batch by adapt(X_ref) and score rows one by one."
 )
 
 

@@ -187,7 +187,10 @@ def joined(found):
 
 
 def domain_imputer(draw):
-    imputer = acr_sklearn.DomainImputer(draw.setting("median", "mean"))
+    imputer = acr_sklearn.DomainImputer(
+        draw.setting("median", "mean", "neighbors", "neighbors"),
+        n_neighbors=draw.setting(1, 3, hostile=0.2),
+    )
     found = imputer.fit_transform(draw.table(), domains=draw.one(None, draw.labels("a", "b")))
     return joined(found)
 

@@ -154,6 +154,7 @@ OTHERS = {
     "scaler": lambda: DomainScaler(unit="mad").fit(rows()),
     "detrender": lambda: DomainDetrender("linear").fit(rows()),
     "imputer": lambda: DomainImputer().fit(holed()),
+    "imputer, neighbors": lambda: DomainImputer("neighbors", n_neighbors=3).fit(holed()),
     "residuals": lambda: ResADDetector(max_iter=3, random_state=0).fit(sites()),
     "few references": lambda: fitted("residuals").adapt(rows(5)),
     "residuals, likely": lambda: ResADDetector(

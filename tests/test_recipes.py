@@ -93,8 +93,11 @@ def test_dataframe_with_sites(run):
     chance = names["sites"]["chance"]
     assert chance["Heide"] < 0.02 < min(chance["Nord"], chance["Kamp"])
     assert names["report"].index.isin(names["faulty"]).sum() >= 7
-    flagged, gap = names["flagged"], names["gap"].to_numpy()
-    assert flagged[gap].mean() > 3 * flagged[~gap].mean()  # the harm that the page warns of
+    gap = names["gap"].to_numpy()
+    median, neighbors = (names["flagged"][strategy] for strategy in ("median", "neighbors"))
+    assert gap.sum() == 23
+    assert median[gap].mean() > 3 * median[~gap].mean()  # the harm that the page warns of
+    assert neighbors[gap].mean() < 2 * neighbors[~gap].mean()
 
 
 def test_sites_on_spark(run):

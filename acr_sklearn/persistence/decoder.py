@@ -38,6 +38,9 @@ _CONTAINERS: dict[str, Callable[[list[Any]], Any]] = {
     "set": set,
     "frozenset": frozenset,
 }
+#: Parameters that came with a later format: files of earlier ones lack them, and their defaults do
+#: what was done then.
+_LATER_PARAMETERS = {"DomainImputer": frozenset({"n_neighbors"})}
 #: Turns a user's module into one of ours, as training does.
 _CONVERT = ("acr_sklearn.networks.user_module", "with_batch_statistics")
 
@@ -201,14 +204,16 @@ class Decoder:
         if dataclasses.is_dataclass(cls) or issubclass(cls, nn.Module):
             raise TypeError(f"{name} is no estimator")
         names = set(cls._get_param_names()) if issubclass(cls, BaseEstimator) else set()
-        if parameters.keys() != names:
+        later = _LATER_PARAMETERS.get(name, frozenset())
+        if not names - later <= parameters.keys() <= names:
             raise ValueError(f"holds a {name} of other parameters than it has")
         for attribute in rest:
             if not attribute.isidentifier() or (
                 hasattr(cls, attribute) and callable(getattr(cls, attribute))
             ):
                 raise ValueError(f"sets {name}.{attribute}, which is no attribute")
-        state = {key: self.parameter(cls, key, node) for key, node in parameters.items()}
+        state = {key: signature(cls).parameters[key].default for key in names - parameters.keys()}
+        state |= {key: self.parameter(cls, key, node) for key, node in parameters.items()}
         state |= {key: self.decode(node) for key, node in rest.items() if key not in LEFT_OUT}
         made = object.__new__(cls)
         if hasattr(cls, "_set_file_state"):

@@ -25,7 +25,7 @@ __all__ = ["FORMAT", "FileStorage", "load", "load_with", "save_with"]
 
 #: Raised by one whenever a file of the next version could not be read by the version before, or
 #: one of these not by the next without a step that fills what is missing.
-FORMAT = 2
+FORMAT = 3
 _RULE = (
     "A reader of format n reads files of every format up to n, and refuses later ones by their "
     "number. What an attribute means never changes under one number."

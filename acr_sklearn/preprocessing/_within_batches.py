@@ -16,7 +16,10 @@ from acr_sklearn._input.keywords import known_keywords
 from acr_sklearn._input.labels import shown_label
 from acr_sklearn.persistence.estimators import FileStorage
 
-__all__ = ["WithinBatches", "by_column"]
+__all__ = ["WithinBatches", "by_column", "column_means", "column_spreads", "root_mean_square"]
+
+#: Below this part of the centre a spread is rounding.
+_ROUNDING = 32 * np.finfo(np.float64).eps
 
 
 class WithinBatches(
@@ -184,3 +187,65 @@ def by_column(rows: NDArray[Any], statistic: Any) -> NDArray[np.float64]:
     has_values = ~np.isnan(rows).all(axis=0)
     found[has_values] = statistic(rows[:, has_values].astype(np.float64))
     return found
+
+
+def column_means(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Average each column.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_rows, n_features)
+        NaN where a value is missing.
+
+    Returns
+    -------
+    ndarray of shape (n_features,)
+        The value itself for a column of equal values.
+    """
+    # Twice, for the rounding of a sum grows with its length.
+    near = np.nanmean(rows, axis=0)
+    found: NDArray[np.float64] = near + np.nanmean(rows - near, axis=0)
+    return found
+
+
+def root_mean_square(away: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Take the root of the mean square of each column.
+
+    Parameters
+    ----------
+    away : ndarray of shape (n_rows, n_features)
+        Not negative, NaN where a value is missing.
+
+    Returns
+    -------
+    ndarray of shape (n_features,)
+        Finite for the largest floats too, whose squares are infinite.
+    """
+    farthest = np.nanmax(away, axis=0)
+    relative = away / np.where(farthest > 0, farthest, 1.0)
+    found: NDArray[np.float64] = farthest * np.sqrt(np.nanmean(relative**2, axis=0))
+    return found
+
+
+def column_spreads(
+    rows: NDArray[np.float64], center: Any = column_means, spread: Any = root_mean_square
+) -> NDArray[np.float64]:
+    """Measure how far each column spreads, by default its standard deviation.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_rows, n_features)
+        NaN where a value is missing.
+    center : callable
+        From rows to the centre of each column.
+    spread : callable
+        From distances to the centre to one number per column.
+
+    Returns
+    -------
+    ndarray of shape (n_features,)
+        0 for a column that varies by rounding only.
+    """
+    middle = center(rows)
+    scale = spread(np.abs(rows - middle))
+    return np.where(scale > _ROUNDING * np.abs(middle), scale, 0.0)

@@ -10,12 +10,16 @@ from sklearn.utils._param_validation import StrOptions
 
 from acr_sklearn._input.domain_rows import DomainRows
 from acr_sklearn._input.validation import LARGEST
-from acr_sklearn.preprocessing._within_batches import WithinBatches, by_column
+from acr_sklearn.preprocessing._within_batches import (
+    WithinBatches,
+    by_column,
+    column_means,
+    column_spreads,
+    root_mean_square,
+)
 
 __all__ = ["DomainScaler"]
 
-#: Below this part of the centre a spread is rounding.
-_ROUNDING = 32 * np.finfo(np.float64).eps
 #: Standard deviations of a normal distribution in one MAD and in one interquartile range.
 _SD_PER_MAD, _SD_PER_IQR = 1.482602218505602, 0.7413011092528010
 
@@ -98,15 +102,11 @@ class DomainScaler(WithinBatches):
     def _center(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         if self.unit != "std":
             return np.nanmedian(rows, axis=0)
-        # Twice, for the rounding of a sum grows with its length: equal values must end at 0.
-        near = np.nanmean(rows, axis=0)
-        return near + np.nanmean(rows - near, axis=0)
+        return column_means(rows)
 
     def _scale(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """Measure the unit of each column; 0 for one that varies by rounding only."""
-        center = self._center(rows)
-        scale = self._spread(rows, np.abs(rows - center))
-        return np.where(scale > _ROUNDING * np.abs(center), scale, 0.0)
+        return column_spreads(rows, self._center, lambda away: self._spread(rows, away))
 
     def _spread(self, rows: NDArray[np.float64], away: NDArray[np.float64]) -> NDArray[np.float64]:
         if self.unit == "iqr":
@@ -114,7 +114,4 @@ class DomainScaler(WithinBatches):
             return _SD_PER_IQR * (high - low)
         if self.unit == "mad":
             return _SD_PER_MAD * np.nanmedian(away, axis=0)
-        # Squares of the largest floats would be infinite.
-        farthest = np.nanmax(away, axis=0)
-        relative = away / np.where(farthest > 0, farthest, 1.0)
-        return farthest * np.sqrt(np.nanmean(relative**2, axis=0))
+        return root_mean_square(away)

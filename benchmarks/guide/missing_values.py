@@ -75,6 +75,17 @@ def own_median(known: Machines) -> Filling:
     return DomainImputer().fit(known).transform
 
 
+def nearest(known: Machines) -> Filling:
+    """Fill from the nearest rows of the machine, in one step."""
+    return DomainImputer(strategy="neighbors").fit(known).transform
+
+
+def nearest_scaled(known: Machines) -> Filling:
+    """Fill from the nearest rows of the machine, then standardise the machine."""
+    fill = nearest(known)
+    return lambda machines: DomainScaler().fit_transform(fill(machines))
+
+
 def neighbours(known: Machines) -> Filling:
     """Fill from the nearest rows of all training machines, each standardised by itself."""
     scaler = DomainScaler().fit(known)
@@ -99,15 +110,21 @@ def _by_itself(imputer: Callable[[], Any]) -> Filling:
 
 
 POOLED, MEDIAN, APART = "pooled median", "`DomainImputer`", "`DomainImputer`, two lists"
+NEAREST = '`DomainImputer("neighbors")`'
+NEAREST_SCALED = f"{NEAREST}, `DomainScaler`"
 ALL, ITSELF = "`KNNImputer`, all machines", "`KNNImputer`, the machine itself"
 REGRESSION = "`IterativeImputer`, the machine itself"
 FILLINGS: dict[str, Callable[[Machines], Filling]] = {
     POOLED: pooled_median,
     MEDIAN: own_median,
+    NEAREST: nearest,
+    NEAREST_SCALED: nearest_scaled,
     ALL: neighbours,
     ITSELF: own_neighbours,
     REGRESSION: own_regression,
 }
+#: Of the table, in each situation.
+LINES = (POOLED, MEDIAN, APART, NEAREST, NEAREST_SCALED, ALL, ITSELF, REGRESSION)
 
 
 def measure(seeds: Sequence[int], quick: bool) -> dict[str, Any]:
@@ -235,7 +252,7 @@ def _by_situation(found: dict[str, Any]) -> list[list[str]]:
     lines = []
     for situation in MOVES:
         lines.append([f"*{situation}*", *[""] * len(FIGURES)])
-        lines += _lines(found, situation, (POOLED, MEDIAN, APART, ALL, ITSELF, REGRESSION))
+        lines += _lines(found, situation, LINES)
     return lines
 
 
@@ -293,7 +310,7 @@ def _seeds(found: dict[str, Any]) -> str:
 
 def _small(found: dict[str, Any]) -> str:
     rows = []
-    for filling in (MEDIAN, ALL, ITSELF, REGRESSION):
+    for filling in (MEDIAN, NEAREST, NEAREST_SCALED, ALL, ITSELF, REGRESSION):
         records = matching(found["found"], {"situation": SHARED, "filling": filling})
         shares = [share(mean(records, name)) for name in ("few_flagged_gap", "few_flagged")]
         rows.append([filling, *shares])
@@ -307,7 +324,7 @@ def draw(found: dict[str, Any], path: Path) -> None:
     mpl.use("agg")
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9.6, 2.7), layout="constrained")
+    figure = Figure(figsize=(9.6, 3.0), layout="constrained")
     axes = figure.subplots(1, 3, sharex=True, sharey=True)
     names = list(FILLINGS)[::-1]
     for ax, situation in zip(axes, MOVES, strict=True):

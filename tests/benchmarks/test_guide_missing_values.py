@@ -71,8 +71,10 @@ def test_values_filled_from_the_other_columns_are_near_the_true_ones(topic):
     whole = new[~np.isnan(new).any(axis=1)]
     holed, scaled = whole.copy(), (whole - whole.mean(axis=0)) / whole.std(axis=0)
     holed[:8][np.eye(8, dtype=bool)] = np.nan
-    for name in (topic.ALL, topic.ITSELF, topic.REGRESSION):
+    for name in (topic.NEAREST, topic.ALL, topic.ITSELF, topic.REGRESSION):
         filled = topic.FILLINGS[name](known)([holed])[0]
+        if name == topic.NEAREST:  # in the units of the columns
+            filled = (filled - whole.mean(axis=0)) / whole.std(axis=0)
         errors = np.diag(filled[:8] - scaled[:8])
         assert np.sqrt(np.mean(errors**2)) < 0.6 < np.std(np.diag(scaled[:8]))
 
@@ -105,12 +107,12 @@ def test_blocks_have_the_means_of_the_seeds(topic):
     assert "| pooled median | .10 | **.56** | .10 | .100 | .10 | .10 |" in blocks["medians"]
     assert f"| {topic.APART} |  |  |  | .100 | .10 | .10 |" in blocks["fillings"]
     assert blocks["fillings"].count("**") == 2
-    assert len(blocks["fillings"].splitlines()) == 2 + 3 * 7
+    assert len(blocks["fillings"].splitlines()) == 2 + 3 * 9
     sentences = blocks["machine by machine"]
     assert "50 have a gap: they are 29 of its 30 worst rows with pooled medians, and 7" in sentences
     assert ".05 to .94 with pooled medians, and .05 to .20" in sentences
     assert "up to .12 (with a gap) and .00 (without)" in blocks["seeds"]
-    assert len(blocks["small batches"].splitlines()) == 2 + 4
+    assert len(blocks["small batches"].splitlines()) == 2 + 6
 
 
 def test_a_look_is_measured_and_drawn(topic, tmp_path):
@@ -119,5 +121,5 @@ def test_a_look_is_measured_and_drawn(topic, tmp_path):
     main(["--topics", "missing_values", "--quick", f"--save={tmp_path}"])
     found = json.loads((tmp_path / "guide-missing_values.json").read_text(encoding="utf-8"))
     assert (tmp_path / "guide-missing_values.png").read_bytes().startswith(b"\x89PNG")
-    assert len(found["found"]) == 3 * 6
+    assert len(found["found"]) == 3 * 8
     assert all(0 <= r["auroc"] <= 1 for r in found["found"])

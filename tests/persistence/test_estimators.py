@@ -302,10 +302,10 @@ def test_weights_that_are_not_finite_are_neither_saved_nor_loaded(tmp_path):
         load(changed(saved(DEFAULT, tmp_path), spoil))
 
 
-@pytest.mark.parametrize("number", ["3", "10", "0", "-1", "1.0", "", "nan", "9" * 5000, "١"])
+@pytest.mark.parametrize("number", ["4", "10", "0", "-1", "1.0", "", "nan", "9" * 5000, "١"])
 def test_formats_that_are_none_or_to_come(number, tmp_path):
     path = changed(saved(DEFAULT, tmp_path), lambda texts, _: texts.update(format=number))
-    later = number in ("3", "10")
+    later = number in ("4", "10")
     message = (
         f"has format {number}; .*reads formats up to {FORMAT}" if later else "no number of a format"
     )
@@ -428,6 +428,23 @@ def test_a_file_of_a_format_is_read(number):
     batch = np.sin(np.arange(80.0)).reshape(20, 4)
     found = detector.score_samples(batch)
     np.testing.assert_allclose(found, expected["batch"], rtol=1e-6)
+
+
+def test_an_imputer_of_before_neighbors_gets_their_default(tmp_path):
+    def of_format_2(texts, _):
+        given = json.loads(texts["parameters"])
+        assert given.pop("n_neighbors") == 5
+        texts |= {"parameters": json.dumps(given), "format": "2"}
+
+    def without_strategy(texts, _):
+        texts["parameters"] = "{}"
+
+    path = changed(saved("imputer", tmp_path), of_format_2)
+    again = acr_sklearn.DomainImputer.load(path)
+    assert again.get_params() == {"strategy": "median", "n_neighbors": 5}
+    np.testing.assert_array_equal(answers(again), answers(fitted("imputer")))
+    with pytest.raises(ValueError, match="holds a DomainImputer of other parameters than it has"):
+        acr_sklearn.load(changed(path, without_strategy))
 
 
 def test_no_attribute_changes_under_one_number(tmp_path):

@@ -18,7 +18,7 @@ NAN = np.nan
 PAGE = Path(__file__).parents[2] / "docs" / "missing_values.md"
 
 
-@parametrize_with_checks([DomainImputer(), DomainImputer("mean")])
+@parametrize_with_checks([DomainImputer(), DomainImputer("mean"), DomainImputer("neighbors")])
 def test_scikit_learn_check(estimator, check):
     check(estimator)  # a row with no gap is left as it is, so that nothing needs to be excused
 

@@ -15,7 +15,10 @@ from acr_sklearn.preprocessing._within_batches import by_column
 
 each_transformer = pytest.mark.parametrize(
     "transformer",
-    [DomainImputer(), DomainImputer("mean"), DomainScaler(), DomainScaler("mad")],
+    [
+        *(DomainImputer(), DomainImputer("mean"), DomainImputer("neighbors")),
+        *(DomainScaler(), DomainScaler("mad")),
+    ],
     ids=repr,
 )
 

@@ -129,6 +129,15 @@ class SmallBatchWarning(ACRWarning):
 class UnfamiliarBatchWarning(ACRWarning):
     """A batch looks unlike every training domain, so what was learnt may not hold for it.
 
+    Attributes
+    ----------
+    domains : tuple of str
+        Names of the domains, the one furthest off first.
+    reasons : str
+        Sentences of the message, one for each of the first five batches that a few columns make
+        unfamiliar: which ones, at most three, and how many times as wide they are as in the nearest
+        training domain, relative to the other columns. Empty where no column stands out.
+
     Examples
     --------
     >>> import warnings
@@ -143,6 +152,8 @@ class UnfamiliarBatchWarning(ACRWarning):
     Traceback (most recent call last):
     acr_sklearn.exceptions.UnfamiliarBatchWarning: ...
     """
+
+    reasons: str = ""
 
 
 class SmallReferenceWarning(ACRWarning):

@@ -72,6 +72,7 @@ ROOMS = {
         "batch_statistics",
         "feature_scale",
         "covariance",
+        "odd_columns",
         "robust_spreads",
         "domain_shift",
         "discriminability",

@@ -28,7 +28,7 @@ __all__ = [
 #: Below this many rows a domain is named in a `SmallDomainWarning`.
 SMALL_DOMAIN = 16
 #: Below this many rows a batch is named in a `SmallBatchWarning`: in clean batches of 16 rows the
-#: threshold flags 1.7 times as many rows as in batches of 500, in batches of 8 2.3 times; see
+#: threshold flags 1.5 times as many rows as in batches of 128, in batches of 8 2.1 times; see
 #: docs/batches.md.
 SMALL_BATCH = 16
 #: What helps where a single row is to be scored.

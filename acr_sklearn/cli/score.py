@@ -288,4 +288,3 @@ def _tell_too_few(scored: Scored, shortlist: Shortlist, terminal: Terminal) -> N
         f"unless {n_with:,} {'has one' if n_with == 1 else 'have one'} as small. {advice}: "
         "the order of rows can be right all the same"
     )
-

@@ -104,7 +104,9 @@ def _sentence(warning: Warning | str, category: type[Warning]) -> str:
     number = "1 domain" if len(domains) == 1 else f"{len(domains):,} domains"
     # Rows without a named domain are those that others are held against.
     where = f"{number} ({listed(domains)})" if domains else "the table of --adapt"
-    return _SENTENCES[category].format(domains=where)
+    sentence = _SENTENCES[category].format(domains=where)
+    reasons = getattr(warning, "reasons", "").removesuffix(".")
+    return f"{sentence}. {reasons}" if reasons else sentence
 
 
 def need_packages() -> None:

@@ -278,15 +278,6 @@ class Explaining(BatchScoring):
         contamination = self.contamination
         return PyODAdapter(self, 0.1 if isinstance(contamination, str) else float(contamination))
 
-    def _feature_columns(self) -> NDArray[np.int64]:
-        """Positions of the features among the columns of X."""
-        place = getattr(self, "_domain_place", None)
-        return np.delete(np.arange(self.n_features_in_), [] if place is None else [place])
-
-    def _names_of_features(self) -> list[Any]:
-        names = getattr(self, "feature_names_in_", range(self.n_features_in_))
-        return [names[i] for i in self._feature_columns()]
-
     def _explained(
         self, data: DomainRows, wanted: NDArray[np.int64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -278,7 +278,8 @@ class ReferenceMixin(Explaining, SlidingReference):
                 f"{who} got leave_out={leave_out!r}. Give the share of anomalies believed to be "
                 f"among the reference rows, a number from 0 to {1 - _CORE:g}."
             )
-        warn_unfamiliar_batches(self._domain_shift, data, who=who, stacklevel=3)
+        names = self._names_of_features
+        warn_unfamiliar_batches(self._domain_shift, data, who=who, names=names, stacklevel=3)
         n_rows = len(data.rows)
         if n_rows < _SMALL_REFERENCE:
             warnings.warn(

@@ -73,6 +73,7 @@ class BatchScoring(ABC):
     _parameter_constraints: ClassVar[dict[str, list[Any]]]
 
     contamination: float | str
+    n_features_in_: int
     threshold: str
     _batch_calibration: Calibration
     _domain_shift: DomainShift | None
@@ -176,7 +177,13 @@ class BatchScoring(ABC):
         if not singly:
             require_two_rows(data, who=who, in_fit=False)
             warn_small_batches(data, who=who, stacklevel=stacklevel + 1)
-            warn_unfamiliar_batches(self._domain_shift, data, who=who, stacklevel=stacklevel + 1)
+            warn_unfamiliar_batches(
+                self._domain_shift,
+                data,
+                who=who,
+                names=self._names_of_features,
+                stacklevel=stacklevel + 1,
+            )
         elif domains is not None and method != "score":
             warnings.warn(
                 f"{who} got domains=, which change nothing: every row is scored by itself"
@@ -185,6 +192,16 @@ class BatchScoring(ABC):
                 stacklevel=stacklevel,
             )
         return data
+
+    def _feature_columns(self) -> NDArray[np.int64]:
+        """Positions of the features among the columns of X."""
+        place = getattr(self, "_domain_place", None)
+        return np.delete(np.arange(self.n_features_in_), [] if place is None else [place])
+
+    def _names_of_features(self) -> list[Any]:
+        """Names of the features, or their positions among the columns of X."""
+        names = getattr(self, "feature_names_in_", range(self.n_features_in_))
+        return [names[i] for i in self._feature_columns()]
 
     def _score_rows(
         self, X: Any, domains: ArrayLike | None, method: str

@@ -219,7 +219,8 @@ def fix_domain(
             "score_frame(frame.compute(), detector)."
         )
     warn_small_batches(data, who=who, stacklevel=5)
-    warn_unfamiliar_batches(detector._domain_shift, data, who=who, stacklevel=5)
+    names = detector._names_of_features
+    warn_unfamiliar_batches(detector._domain_shift, data, who=who, names=names, stacklevel=5)
     domain = FixedDomain(detector._scorer().fixed(chunks), detector, chunks.dtype, len(chunks))
     if detector.threshold == "batch":
         scores = np.concatenate([part for _, part in pieces.run(domain.scores)])

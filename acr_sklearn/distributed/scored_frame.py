@@ -220,7 +220,13 @@ def _judged(
         require_two_rows(data, who=plan.who, in_fit=False, remedy=_SINGLE_REMEDY)
         if advise:
             warn_small_batches(data, who=plan.who, stacklevel=5)
-            warn_unfamiliar_batches(detector._domain_shift, data, who=plan.who, stacklevel=5)
+            warn_unfamiliar_batches(
+                detector._domain_shift,
+                data,
+                who=plan.who,
+                names=detector._names_of_features,
+                stacklevel=5,
+            )
     return detector._judged(data)
 
 

@@ -7,6 +7,7 @@ mean itself and the overall spread are cancelled before the network, so neither 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +19,14 @@ from scipy.stats import t as student_t
 from acr_sklearn._input.batch_checks import SMALL_BATCH, gives_advice, shown_label
 from acr_sklearn._input.domain_rows import DomainRows
 from acr_sklearn.domains.feature_scale import fit_scale, positions_by_domain
+from acr_sklearn.domains.odd_columns import (
+    OddColumn,
+    log_spreads,
+    odd_columns,
+    odd_columns_in_words,
+    spread_ratios,
+    variances_of,
+)
 from acr_sklearn.domains.robust_spreads import (
     LARGEST_SAMPLE,
     RobustSpreads,
@@ -44,6 +53,9 @@ _PRIOR_SPREAD, _PRIOR_DOMAINS = 0.3, 8
 #: Probability with which a domain of the training's kind is to lie within reach, and multiple of
 #: the reach from which a batch is called unfamiliar.
 _WITHIN, UNFAMILIAR = 0.95, 1.0
+#: Batches that a warning names, and rounds in which the ratios of their columns settle.
+_SHOWN, _ROUNDS = 5, 3
+_MOST = np.finfo(np.float64).max
 #: Probability with which chance alone does not carry a batch further.
 _CHANCE = 0.99
 #: Distance by which up to a third of anomalous rows carry a batch that lie too close to be left
@@ -131,11 +143,62 @@ class DomainShift:
             _distances(own[None], known).min()
             for own, known in zip(profiles, self.profiles, strict=True)
         ]
-        one_over = 1 / min(len(rows), LARGEST_SAMPLE)
+        return float(np.max(near / self._within(len(rows))))
+
+    def _within(self, n_rows: int) -> NDArray[np.float64]:
+        """Distance up to which a batch of so many rows is familiar, for each profile."""
+        one_over = 1 / min(n_rows, LARGEST_SAMPLE)
         chance = [
             one_over * np.interp(one_over, 1 / self.noise_rows, noise) for noise in self.noise
         ]
-        return float(np.max(near / np.sqrt(self.reach**2 + np.array(chance) + _ANOMALIES**2)))
+        return np.sqrt(self.reach**2 + np.array(chance) + _ANOMALIES**2)
+
+    def odd_columns(self, rows: NDArray[Any]) -> list[OddColumn]:
+        """Find the few features that make a batch unfamiliar, where it is no more than a few.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_rows, n_features)
+            An unfamiliar batch, as for `distance`.
+
+        Returns
+        -------
+        list of OddColumn
+            At most three, beside the training domain whose spreads are nearest.
+        """
+        variances, _ = self.ruler.variances(rows)
+        within = self._within(len(rows))[0]
+
+        def apart(some: NDArray[Any]) -> NDArray[np.float64]:
+            profile, _ = log_spreads(some, some[:0])
+            return _distances(profile[None], self.profiles[0])[0]
+
+        known = variances_of(self.profiles[0][apart(variances).argmin()])
+        found = odd_columns(variances, known, lambda some: bool(apart(some).min() <= within))
+        return self._measured_anew(rows, known, found)
+
+    def _measured_anew(
+        self, rows: NDArray[Any], known: NDArray[np.float64], found: list[OddColumn]
+    ) -> list[OddColumn]:
+        """Take the ratios where no column decides which rows belong, and the places in `rows`.
+
+        Rows far out in a column that is much too wide would be left out, and the ratio too small.
+        """
+        factors = {column.position: column.ratio for column in found if 0 < column.ratio < np.inf}
+        rows = rows.astype(np.float64)
+        for _ in range(_ROUNDS):
+            mended = rows.copy()
+            for position, factor in factors.items():
+                column = mended[:, self.ruler.features[position]]
+                with np.errstate(over="ignore"):
+                    column /= factor
+                np.clip(column, -_MOST, _MOST, out=column)
+            left = spread_ratios(self.ruler.variances(mended)[0], known)
+            factors = {position: factor * left[position] for position, factor in factors.items()}
+        return [
+            OddColumn(int(self.ruler.features[at]), float(factors.get(at, ratio)))
+            for at, ratio in found
+        ]
 
 
 def fit_domain_shift(
@@ -184,7 +247,12 @@ def fit_domain_shift(
 
 
 def warn_unfamiliar_batches(
-    domain_shift: DomainShift | None, data: DomainRows, *, who: str, stacklevel: int = 5
+    domain_shift: DomainShift | None,
+    data: DomainRows,
+    *,
+    who: str,
+    names: Callable[[], Sequence[Any]],
+    stacklevel: int = 5,
 ) -> None:
     """Warn once, naming the batches that look unlike every training domain.
 
@@ -196,33 +264,50 @@ def warn_unfamiliar_batches(
         The rows to be scored; batches of fewer than 16 rows are not judged.
     who : str
         For the message.
+    names : callable
+        Gives the names of the columns of `data`, or their positions in what the user passed.
     stacklevel : int, default=5
         Frames up to the user's.
     """
     if domain_shift is None or not gives_advice():
         return
-    odd = []
+    odd: list[tuple[float, str]] = []
+    worst: list[tuple[float, str, NDArray[Any]]] = []
     for label, batch in zip(data.labels, data.batches(), strict=True):
         if len(batch) < SMALL_BATCH:
             continue
-        times = domain_shift.distance(data.rows[spaced(batch)])
+        rows = data.rows[spaced(batch)]
+        times = domain_shift.distance(rows)
         if times > UNFAMILIAR:
             name = f"domain {shown_label(label)}" if data.named else "the batch"
-            odd.append((times, f"{name} ({times:.1f} times)", str(label)))
+            odd.append((times, str(label)))
+            worst = sorted([*worst, (times, name, rows)], key=lambda one: -one[0])[:_SHOWN]
     if not odd:
         return
-    odd.sort(reverse=True)
-    shown = ", ".join(text for _, text, _ in odd[:5])
-    more = f" and {len(odd) - 5} more" if len(odd) > 5 else ""
+    shown = ", ".join(f"{name} ({times:.1f} times)" for times, name, _ in worst)
+    more = f" and {len(odd) - _SHOWN} more" if len(odd) > _SHOWN else ""
+    reasons = "".join(_reason(domain_shift, name, rows, names()) for _, name, rows in worst)
     warning = UnfamiliarBatchWarning(
         f"{who} got a batch unlike every training domain: {shown}{more}, as multiples of the "
         "distance to the nearest training domain that 95 % of new domains of their kind would "
-        "keep. What was learnt may not hold there. Check the order, the units and the "
+        f"keep. {reasons}What was learnt may not hold there. Check the order, the units and the "
         "preprocessing of the features, not single anomalous rows, which hardly count; if they "
         "are right, fit again with such a domain."
     )
-    warning.domains = tuple(label for *_, label in odd) if data.named else ()
+    odd.sort(key=lambda one: -one[0])
+    warning.domains = tuple(label for _, label in odd) if data.named else ()
+    warning.reasons = reasons.strip()
     warnings.warn(warning, stacklevel=stacklevel)
+
+
+def _reason(
+    domain_shift: DomainShift, name: str, rows: NDArray[Any], columns: Sequence[Any]
+) -> str:
+    """Sentence that names the columns by which a batch is unfamiliar, where there are such."""
+    odd = domain_shift.odd_columns(rows)
+    if not odd:
+        return ""
+    return f"{name[0].upper()}{name[1:]} differs mostly in {odd_columns_in_words(odd, columns)}. "
 
 
 def _distances(some: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float64]:

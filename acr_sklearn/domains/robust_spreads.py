@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acr_sklearn.domains.feature_scale import FeatureScale
+from acr_sklearn.domains.odd_columns import log_spreads
 
 __all__ = ["LARGEST_SAMPLE", "RobustSpreads", "fit_robust_spreads", "spaced"]
 
@@ -43,8 +44,6 @@ _CLUSTERED, _LOOKED_AT, _FEWEST, _BY_CHANCE, _OF_CLUSTER = 6, 32, 12, 0.05, 2.0
 _CERTAIN = 0.55
 #: Rows of the small sets in which training rows are seen as well, and such sets of a domain.
 _SMALL_ROWS, _SMALL_SETS = 24, 6
-#: Added to variances relative to their mean, so that a feature that hardly varies does not decide.
-_FLOOR = 0.1
 
 
 def spaced(items: NDArray[Any], most: int = LARGEST_SAMPLE) -> NDArray[Any]:
@@ -118,13 +117,25 @@ class RobustSpreads:
         tuple of ndarray of shape (n_chosen,) and (n_axes,), float32
             Log spreads per feature and per axis, relative to the overall spread.
         """
+        return log_spreads(*self.variances(rows))
+
+    def variances(self, rows: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Measure a data set as it is.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_rows, n_features)
+            In the users' units, any float type.
+
+        Returns
+        -------
+        tuple of ndarray of shape (n_chosen,) and (n_axes,), float32
+            Variances per feature and per axis, in units of the ruler and of the rows' usual span.
+        """
         sample = self._standardized(rows)
         weights = self._kept(sample)
         by_feature, by_axis = (_variances(part, weights) for part in sample)
-        typical = max(by_feature.mean(), np.finfo(np.float32).tiny)
-        logs = [0.5 * np.log(part / typical + _FLOOR) for part in (by_feature, by_axis)]
-        overall = logs[0].mean()
-        return logs[0] - overall, logs[1] - overall
+        return by_feature, by_axis
 
     def center(self, rows: NDArray[Any]) -> NDArray[np.float64]:
         """Median row in units of `scale`: a few gross anomalies do not move it.

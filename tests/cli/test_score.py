@@ -95,6 +95,7 @@ def test_a_domain_and_a_reference_unlike_those_of_training_are_told(new, tmp_pat
     frame(9).assign(b=lambda f: 1000 * f["b"]).to_csv(new, index=False)
     done, _ = score(new, tmp_path / "o.csv")
     assert "warning: in 1 domain (new) the columns vary as in no domain of training" in done.err
+    assert "again with such a domain. Domain 'new' differs mostly in 'b' (" in done.err
     done, _ = score(new, tmp_path / "o.csv", "--adapt", new)
     assert "in the table of --adapt the columns vary as in no domain of training" in done.err
     assert "warning: fewer than 64 rows in the table of --adapt" in done.err

@@ -397,6 +397,7 @@ def test_small_and_unfamiliar_batches_are_warned_about(fitted, fresh, method):
     assert f"{method} got a batch of fewer than 16 rows: 2 (7 rows), 3 (9" in str(small.message)
     assert odd.category is UnfamiliarBatchWarning
     assert f"{method} got a batch unlike every training domain: domain 1 (" in str(odd.message)
+    assert "Domain 1 differs mostly in column 4 (" in str(odd.message)
     assert small.filename == odd.filename == __file__
 
 
@@ -409,6 +410,22 @@ def test_only_domains_trained_on_are_familiar(quick, domains, make_domain):
     with pytest.warns(EarlyStoppingWarning):
         few = quick().fit(domains[:2])
     few.predict(domains[0] * np.array([1, 1, 1, 1, 500]))  # two domains tell nothing: no warning
+
+
+def test_the_warning_names_columns_as_the_user_does(quick, domains, fresh):
+    names = ["heat", "load", "flow", "speed", "noise"]
+    site = np.repeat(np.arange(6), [len(X) for X in domains])
+    frame = pd.DataFrame(np.concatenate(domains), columns=names)
+    frame.insert(1, "site", site)
+    strange = pd.DataFrame(fresh[0] * np.array([1, 1, 500, 1, 1]), columns=names)
+    strange.insert(1, "site", 7)
+    with pytest.warns(
+        UnfamiliarBatchWarning, match=r"Domain 7 differs mostly in 'flow' \(\d+ times "
+    ):
+        quick(domain_column="site").fit(frame).predict(strange)
+    # Without names it is the place in X, where the domain column has one too.
+    with pytest.warns(UnfamiliarBatchWarning, match=r"Domain 7.0 differs mostly in column 3 \("):
+        quick(domain_column=1).fit(frame.to_numpy()).predict(strange.to_numpy())
 
 
 def test_a_users_module_gets_the_warning_too(quick, domains):

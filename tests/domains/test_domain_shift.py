@@ -154,6 +154,10 @@ def test_a_pickled_one_measures_alike(known):
 # ------------------------------------------------------------------ the warning
 
 
+def warn(known, data):
+    warn_unfamiliar_batches(known, data, who="X", names=lambda: range(N_FEATURES))
+
+
 def scored(parts, labels, named=True):
     index = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
     return DomainRows(np.concatenate(parts), index, np.array(labels), named)
@@ -163,7 +167,7 @@ def test_unfamiliar_batches_are_named_in_one_warning(known):
     odd = [domain(seed)[:, ::-1] for seed in (1, 2)]
     data = scored([odd[0], domain(3), odd[1]], ["north", "south", "west"])
     with pytest.warns(UnfamiliarBatchWarning, match=r"^X got a batch unlike every") as seen:
-        warn_unfamiliar_batches(known, data, who="X")
+        warn(known, data)
     assert len(seen) == 1
     text = str(seen[0].message)
     for name, rows in (("north", odd[0]), ("west", odd[1])):
@@ -176,22 +180,102 @@ def test_unfamiliar_batches_are_named_in_one_warning(known):
 def test_many_unfamiliar_batches_are_counted_and_a_nameless_one_is_the_batch(known):
     odd = domain(1)[:, ::-1]
     with pytest.warns(UnfamiliarBatchWarning, match=r"times\) and 2 more, as multiples"):
-        warn_unfamiliar_batches(known, scored([odd] * 7, range(7)), who="X")
+        warn(known, scored([odd] * 7, range(7)))
     with pytest.warns(UnfamiliarBatchWarning, match=r"domain: the batch \(") as seen:
-        warn_unfamiliar_batches(known, scored([odd], [0], named=False), who="X")
+        warn(known, scored([odd], [0], named=False))
     assert seen[0].message.domains == ()
+    assert seen[0].message.reasons == ""
 
 
 def test_familiar_and_small_batches_get_no_warning(known):
-    warn_unfamiliar_batches(known, scored([domain(1), domain(80)], [0, 1]), who="X")
-    warn_unfamiliar_batches(known, scored([domain(1, 15)[:, ::-1]], [0]), who="X")
-    warn_unfamiliar_batches(None, scored([domain(1)[:, ::-1]], [0]), who="X")
+    warn(known, scored([domain(1), domain(80)], [0, 1]))
+    warn(known, scored([domain(1, 15)[:, ::-1]], [0]))
+    warn(None, scored([domain(1)[:, ::-1]], [0]))
 
 
 def test_the_warning_can_be_silenced(known):
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UnfamiliarBatchWarning)
-        warn_unfamiliar_batches(known, scored([domain(1)[:, ::-1]], [0]), who="X")
+        warn(known, scored([domain(1)[:, ::-1]], [0]))
+
+
+def test_the_columns_that_stand_out_are_named(known):
+    rows = domain(50)
+    rows[:, 3] *= 12
+    rows[:, 7] *= 0.2
+    names = [f"sensor {i}" for i in range(N_FEATURES)]
+    data = scored([rows, domain(51), domain(52)[:, ::-1]], ["north", "south", "west"])
+    with pytest.warns(UnfamiliarBatchWarning) as seen:
+        warn_unfamiliar_batches(known, data, who="X", names=lambda: names)
+    text = str(seen[0].message)
+    (wide, narrow) = known.odd_columns(rows)
+    assert (wide.position, narrow.position) == (3, 7)
+    # Of a column so wide the rows far out are left out first: by these alone it is 4 times as wide.
+    assert 6 < wide.ratio < 24
+    assert 0.1 < narrow.ratio < 0.4
+    assert (
+        f"would keep. Domain 'north' differs mostly in 'sensor 3' ({wide.ratio:.1f} times as wide "
+        f"as in the nearest training domain) and 'sensor 7' ({narrow.ratio:.2g} times). What was"
+    ) in text
+    assert seen[0].message.reasons.startswith("Domain 'north' differs mostly in 'sensor 3' (")
+    assert seen[0].message.reasons.endswith("times).")
+    assert text.count("differs mostly") == 1  # no column stands out in the reversed batch
+
+
+@pytest.mark.parametrize("n_features", [8, 32])
+def test_no_column_stands_out_in_permuted_batches(n_features):
+    rng = np.random.default_rng(0)
+    draw = correlated(rng, n_features)
+    shift = fit([draw(200) for _ in range(12)])
+    batches = [draw(200)[:, rng.permutation(n_features)] for _ in range(40)]
+    batches = [batch for batch in batches if shift.distance(batch) > module.UNFAMILIAR]
+    assert len(batches) >= 36
+    assert sum(bool(shift.odd_columns(batch)) for batch in batches) <= 4
+
+
+@pytest.mark.parametrize("by", [0.05, 12, 1000])
+@pytest.mark.parametrize("n_features", [4, 8, 16])
+def test_one_changed_column_is_named_wherever_it_raises_the_warning(n_features, by):
+    rng = np.random.default_rng(0)
+    draw = correlated(rng, n_features)
+    shift = fit([draw(200) for _ in range(12)])
+    named, odd = 0, 0
+    for _ in range(40):
+        batch, column = draw(200), rng.integers(n_features)
+        batch[:, column] *= by
+        if shift.distance(batch) > module.UNFAMILIAR:
+            odd += 1
+            named += [c.position for c in shift.odd_columns(batch)] == [column]
+    assert odd >= 36 or (n_features, by) == (16, 0.05)
+    assert named >= 0.9 * odd
+
+
+def test_a_column_is_named_by_its_place_among_all_where_only_some_are_looked_at(monkeypatch):
+    monkeypatch.setattr(module, "_FEATURES", 6)
+    trained = fit([domain(seed) for seed in range(8)])
+    rows = domain(50)
+    rows[:, trained.ruler.features[2]] *= 50
+    (odd,) = trained.odd_columns(rows)
+    assert odd.position == trained.ruler.features[2] == 4
+
+
+def test_gross_values_in_an_odd_column_do_not_overflow(known):
+    rows = 1e-300 * domain(50)
+    rows[:, 3] *= 0.02
+    rows[0, 3] = -np.finfo(np.float64).max
+    (odd,) = known.odd_columns(rows)
+    assert odd.position == 3
+    assert 0.01 < odd.ratio < 0.04
+
+
+def test_columns_are_looked_for_only_where_a_warning_is_given(known, monkeypatch):
+    def refuse(*_):
+        raise AssertionError
+
+    monkeypatch.setattr(module.DomainShift, "odd_columns", refuse)
+    warn(known, scored([domain(1), domain(80)], [0, 1]))
+    with pytest.raises(AssertionError):
+        warn(known, scored([domain(1)[:, ::-1]], [0]))
 
 
 # ------------------------------------------------------------------ anomalies and true changes

@@ -271,20 +271,24 @@ def _tell_too_few(scored: Scored, shortlist: Shortlist, terminal: Terminal) -> N
     """Say why a list is empty: too few normal scores, or p-values that are not low enough."""
     if shortlist.listed.any():
         return
-    least = 1 / (len(scored.detector.calibration_scores_) + 1)
-    n_rows = max(domain.n_rows for domain in scored.by_domain())
-    n_needed = math.ceil(least * n_rows / shortlist.rate)
+    nearest = min(scored.by_domain(), key=lambda domain: domain.least_p * domain.n_rows)
+    floor = 1 / (len(scored.detector.calibration_scores_) + 1)
     advice = "Look at the rows with the lowest scores"
-    if n_needed > n_rows:
+    if floor > shortlist.rate:
         terminal.note(
-            f"by this model no p-value is below {least:.2g}, so that of {n_rows:,} rows of a "
-            f"domain none can be listed. {advice}, or train on more rows"
+            f"by this model no p-value is below {floor:.2g}, so that no row can be listed. "
+            f"{advice}, or train on more rows"
         )
-        return
-    smallest = float(scored.p_values.min())
-    n_with = math.ceil(smallest * n_rows / shortlist.rate)
-    terminal.note(
-        f"the smallest p-value is {smallest:.2g}; of {n_rows:,} rows of a domain none is listed "
-        f"unless {n_with:,} {'has one' if n_with == 1 else 'have one'} as small. {advice}: "
-        "the order of rows can be right all the same"
-    )
+    elif nearest.least_p > shortlist.rate:
+        terminal.note(
+            f"the smallest p-value is {nearest.least_p:.2g}, above the rate, so that no row is "
+            f"listed. {advice}: their order can be right all the same"
+        )
+    else:
+        n_with = math.ceil(nearest.least_p * nearest.n_rows / shortlist.rate)
+        have = "has one" if n_with == 1 else "have one"
+        terminal.note(
+            f"the smallest p-value of {nearest.n_rows:,} rows of {nearest.name} is "
+            f"{nearest.least_p:.2g}: none is listed unless {n_with:,} {have} as small. {advice}: "
+            "their order can be right all the same"
+        )

@@ -190,11 +190,12 @@ class DomainShift:
             mended = rows.copy()
             for position, factor in factors.items():
                 column = mended[:, self.ruler.features[position]]
-                with np.errstate(over="ignore"):
+                with np.errstate(over="ignore", under="ignore"):
                     column /= factor
                 np.clip(column, -_MOST, _MOST, out=column)
             left = spread_ratios(self.ruler.variances(mended)[0], known)
-            factors = {position: factor * left[position] for position, factor in factors.items()}
+            anew = {position: factor * left[position] for position, factor in factors.items()}
+            factors |= {position: f for position, f in anew.items() if 0 < f < np.inf}
         return [
             OddColumn(int(self.ruler.features[at]), float(factors.get(at, ratio)))
             for at, ratio in found

@@ -27,6 +27,8 @@ _LEAST = 2.0
 #: Added to variances relative to their mean, or to the typical one, so that a column that hardly
 #: varies does not decide.
 _FLOOR = 0.1
+#: Ratios from here on are not told apart.
+_MANY = 1e6
 #: Spread relative to the typical one below which a column is as good as constant: the spreads of
 #: training domains are kept in single precision.
 _CONSTANT = 1e-3
@@ -173,9 +175,11 @@ def odd_columns_in_words(columns: Sequence[OddColumn], names: Sequence[Any]) -> 
 def _in_words(ratio: float, *, first: bool) -> str:
     there = "in the nearest training domain" if first else "there"
     if ratio == 0:
-        return f"constant, unlike {there}"
+        return f"constant, or less than a thousandth as wide as {there}"
     if ratio == np.inf:
         return f"constant {there}"
+    if ratio >= _MANY:
+        return f"over a million times as wide as {there}" if first else "over a million times"
     number = f"{ratio:,.0f}" if ratio >= 10 else f"{ratio:.1f}" if ratio >= 1 else f"{ratio:.2g}"
     return f"{number} times as wide as {there}" if first else f"{number} times"
 

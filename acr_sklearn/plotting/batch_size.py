@@ -261,7 +261,14 @@ class BatchSizeCurveDisplay:
 
 def _read_values(given: Any, n_sizes: int, label: Any, who: str) -> NDArray[np.float64]:
     """Read the measures of a domain, nan among them, as (n_sizes, n_batches)."""
-    what, given = f"values of {label!s}", plain_array(given, who=who, what="values")
+    what = f"values of {label!s}"
+    given = plain_array(given, who=who, what=what)
+    try:
+        np.shape(given)
+    except ValueError as error:
+        raise ValueError(
+            f"{who} got {what} whose rows differ in length. Fill the shorter ones with nan."
+        ) from error
     try:
         absent = np.isnan(np.asarray(given, dtype=np.float64))
         given = np.where(absent, 0.0, given)

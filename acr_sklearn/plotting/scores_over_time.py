@@ -283,8 +283,10 @@ class ScoresOverTimeDisplay:
         shown = np.clip(scores, -LARGEST, LARGEST)  # of larger ones no axis has the range
         low, high = float(shown.min()), float(shown.max())
         middle, upper = np.quantile(shown, [0.5, 0.9])
-        if upper > middle:
-            high = min(high, float(middle + _HIGHEST * (upper - middle)))
+        edge = float(middle + _HIGHEST * (upper - middle))
+        # A row above the threshold is drawn above it, also where nearly all rows are flagged.
+        if upper > middle and (self.threshold is None or edge > self.threshold):
+            high = min(high, edge)
         if self.threshold is not None and high > self.threshold:
             low = max(low, self.threshold - _FARTHEST * (high - self.threshold))
         return np.clip(shown, low, high), low, high
@@ -292,11 +294,11 @@ class ScoresOverTimeDisplay:
 
 def _plain_stamps(stamps: NDArray[Any], who: str) -> tuple[NDArray[Any], tzinfo | None]:
     """Turn objects into NumPy's stamps, which have no zone: those with one into UTC."""
+    if any(stamp != stamp for stamp in stamps.flat):  # NaT, which has no zone either
+        return np.full(stamps.shape, "NaT", "datetime64[us]"), None
     n_zoned = sum(stamp.tzinfo is not None for stamp in stamps.flat)
     if n_zoned == 0:
         return stamps.astype("datetime64[us]"), None
-    if any(stamp != stamp for stamp in stamps.flat):  # NaT, which has no zone either
-        return np.full(stamps.shape, "NaT", "datetime64[us]"), None
     if n_zoned < stamps.size:
         raise ValueError(
             f"{who} got {n_zoned} times with a time zone and {stamps.size - n_zoned} without one. "

@@ -97,6 +97,9 @@ class DomainImputer(WithinBatches):
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
     }
 
+    #: For objects that were pickled before there was such a parameter.
+    n_neighbors: int = 5
+
     def __init__(self, strategy: str = "median", *, n_neighbors: int = 5) -> None:
         self.strategy = strategy
         self.n_neighbors = n_neighbors

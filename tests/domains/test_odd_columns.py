@@ -98,9 +98,15 @@ def test_words():
     assert odd_columns_in_words([OddColumn(1, 12345.6)], [3, 5]) == (
         "column 5 (12,346 times as wide as in the nearest training domain)"
     )
+    assert odd_columns_in_words([OddColumn(0, 1e60), OddColumn(1, 2e6)], ["a", "b"]) == (
+        "'a' (over a million times as wide as in the nearest training domain) and 'b' (over a "
+        "million times)"
+    )
     assert odd_columns_in_words([OddColumn(0, 0.0), OddColumn(1, np.inf)], ["a", "b"]) == (
-        "'a' (constant, unlike in the nearest training domain) and 'b' (constant there)"
+        "'a' (constant, or less than a thousandth as wide as in the nearest training domain) and "
+        "'b' (constant there)"
     )
     assert odd_columns_in_words([OddColumn(0, np.inf), OddColumn(1, 0.0)], ["a", "b"]) == (
-        "'a' (constant in the nearest training domain) and 'b' (constant, unlike there)"
+        "'a' (constant in the nearest training domain) and 'b' (constant, or less than a "
+        "thousandth as wide as there)"
     )

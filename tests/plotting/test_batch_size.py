@@ -115,6 +115,7 @@ def test_values_at_hand_are_drawn_as_they_are():
         ([16, 64], {"a": [0.5, np.inf]}, "not finite"),
         ([16, 64], {"a": [0.5, "x"]}, "no numbers"),
         ([16, 64], {"a": [np.nan, np.nan]}, "all nan"),
+        ([16, 64], {"a": [[0.5, 0.6], [0.7]]}, "values of a whose rows differ in length"),
     ],
 )
 def test_values_that_do_not_fit_are_refused(sizes, values, says):

@@ -155,3 +155,18 @@ def test_a_dollar_in_a_domain_begins_no_formula():
     display = ScoresOverTimeDisplay.from_predictions([1.0, 2.0], domains=["$a^$", "$a^$"])
     display.figure_.canvas.draw()
     assert display.ax_.get_title(loc="left") == "$a^$"
+
+
+def test_rows_above_the_threshold_are_drawn_above_it_where_nearly_all_are_flagged():
+    scores = np.r_[np.linspace(-10.2, -9.8, 95), np.full(5, 1.0)]
+    display = ScoresOverTimeDisplay(scores).plot()
+    heights = np.concatenate([line.get_ydata() for line in display.ax_.lines[1:2]])
+    assert len(heights) == 5
+    assert (heights > 0).all()
+
+
+def test_a_missing_time_without_a_zone_is_named():
+    times = pd.Series(pd.date_range("2026-01-01", periods=3)).astype(object)
+    times[1] = pd.NaT
+    with pytest.raises(ValueError, match="times"):
+        ScoresOverTimeDisplay.from_predictions(np.arange(3.0), times=times)

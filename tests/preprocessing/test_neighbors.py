@@ -1,5 +1,6 @@
 """DomainImputer(strategy="neighbors"): gaps are filled from the nearest rows of the batch."""
 
+import pickle
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -218,3 +219,11 @@ def test_other_strategies_pass_over_the_number_of_neighbors():
     for strategy in ("median", "mean"):
         one, other = (DomainImputer(strategy, n_neighbors=n).fit_transform(X) for n in (1, 9))
         np.testing.assert_array_equal(one, other)
+
+
+def test_what_was_pickled_before_there_were_neighbors_can_be_cloned_and_shown():
+    old = DomainImputer().fit([[1.0], [2.0]])
+    del old.__dict__["n_neighbors"]
+    old = pickle.loads(pickle.dumps(old))
+    assert clone(old).n_neighbors == 5
+    assert repr(old) == "DomainImputer()"

@@ -71,7 +71,8 @@ _SENTENCES: dict[type[Warning], str] = {
     ),
     SmallReferenceWarning: (
         "fewer than 64 rows in the table of --adapt. They rank new rows well, but which of these "
-        "are flagged is uncertain. Give 64 normal rows or more"
+        "are flagged is uncertain. Give 64 normal rows or more, and 128 for p-values and lists "
+        "that rest on them"
     ),
     LeftOutWarning: (
         "the model was saved in Python with settings that a file does not hold. They play no part "

@@ -268,6 +268,18 @@ def test_gross_values_in_an_odd_column_do_not_overflow(known):
     assert 0.01 < odd.ratio < 0.04
 
 
+@pytest.mark.parametrize("other", [1, 0, 1e-250, 1e250])
+@pytest.mark.parametrize("factor", [0, 1e-300, 1e-100, 1e-3, 1e20, 1e150, 1e300])
+def test_columns_of_any_size_are_named_without_a_warning_of_numpy(known, factor, other):
+    rows = domain(99)
+    rows[:, 2] *= factor
+    rows[:, 0] *= other
+    odd = known.odd_columns(rows)
+    assert all(column.ratio >= 0 for column in odd)
+    if other == 1 and factor > 1:  # a column that varies little is not missed when it varies less
+        assert [column.position for column in odd] == [2]
+
+
 def test_columns_are_looked_for_only_where_a_warning_is_given(known, monkeypatch):
     def refuse(*_):
         raise AssertionError
